@@ -1,0 +1,193 @@
+"""EncryptGAN: K, F and G in one model that loads from one safetensors file, and its two verbs on plain arrays.
+
+`encrypt` and `decrypt` are functions of uint8 pictures, uint8 key pictures and keystream bytes; keys, envelopes and
+files live elsewhere. The networks are in `egan.networks`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as nnf
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from egan.errors import EganError
+from egan.lock import lock
+from egan.networks import CELL, KeyNetwork, LockedGenerator, ResNetGenerator, rotate_phases
+from egan.options import ModelOptions
+from egan.weights import WEIGHTS_VERSION, parse_metadata, weights_id
+
+Pictures = NDArray[np.uint8]
+
+BATCH = 8  # pictures a pass on the CPU: enough to fill the cores, little enough to keep memory flat
+
+
+class EncryptGAN(nn.Module):
+    """The model of one weights file. `F`: X to Y, `G`: Y to X, `K`: key images."""
+
+    def __init__(self, options: ModelOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.id = bytes(8)  # of the weights file that it was loaded from
+        self.training_summary: dict[str, Any] = {}
+        self.K = KeyNetwork(options.key_width)
+        if self.locked:
+            sizes = (options.phases, options.width, options.encoder_blocks, options.decoder_blocks)
+            self.F: nn.Module = LockedGenerator(False, *sizes)
+            self.G: nn.Module = LockedGenerator(True, *sizes)
+        else:
+            self.F = ResNetGenerator(6, options.resnet_width, options.resnet_blocks)
+            self.G = ResNetGenerator(6, options.resnet_width, options.resnet_blocks)
+
+    @property
+    def locked(self) -> bool:
+        """Whether the generators carry the phase lock (family `egan`)."""
+        return self.options.family == "egan"
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> EncryptGAN:
+        """Rebuild a model from a weights file alone.
+
+        Raises EganError for a file that is damaged, of an unknown version or family, or does not fit its own metadata.
+        """
+        path = Path(path)
+        identity = weights_id(path)
+        try:
+            with safe_open(str(path), "pt") as file:
+                options, training = parse_metadata(file.metadata(), str(path))
+                tensors = {k: file.get_tensor(k).float() for k in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise EganError(f"cannot read weights {path}: {error}") from error
+        with torch.device("meta"):
+            model = cls(options)
+        try:
+            model.load_state_dict(tensors, assign=True)
+        except RuntimeError as error:
+            raise EganError(f"weights {path} do not fit their own description") from error
+        model.id, model.training_summary = identity, training
+        model = model.eval().requires_grad_(False).to(device)
+        return model.to(memory_format=torch.channels_last)
+
+    def save(self, path: str | Path, training: dict[str, Any]) -> None:
+        """Write the weights file in half precision, atomically. `training` is free JSON: recipe, data, figures."""
+        path = Path(path)
+        tensors = {k: v.detach().half().cpu().contiguous() for k, v in self.state_dict().items()}
+        metadata = {
+            "egan": WEIGHTS_VERSION,
+            "options": self.options.to_json(),
+            "training": json.dumps(training, sort_keys=True),
+        }
+        part = path.with_name(path.name + ".part")
+        save_file(tensors, str(part), metadata)
+        os.replace(part, path)
+
+    def keystream_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """Shape (P, H/4, W/4) of the keystream of one picture."""
+        return self.options.phases, height // CELL, width // CELL
+
+    @torch.inference_mode()
+    def key_images(self, pictures: Pictures, layers: Sequence[int]) -> Pictures:
+        """K's key images of uint8 pictures (N, H, W, 3): uint8 of the same shape, one channel per layer."""
+        return to_bytes(self.K.key_image(to_unit(pictures, self.device), layers))
+
+    @torch.inference_mode()
+    def encrypt(self, composites: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+        """Disguises e = F(composite, K(y)) of uint8 composites (N, H, W, 3).
+
+        keys: public key images (N, h, w, 3), resized to the composites where they differ. keystreams: uint8
+        (N, P, H/4, W/4) of the phase lock; None for the family `paper`, which has no lock.
+        """
+        picture, key = self.prepare(composites, keys)
+        if not self.locked:
+            return to_bytes(self.F(torch.cat((picture, key), 1)))
+        return self.render(lock(self.phase_bytes(composites, keys), cast(Pictures, keystreams)), keys)
+
+    @torch.inference_mode()
+    def phase_bytes(self, composites: Pictures, keys: Pictures) -> Pictures:
+        """What F's encoder makes of composites: phases a in Z_256, uint8 (N, P, H/4, W/4), before the lock."""
+        picture, key = self.prepare(composites, keys)
+        z = cast(LockedGenerator, self.F).encode(picture, key)
+        turns = torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi)
+        return (torch.round(turns * 256).int() % 256).to(torch.uint8).cpu().numpy()
+
+    @torch.inference_mode()
+    def render(self, locked: Pictures, keys: Pictures) -> Pictures:
+        """F's decoder: disguises from locked phase bytes (N, P, h, w) and public key images, and nothing else."""
+        b = torch.from_numpy(locked).to(self.device)
+        size = (locked.shape[-2] * CELL, locked.shape[-1] * CELL)
+        key = fit_keys(keys, size, self.device)
+        return to_bytes(cast(LockedGenerator, self.F).decode(unit_phases(b), key))
+
+    @torch.inference_mode()
+    def decrypt(self, disguises: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+        """Recovered composites r = G(e, K(x)) of uint8 disguises (N, H, W, 3); arguments as in `encrypt`."""
+        picture, key = self.prepare(disguises, keys)
+        if not self.locked:
+            return to_bytes(self.G(torch.cat((picture, key), 1)))
+        generator = cast(LockedGenerator, self.G)
+        k = torch.from_numpy(cast(Pictures, keystreams)).to(self.device)
+        return to_bytes(generator.decode(rotate_phases(generator.encode(picture, key), k, -1), key))
+
+    def prepare(self, pictures: Pictures, keys: Pictures) -> tuple[Tensor, Tensor]:
+        height, width = pictures.shape[1:3]
+        if height % 16 or width % 16 or min(height, width) < 64:
+            raise EganError(
+                f"a picture of {width}x{height} pixels does not fit the networks",
+                "both sides must be multiples of 16 from 64 up; `egan compose --cover-size 256` makes them so",
+            )
+        return to_unit(pictures, self.device), fit_keys(keys, (height, width), self.device)
+
+
+def unit_phases(b: Tensor) -> Tensor:
+    """Bytes (N, P, h, w) to exp(2 pi i b / 256) as (N, 2, P, h, w), from a table of 256 float32 values."""
+    angle = torch.arange(256, dtype=torch.float64, device=b.device) * (2 * math.pi / 256)
+    table = torch.stack((torch.cos(angle), torch.sin(angle))).float()
+    return table[:, b.int()].transpose(0, 1)
+
+
+def to_unit(pictures: Pictures, device: torch.device) -> Tensor:
+    """uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [-1, 1]."""
+    t = torch.from_numpy(np.ascontiguousarray(pictures)).to(device)
+    return t.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_bytes(pictures: Tensor) -> Pictures:
+    """float (N, 3, H, W) to uint8 (N, H, W, 3): clamped to [-1, 1] and rounded."""
+    levels = ((pictures.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def fit_keys(keys: Pictures, size: tuple[int, int], device: torch.device) -> Tensor:
+    """Key images as floats, resized to `size` (bilinear, antialiased) where they differ."""
+    key = to_unit(keys, device)
+    if key.shape[-2:] != size:
+        key = nnf.interpolate(key, size, mode="bilinear", antialias=True, align_corners=False)
+    return key
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is CUDA where there is one. Raises EganError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.split(":")[0] == "cuda" and not torch.cuda.is_available():
+        raise EganError("no CUDA device here", "use --device cpu", 2)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise EganError(f"unknown device {name!r}", "use auto, cpu or cuda", 2) from error
+
+

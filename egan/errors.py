@@ -1,0 +1,15 @@
+"""The one exception type that reaches the user: a cause, a hint and an exit status."""
+
+from __future__ import annotations
+
+
+class EganError(Exception):
+    """Something the user can act on. Raised where the fact is known, printed in `egan.terminal`.
+
+    `status` is the exit status: 1 failed or not verified, 2 wrong usage.
+    """
+
+    def __init__(self, message: str, hint: str = "", status: int = 1) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.status = status

@@ -1,0 +1,268 @@
+"""Files in and out: anything Pillow reads comes in, only PNG goes out, and nothing half-written stays.
+
+Input is a path or `-` for standard input. Output is standard output or a file, written whole beside its place and then
+moved there, so a failure leaves nothing and an existing file is safe without `--force`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import stat
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, PngImagePlugin
+
+from egan.errors import EganError
+
+MOST_PIXELS = 50_000_000
+MOST_BYTES = 512 * 1024 * 1024
+STDIN, STDOUT = "-", "-"
+
+
+@dataclass
+class Loaded:
+    """A picture that was read: uint8 pixels (H, W, 3), alpha (H, W) or None, and the PNG text chunks."""
+
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None
+    name: str
+    text: dict[str, str] = field(default_factory=dict)
+
+
+def shown(source: str) -> str:
+    return "standard input" if source == STDIN else source
+
+
+def read_bytes(source: str) -> bytes:
+    """The bytes of a file, or of standard input for `-`. Raises EganError for what cannot be read."""
+    try:
+        if source == STDIN:
+            if sys.stdin is None or sys.stdin.isatty():
+                raise EganError(
+                    "no input: standard input is a terminal", "name a file, or pipe a picture in", 2
+                )
+            data = sys.stdin.buffer.read(MOST_BYTES + 1)
+        else:
+            with open(source, "rb") as file:
+                data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise EganError(f"cannot read {shown(source)}: {reason(error)}") from error
+    if len(data) > MOST_BYTES:
+        raise EganError(f"{shown(source)} is larger than {MOST_BYTES >> 20} MiB")
+    if not data:
+        raise EganError(f"{shown(source)} is empty", "did the command before the pipe fail?" if source == STDIN else "")
+    return data
+
+
+def read_picture(source: str) -> Loaded:
+    """Read one picture of any format and mode that Pillow knows, as 8-bit RGB and alpha.
+
+    EXIF orientation is applied; 16-bit and floating-point samples are scaled to 8 bits. Raises EganError, naming the
+    file, for anything that is no single whole picture of at most 50 megapixels.
+    """
+    data = read_bytes(source)
+    name = shown(source)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the pixel limit below is stricter than Pillow's warning
+        try:
+            with Image.open(io.BytesIO(data)) as im:
+                return decode(im, name)
+        except Image.UnidentifiedImageError as error:
+            raise EganError(f"{name} is not a picture that can be read") from error
+        except Image.DecompressionBombError as error:
+            raise EganError(f"{name} is too large", limit_hint()) from error
+        except (OSError, SyntaxError, ValueError, IndexError, TypeError, KeyError, EOFError,
+                OverflowError, MemoryError, RuntimeError, AttributeError, NotImplementedError) as error:  # fmt: skip
+            raise EganError(f"{name} is damaged or truncated: {error}") from error
+
+
+def limit_hint() -> str:
+    return f"the most is {MOST_PIXELS // 1_000_000} megapixels; make it smaller first"
+
+
+def decode(im: Image.Image, name: str) -> Loaded:
+    """8-bit RGB and alpha of an open Pillow image."""
+    if im.width * im.height > MOST_PIXELS:
+        raise EganError(f"{name} is too large: {im.width}x{im.height} pixels", limit_hint())
+    if getattr(im, "n_frames", 1) > 1 and im.format != "MPO":
+        raise EganError(f"{name} is animated or has several pages", "extract one frame first")
+    text = dict(getattr(im, "text", {})) if im.format == "PNG" else {}
+    im.load()
+    im = ImageOps.exif_transpose(im)
+    if im.mode.startswith("I") or im.mode == "F":
+        im = to_8_bits(im)
+    alpha = None
+    if im.has_transparency_data:
+        im = im.convert("RGBA")
+        alpha = np.asarray(im.getchannel("A"))
+        if alpha.min() == 255:
+            alpha = None
+    return Loaded(np.array(im.convert("RGB")), alpha, name, {k: str(v) for k, v in text.items()})
+
+
+def to_8_bits(im: Image.Image) -> Image.Image:
+    """Grey pictures of more than 8 bits: 16-bit integers divided by 257, floats taken as 0 to 1 (or 0 to 255)."""
+    values = np.asarray(im).astype(np.float64)
+    if im.mode == "F":
+        values = np.nan_to_num(values) * (255 if np.nanmax(values, initial=0) <= 1 else 1)
+    else:
+        values = values / 257
+    return Image.fromarray(np.clip(np.round(values), 0, 255).astype(np.uint8), "L")
+
+
+def flatten(picture: Loaded) -> NDArray[np.uint8]:
+    """Pixels (H, W, 3) with transparent parts laid on white."""
+    if picture.alpha is None:
+        return picture.pixels
+    a = picture.alpha[..., None].astype(np.uint16)
+    mixed = picture.pixels * a + 255 * (255 - a)
+    return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def png_bytes(pixels: NDArray[np.uint8], text: dict[str, str] | None = None) -> bytes:
+    """uint8 (H, W, 3) as a PNG, with no metadata but the given text chunks."""
+    info = PngImagePlugin.PngInfo()
+    for key, value in (text or {}).items():
+        info.add_text(key, value)
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> None:
+    """Refuse an output before any work is done: a terminal, a wrong suffix, an existing file, a missing folder."""
+    if out is None:
+        if sys.stdout.isatty():
+            raise EganError(
+                "refusing to write a picture to a terminal",
+                "redirect with `> FILE`, name a file with -o FILE, or insist with -o -",
+                2,
+            )
+        return
+    if out == STDOUT:
+        return
+    path = Path(out)
+    if suffix == ".png" and path.suffix.lower() not in ("", ".png"):
+        why = (
+            "lossy compression would destroy what is hidden"
+            if path.suffix.lower() in (".jpg", ".jpeg", ".webp", ".avif", ".heic")
+            else "PNG is the only output format"
+        )
+        raise EganError(f"cannot write {out}: {why}", "use a name that ends in .png", 2)
+    if not path.parent.is_dir():
+        raise EganError(f"cannot write {out}: there is no folder {path.parent}", status=2)
+    if path.is_dir():
+        raise EganError(f"cannot write {out}: it is a folder", status=2)
+    if path.exists() and not force and stat.S_ISREG(path.stat().st_mode):
+        raise EganError(f"{out} exists already", "overwrite it with --force, or use another name")
+
+
+def write_output(data: bytes, out: str | None, force: bool = False) -> None:
+    """Write to standard output (None or `-`) or, atomically, to a file. Raises EganError, leaving nothing behind."""
+    if out is None or out == STDOUT:
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise EganError(f"cannot write standard output: {reason(error)}") from error
+        return
+    path = Path(out)
+    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        with reporting(out):
+            path.write_bytes(data)  # a device or named pipe takes the bytes where it is
+        return
+    with reporting(out), beside(path) as part:
+        with os.fdopen(os.open(part, os.O_WRONLY), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(part, 0o666 & ~current_umask())
+        place(part, path, force)
+
+
+def write_private(data: bytes, out: str) -> None:
+    """Write a private key: O_EXCL, mode 0600, never over an existing file, and gone again if the writing fails."""
+    path = Path(out)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise EganError(
+            f"{out} exists already, and a private key is never overwritten",
+            "use another name, or move the old key away",
+        ) from error
+    except OSError as error:
+        raise EganError(f"cannot write {out}: {reason(error)}") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise EganError(f"cannot write {out}: {reason(error)}") from error
+        raise
+
+
+@contextlib.contextmanager
+def reporting(out: str) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        raise EganError(
+            f"{out} exists already", "overwrite it with --force, or use another name"
+        ) from error
+    except OSError as error:
+        raise EganError(f"cannot write {out}: {reason(error)}") from error
+
+
+@contextlib.contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A new empty file in the folder of `path`, removed again if it still stands there at the end."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(descriptor)
+    part = Path(name)
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def place(part: Path, path: Path, force: bool) -> None:
+    """Move a finished file to its name; without force, fail if the name is taken, even in a race."""
+    if force:
+        os.replace(part, path)
+        return
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV):
+            raise
+        if path.exists():  # a file system without hard links
+            raise FileExistsError(errno.EEXIST, "exists", str(path)) from None
+        os.replace(part, path)
+
+
+def current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def reason(error: OSError) -> str:
+    """The system's words for an error, in lower case, without number and file name."""
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,122 @@
+"""The pixel header: bytes in the least significant bits of a picture's first samples, rows first, R, G, B in turn.
+
+Layout: magic "EGAN", version, kind, length of the body (2 bytes, big-endian), body, then the first 8 bytes of the
+SHA-256 over the shape, all of that, and the pixels with the header's bits zeroed. Keys and disguises carry it, so they
+are plain PNGs without metadata and survive any lossless re-save. The checksum finds accidents; proof against an
+adversary is the envelope's.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egan.errors import EganError
+
+Picture = NDArray[np.uint8]
+
+MAGIC = b"EGAN"
+VERSION = 1
+PREFIX = struct.Struct(">4sBBH")
+CHECKSUM_BYTES = 8
+
+
+class Kind(enum.IntEnum):
+    """What a picture with a pixel header is."""
+
+    PUBLIC_KEY = 1
+    PRIVATE_KEY = 2
+    DISGUISE = 3
+
+    @property
+    def words(self) -> str:
+        return ("a public key", "a private key", "a disguise")[self - 1]
+
+
+def header_bits(body: int) -> int:
+    """Samples that a header with a body of `body` bytes takes."""
+    return 8 * (PREFIX.size + body + CHECKSUM_BYTES)
+
+
+def cleared(picture: Picture, body: int) -> Picture:
+    """A copy of uint8 (H, W, 3) with the bits that such a header would use set to zero.
+
+    Raises EganError where the picture is too small.
+    """
+    bits = header_bits(body)
+    if picture.size < bits:
+        raise EganError(f"a picture of {picture.shape[1]}x{picture.shape[0]} pixels is too small")
+    flat = picture.reshape(-1).copy()
+    flat[:bits] &= 0xFE
+    return flat.reshape(picture.shape)
+
+
+def checksum(head: bytes, clean: Picture) -> bytes:
+    shape = struct.pack(">II", *clean.shape[:2])
+    return hashlib.sha256(shape + head + clean.tobytes()).digest()[:CHECKSUM_BYTES]
+
+
+def embed(picture: Picture, kind: Kind, body: bytes) -> Picture:
+    """A copy of uint8 (H, W, 3) with the header written: no sample moves by more than one level."""
+    clean = cleared(picture, len(body))
+    head = PREFIX.pack(MAGIC, VERSION, kind, len(body)) + body
+    bits = np.unpackbits(np.frombuffer(head + checksum(head, clean), np.uint8))
+    clean.reshape(-1)[: bits.size] |= bits
+    return clean
+
+
+def find(picture: Picture) -> tuple[Kind, bytes] | None:
+    """Kind and body of a picture's header; None where it has none.
+
+    Raises EganError where there is one but the picture is damaged or made by a newer egan.
+    """
+    flat = picture.reshape(-1)
+    if flat.size < header_bits(0):
+        return None
+    prefix = np.packbits(flat[: 8 * PREFIX.size] & 1).tobytes()
+    magic, version, kind, length = PREFIX.unpack(prefix)
+    if magic != MAGIC:
+        return None
+    if version != VERSION:
+        raise EganError(
+            f"the picture has an egan header of version {version}, which this egan does not know"
+        )
+    if flat.size < header_bits(length):
+        raise EganError("the picture's egan header is damaged")
+    everything = np.packbits(flat[: header_bits(length)] & 1).tobytes()
+    head, found = everything[:-CHECKSUM_BYTES], everything[-CHECKSUM_BYTES:]
+    name = Kind(kind).words if kind in Kind.__members__.values() else "an egan picture"
+    if checksum(head, cleared(picture, length)) != found:
+        raise EganError(
+            f"{name} was altered: its pixels do not have the checksum in its header",
+            "one changed pixel is enough; copy the original again, and never crop, resize or re-encode it",
+        )
+    if kind not in Kind.__members__.values():
+        raise EganError("the picture's egan header is of an unknown kind")
+    return Kind(kind), head[PREFIX.size :]
+
+
+def expect(picture: Picture, kind: Kind, name: str) -> bytes:
+    """The body of a picture that must be of one kind; raises EganError naming what it is instead."""
+    try:
+        found = find(picture)
+    except EganError as error:
+        raise EganError(f"{name}: {error}", error.hint) from error
+    if found is None:
+        hint = {
+            Kind.PUBLIC_KEY: "public keys are made by `egan keygen`",
+            Kind.PRIVATE_KEY: "private keys are made by `egan keygen`",
+            Kind.DISGUISE: "if it was one, it was cropped, resized, re-saved as JPEG or edited: none of that survives",
+        }[kind]
+        raise EganError(f"{name} is not {kind.words}: it has no egan header", hint)
+    if found[0] is not kind:
+        swap = {found[0], kind} == {Kind.PUBLIC_KEY, Kind.PRIVATE_KEY}
+        hint = "the two keys seem to be swapped" if swap else ""
+        if swap and found[0] is Kind.PRIVATE_KEY:
+            hint += "; never hand out the private one"
+        raise EganError(f"{name} is {found[0].words}, not {kind.words}", hint)
+    return found[1]

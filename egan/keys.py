@@ -1,0 +1,128 @@
+"""Key pictures: K's key images made into a key pair, and the secrets that follow from the private one (DESIGN 3.1).
+
+The private key picture is the secret: 32 bytes are drawn from all its pixel bytes by HKDF-SHA256 (RFC 5869), and from
+those an X25519 key (RFC 7748) to open envelopes and an Ed25519 key (RFC 8032). The public key picture carries the two
+public keys in its pixel header. Nothing is kept in PNG metadata.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from egan import header
+from egan.errors import EganError
+from egan.header import Kind, Picture
+
+BODY = struct.Struct(">8s32s32s")  # weights id, X25519 public key, Ed25519 public key
+
+
+def hkdf(material: bytes, info: bytes, length: int = 32) -> bytes:
+    """HKDF-SHA256 (RFC 5869) without salt."""
+    return HKDF(hashes.SHA256(), length, salt=None, info=info).derive(material)
+
+
+@dataclass(frozen=True, repr=False)
+class PrivateKey:
+    """A private key picture, uint8 (H, W, 3), and what is derived from it. Its repr shows no secret."""
+
+    picture: Picture
+
+    @property
+    def seed(self) -> bytes:
+        """32 secret bytes from every pixel byte and the picture's shape."""
+        return hkdf(
+            struct.pack(">II", *self.picture.shape[:2]) + self.picture.tobytes(),
+            b"egan/1 private key",
+        )
+
+    @property
+    def decryption(self) -> X25519PrivateKey:
+        return X25519PrivateKey.from_private_bytes(hkdf(self.seed, b"egan/1 x25519"))
+
+    @property
+    def signing(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(hkdf(self.seed, b"egan/1 ed25519"))
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the public key that belongs to this one."""
+        return fingerprint(
+            self.decryption.public_key().public_bytes_raw(),
+            self.signing.public_key().public_bytes_raw(),
+        )
+
+    def wrong_keystream_seed(self, digest: bytes) -> bytes:
+        """The keystream seed that `decrypt --force` uses when this key does not open a picture with this digest."""
+        return hkdf(self.seed, b"egan/1 forced" + digest)
+
+    def __repr__(self) -> str:
+        return "PrivateKey(...)"
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """A public key picture, uint8 (H, W, 3), and the keys in its header."""
+
+    picture: Picture
+    weights: bytes  # id of the weights that drew it
+    encryption: X25519PublicKey
+    verification: Ed25519PublicKey
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(
+            self.encryption.public_bytes_raw(), self.verification.public_bytes_raw()
+        )
+
+
+def fingerprint(x25519: bytes, ed25519: bytes) -> str:
+    """SHA-256 of both public keys, as 64 hexadecimal digits."""
+    return hashlib.sha256(b"egan/1 fingerprint" + x25519 + ed25519).hexdigest()
+
+
+def make_pair(private_image: Picture, public_image: Picture, weights: bytes) -> tuple[PrivateKey, PublicKey]:
+    """A key pair from the key images K(x) and K(y), uint8 (H, W, 3), and the id of the weights that made them.
+
+    Every sample of K(x) moves by -1, 0 or +1 from the operating system's generator, inside 0..255.
+    """
+    noise = np.frombuffer(secrets.token_bytes(private_image.size), np.uint8)
+    # 256 is not a multiple of 3: -1 is drawn 86 times in 256, 0 and +1 85 times; 1.58 bits a sample remain.
+    steps = (noise % 3).astype(np.int16).reshape(private_image.shape) - 1
+    shaken = np.clip(private_image.astype(np.int16) + steps, 0, 255).astype(np.uint8)
+    private = PrivateKey(header.embed(shaken, Kind.PRIVATE_KEY, weights))
+    x25519 = private.decryption.public_key()
+    ed25519 = private.signing.public_key()
+    body = BODY.pack(weights, x25519.public_bytes_raw(), ed25519.public_bytes_raw())
+    return private, PublicKey(
+        header.embed(public_image, Kind.PUBLIC_KEY, body), weights, x25519, ed25519
+    )
+
+
+def read_private(picture: Picture, name: str) -> PrivateKey:
+    """The private key in a picture. Raises EganError, naming the file `name`, for anything else or a damaged one."""
+    header.expect(picture, Kind.PRIVATE_KEY, name)
+    return PrivateKey(picture)
+
+
+def read_public(picture: Picture, name: str) -> PublicKey:
+    """The public key in a picture. Raises EganError, naming the file `name`, for anything else or a damaged one."""
+    body = header.expect(picture, Kind.PUBLIC_KEY, name)
+    try:
+        weights, x25519, ed25519 = BODY.unpack(body)
+        return PublicKey(
+            picture,
+            weights,
+            X25519PublicKey.from_public_bytes(x25519),
+            Ed25519PublicKey.from_public_bytes(ed25519),
+        )
+    except (struct.error, ValueError) as error:
+        raise EganError(f"{name}: the public key's header is damaged") from error

@@ -1,0 +1,72 @@
+"""The one description of a model: training option, weights metadata and what `egan inspect` prints.
+
+Everything here is plain data. A weights file carries it as JSON, so a network can be rebuilt from the file alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from egan.errors import EganError
+
+FAMILIES = ("egan", "paper")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOptions:
+    """What a model is made of. Sizes in pixels, widths in channels."""
+
+    family: str = "egan"  # egan: phase lock in each generator; paper: CycleGAN's ResNet, no lock
+    image_size: int = 256  # the size that the networks were trained at, and that keys are made at
+    public_layers: tuple[int, int, int] = (1, 2, 3)  # shallow maps carry edges, from which F paints
+    private_layers: tuple[int, int, int] = (3, 5, 6)  # the paper's choice
+    key_width: int = 32  # channels of K's first convolution; doubles per layer up to 8 times this
+    phases: int = 12  # phases per 4x4 cell: 24 of the 48 numbers of an RGB cell carry the payload
+    width: int = 64  # channels at 1/4 resolution
+    encoder_blocks: int = 3  # residual blocks of each encoder
+    decoder_blocks: int = 2  # residual blocks per level of each decoder
+    resnet_width: int = 64  # family paper: ngf of the ResNet
+    resnet_blocks: int = 9  # family paper: residual blocks
+    domains: tuple[str, str] = ("faces", "flowers")  # X, Y
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise EganError(
+                f"unknown model family {self.family!r}", f"known: {', '.join(FAMILIES)}"
+            )
+        if self.image_size < 64 or self.image_size % 16:
+            raise EganError(f"image size {self.image_size} is not a multiple of 16 from 64 up")
+        for layers in (self.public_layers, self.private_layers):
+            if len(layers) != 3 or not all(1 <= i <= 6 for i in layers):
+                raise EganError(f"key layers {layers} are not three numbers from 1 to 6")
+        limits = {
+            "key_width": 512, "phases": 24, "width": 512, "encoder_blocks": 64,
+            "decoder_blocks": 64, "resnet_width": 512, "resnet_blocks": 64,
+        }  # fmt: skip
+        for name, most in limits.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise EganError(
+                    f"model option {name} = {getattr(self, name)} is not between 1 and {most}"
+                )
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ModelOptions:
+        """Rebuild from metadata. Raises EganError for fields that this version does not know."""
+        known = {f.name: f for f in dataclasses.fields(cls)}
+        unknown = sorted(set(data) - set(known))
+        if unknown:
+            raise EganError(f"unknown model options: {', '.join(unknown)}")
+        values: dict[str, Any] = {}
+        for name, value in data.items():
+            default = known[name].default
+            if isinstance(default, tuple) and isinstance(value, list | tuple):
+                value = tuple(value)
+            if type(value) is not type(default):
+                raise EganError(f"model option {name} has the wrong type")
+            values[name] = value
+        return cls(**values)
