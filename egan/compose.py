@@ -101,9 +101,7 @@ def random_place(cover: Size, message: Size, seed: int | None) -> Place:
     return Place(*(source.randint(0, max(0, c - m)) for c, m in zip(cover, message, strict=True)))
 
 
-def paste(
-    cover: NDArray[np.uint8], message: Image.Image, at: Place
-) -> tuple[NDArray[np.uint8], Box]:
+def paste(cover: NDArray[np.uint8], message: Image.Image, at: Place) -> tuple[NDArray[np.uint8], Box]:
     """The composite uint8 (H, W, 3) and the message's box. Raises EganError where it does not fit inside."""
     height, width = cover.shape[:2]
     w, h = message.size

@@ -127,7 +127,7 @@ class EncryptGAN(nn.Module):
     @torch.inference_mode()
     def render(self, locked: Pictures, keys: Pictures) -> Pictures:
         """F's decoder: disguises from locked phase bytes (N, P, h, w) and public key images, and nothing else."""
-        b = torch.from_numpy(locked).to(self.device)
+        b = torch.from_numpy(np.array(locked)).to(self.device)
         size = (locked.shape[-2] * CELL, locked.shape[-1] * CELL)
         key = fit_keys(keys, size, self.device)
         return to_bytes(cast(LockedGenerator, self.F).decode(unit_phases(b), key))
@@ -139,7 +139,7 @@ class EncryptGAN(nn.Module):
         if not self.locked:
             return to_bytes(self.G(torch.cat((picture, key), 1)))
         generator = cast(LockedGenerator, self.G)
-        k = torch.from_numpy(cast(Pictures, keystreams)).to(self.device)
+        k = torch.from_numpy(np.array(keystreams)).to(self.device)
         return to_bytes(generator.decode(rotate_phases(generator.encode(picture, key), k, -1), key))
 
     def prepare(self, pictures: Pictures, keys: Pictures) -> tuple[Tensor, Tensor]:
@@ -161,7 +161,7 @@ def unit_phases(b: Tensor) -> Tensor:
 
 def to_unit(pictures: Pictures, device: torch.device) -> Tensor:
     """uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [-1, 1]."""
-    t = torch.from_numpy(np.ascontiguousarray(pictures)).to(device)
+    t = torch.from_numpy(np.array(pictures)).to(device)  # a copy: torch wants writable memory
     return t.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
@@ -189,5 +189,3 @@ def pick_device(name: str) -> torch.device:
         return torch.device(name)
     except RuntimeError as error:
         raise EganError(f"unknown device {name!r}", "use auto, cpu or cuda", 2) from error
-
-

@@ -89,9 +89,7 @@ def unseal(disguise: Picture, private: PrivateKey, name: str) -> Opened | None:
     count = content[SEED_BYTES]
     if len(content) != CONTENT_BYTES or count > MOST_BOXES:
         raise EganError(f"{name}: the envelope's content is of an unknown form")
-    boxes = tuple(
-        BOX.unpack_from(content, SEED_BYTES + 1 + i * BOX.size) for i in range(count)
-    )
+    boxes = tuple(BOX.unpack_from(content, SEED_BYTES + 1 + i * BOX.size) for i in range(count))
     height, width = disguise.shape[:2]
     for x, y, w, h in boxes:
         if x + w > width or y + h > height or not (w and h):

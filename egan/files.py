@@ -60,7 +60,9 @@ def read_bytes(source: str) -> bytes:
     if len(data) > MOST_BYTES:
         raise EganError(f"{shown(source)} is larger than {MOST_BYTES >> 20} MiB")
     if not data:
-        raise EganError(f"{shown(source)} is empty", "did the command before the pipe fail?" if source == STDIN else "")
+        raise EganError(
+            f"{shown(source)} is empty", "did the command before the pipe fail?" if source == STDIN else ""
+        )
     return data
 
 
@@ -221,9 +223,7 @@ def reporting(out: str) -> Iterator[None]:
     try:
         yield
     except FileExistsError as error:
-        raise EganError(
-            f"{out} exists already", "overwrite it with --force, or use another name"
-        ) from error
+        raise EganError(f"{out} exists already", "overwrite it with --force, or use another name") from error
     except OSError as error:
         raise EganError(f"cannot write {out}: {reason(error)}") from error
 

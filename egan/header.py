@@ -82,9 +82,7 @@ def find(picture: Picture) -> tuple[Kind, bytes] | None:
     if magic != MAGIC:
         return None
     if version != VERSION:
-        raise EganError(
-            f"the picture has an egan header of version {version}, which this egan does not know"
-        )
+        raise EganError(f"the picture has an egan header of version {version}, which this egan does not know")
     if flat.size < header_bits(length):
         raise EganError("the picture's egan header is damaged")
     everything = np.packbits(flat[: header_bits(length)] & 1).tobytes()

@@ -79,9 +79,7 @@ class PublicKey:
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint(
-            self.encryption.public_bytes_raw(), self.verification.public_bytes_raw()
-        )
+        return fingerprint(self.encryption.public_bytes_raw(), self.verification.public_bytes_raw())
 
 
 def fingerprint(x25519: bytes, ed25519: bytes) -> str:
@@ -102,9 +100,7 @@ def make_pair(private_image: Picture, public_image: Picture, weights: bytes) -> 
     x25519 = private.decryption.public_key()
     ed25519 = private.signing.public_key()
     body = BODY.pack(weights, x25519.public_bytes_raw(), ed25519.public_bytes_raw())
-    return private, PublicKey(
-        header.embed(public_image, Kind.PUBLIC_KEY, body), weights, x25519, ed25519
-    )
+    return private, PublicKey(header.embed(public_image, Kind.PUBLIC_KEY, body), weights, x25519, ed25519)
 
 
 def read_private(picture: Picture, name: str) -> PrivateKey:

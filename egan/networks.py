@@ -34,8 +34,7 @@ class KeyNetwork(nn.Module):
         super().__init__()
         widths = [3] + [width * min(2**i, 8) for i in range(KEY_LAYERS)]
         self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, 4, stride=2, padding=1)
-            for a, b in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False)
         )
         self.classifier = nn.Linear(widths[-1], 2)
 
@@ -65,9 +64,7 @@ class KeyNetwork(nn.Module):
             m = maps[layer - 1].float().mean(1, keepdim=True)
             low, high = m.amin((2, 3), keepdim=True), m.amax((2, 3), keepdim=True)
             m = (m - low) / (high - low).clamp_min(1e-6)
-            channels.append(
-                nnf.interpolate(m, picture.shape[-2:], mode="bilinear", align_corners=False)
-            )
+            channels.append(nnf.interpolate(m, picture.shape[-2:], mode="bilinear", align_corners=False))
         return torch.round(torch.cat(channels, 1) * 255) / 127.5 - 1
 
 

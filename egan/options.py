@@ -33,9 +33,7 @@ class ModelOptions:
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
-            raise EganError(
-                f"unknown model family {self.family!r}", f"known: {', '.join(FAMILIES)}"
-            )
+            raise EganError(f"unknown model family {self.family!r}", f"known: {', '.join(FAMILIES)}")
         if self.image_size < 64 or self.image_size % 16:
             raise EganError(f"image size {self.image_size} is not a multiple of 16 from 64 up")
         for layers in (self.public_layers, self.private_layers):
@@ -47,9 +45,7 @@ class ModelOptions:
         }  # fmt: skip
         for name, most in limits.items():
             if not 1 <= getattr(self, name) <= most:
-                raise EganError(
-                    f"model option {name} = {getattr(self, name)} is not between 1 and {most}"
-                )
+                raise EganError(f"model option {name} = {getattr(self, name)} is not between 1 and {most}")
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

@@ -43,7 +43,9 @@ def one_standard_input(*sources: str) -> None:
         raise EganError("standard input can be only one of the inputs", "name files for the others", 2)
 
 
-def make_keys(face: str, flower: str, pub: str, priv: str, size: int, force: bool, weights: str | None, device: str) -> str:
+def make_keys(
+    face: str, flower: str, pub: str, priv: str, size: int, force: bool, weights: str | None, device: str
+) -> str:
     """`egan keygen`: write both key pictures, size x size, and return the fingerprint."""
     one_standard_input(face, flower)
     if os.path.abspath(pub) == os.path.abspath(priv):
@@ -94,9 +96,10 @@ def read_composite(source: str) -> Job:
     return Job(source, pixels, compose.noted_boxes(loaded), secrets.token_bytes(SEED_BYTES))
 
 
-def read_disguise(source: str, private: keys.PrivateKey, model: EncryptGAN, force: bool) -> Job:
+def open_disguise(
+    loaded: files.Loaded, source: str, private: keys.PrivateKey, model: EncryptGAN, force: bool
+) -> Job:
     """A disguise with the seed from its envelope; with --force, and a wrong key, a seed derived from that key."""
-    loaded = files.read_picture(source)
     pixels = files.flatten(loaded)
     height, width = pixels.shape[:2]
     if height % 16 or width % 16 or min(height, width) < 64:

@@ -30,9 +30,7 @@ def find_weights(named: str | None, name: str = "egan.safetensors") -> Path:
     for folder in (here / "weights", here.parent / "weights"):  # in the wheel; in a checkout
         if (folder / name).is_file():
             return folder / name
-    raise EganError(
-        "this installation carries no weights", "name a file with --weights or EGAN_WEIGHTS"
-    )
+    raise EganError("this installation carries no weights", "name a file with --weights or EGAN_WEIGHTS")
 
 
 def weights_id(path: Path) -> bytes:
@@ -57,9 +55,7 @@ def weights_id(path: Path) -> bytes:
     return digest.digest()[:8]
 
 
-def parse_metadata(
-    metadata: dict[str, str] | None, name: str
-) -> tuple[ModelOptions, dict[str, Any]]:
+def parse_metadata(metadata: dict[str, str] | None, name: str) -> tuple[ModelOptions, dict[str, Any]]:
     """Model options and training summary. Raises EganError for what is not egan's or of an unknown version."""
     version = (metadata or {}).get("egan")
     if metadata is None or version is None:

@@ -56,7 +56,7 @@ def load_folder(
 
 def to_unit(pictures: np.ndarray | Tensor, device: str | torch.device = "cpu") -> Tensor:
     """uint8 (N, H, W, 3) -> float (N, 3, H, W) in [-1, 1]."""
-    t = torch.as_tensor(pictures, device=device)
+    t = torch.as_tensor(np.array(pictures), device=device)
     return t.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
@@ -97,8 +97,8 @@ class Sampler:
                     to_unit(message[None], self.device),
                     (size, size), mode="bicubic", antialias=True, align_corners=False,
                 ).clamp(-1, 1)  # fmt: skip
-                composites[i, :, y : y + size, x : x + size] = torch.round(
-                    (pasted[0] + 1) * 127.5
-                ) / 127.5 - 1
+                composites[i, :, y : y + size, x : x + size] = (
+                    torch.round((pasted[0] + 1) * 127.5) / 127.5 - 1
+                )
                 boxes[i, :, y : y + size, x : x + size] = 1
         return composites, boxes

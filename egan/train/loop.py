@@ -37,7 +37,9 @@ class TrainOptions:
     minutes: float = 0.0  # where positive, stop after this time; the learning rate follows the clock
     batch: int = 4
     crop: int = 0  # train on random crops of this size; 0: whole pictures
-    critic_crop: int = 128  # discriminators, K and LPIPS look at one random window of this size a step; 0: all
+    critic_crop: int = (
+        128  # discriminators, K and LPIPS look at one random window of this size a step; 0: all
+    )
     learning_rate: float = 8e-4
     discriminator_rate: float = 3e-4
     warmup: int = 200
@@ -210,9 +212,7 @@ class Trainer:
             if o.wrap:
                 terms["wrap"] = o.wrap * losses.wrap_loss(sent)
             terms["cycle"] = o.cycle * losses.cycle_loss(recovered, composite, right)
-            terms["information"] = o.information * losses.information_loss(
-                recovered, composite, box, right
-            )
+            terms["information"] = o.information * losses.information_loss(recovered, composite, box, right)
             terms["disguise"] = o.disguise * (painted - y).abs().mean()
             window = self.window(x.shape[-1])
             fake_x, fake_y = window(recovered).clamp(-1, 1), window(painted).clamp(-1, 1)

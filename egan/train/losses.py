@@ -24,8 +24,7 @@ def key_matching_loss(
 ) -> Tensor:
     """Equation 1: L1 distance between K's activations of a generated and of a real picture, averaged over key layers."""
     per_layer = [
-        (a.float() - b.float()).abs().flatten(1).mean(1)
-        for a, b in zip(features, target, strict=True)
+        (a.float() - b.float()).abs().flatten(1).mean(1) for a, b in zip(features, target, strict=True)
     ]
     return sample_mean(sum(per_layer) / len(per_layer), weight)  # type: ignore[arg-type]
 
