@@ -27,9 +27,19 @@ Out = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No notes, warnings or progress.")]
-Weights = Annotated[str | None, typer.Option("--weights", metavar="FILE", help="A weights file [default: $EGAN_WEIGHTS, else the one that came with egan].")]  # fmt: skip
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="A weights file [default: $EGAN_WEIGHTS, else the one that came with egan].",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
-Folder = Annotated[str | None, typer.Option("-d", "--directory", metavar="DIR", help="Write one PNG per input into this folder.")]  # fmt: skip
+Folder = Annotated[
+    str | None,
+    typer.Option("-d", "--directory", metavar="DIR", help="Write one PNG per input into this folder."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -93,7 +103,7 @@ def compose(
             metavar="X,Y",
             help="Margins from the left and top; with a minus sign, -0 too, from the right or bottom.",
         ),
-    ] = None,  # fmt: skip
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option("--size", metavar="N|WxH", help="Resize the message: longer side, or width and height."),
@@ -149,7 +159,7 @@ def encrypt(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(metavar="[COMPOSITE]...", help="Composites; standard input when none is named."),
-    ] = None,  # fmt: skip
+    ] = None,
     output: Out = None,
     directory: Folder = None,
     force: Force = False,
@@ -190,7 +200,7 @@ def decrypt(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(metavar="[DISGUISE]...", help="Disguises; standard input when none is named."),
-    ] = None,  # fmt: skip
+    ] = None,
     message: Annotated[bool, typer.Option("--message", help="Write the cut-out message alone.")] = False,
     number: Annotated[
         int,
@@ -199,7 +209,7 @@ def decrypt(
             metavar="N",
             help="Which message, where there are several: 1 is the first that was pasted.",
         ),
-    ] = 1,  # fmt: skip
+    ] = 1,
     output: Out = None,
     directory: Folder = None,
     force: Annotated[
@@ -208,7 +218,7 @@ def decrypt(
             "--force",
             help="Overwrite an existing file, and decode even with a wrong key or an altered picture.",
         ),
-    ] = False,  # fmt: skip
+    ] = False,
     weights: Weights = None,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -266,10 +276,61 @@ def inspect(
 
 
 @app.command()
+def train(
+    x: Annotated[str, typer.Option("--x", metavar="DIR", help="Folder of covers, read recursively.")],
+    y: Annotated[str, typer.Option("--y", metavar="DIR", help="Folder of pictures of the disguise's kind.")],
+    messages: Annotated[
+        list[str], typer.Option("--messages", metavar="DIR", help="Folder of messages; may be repeated.")
+    ],
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="Where the weights go.")],
+    preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="egan or tiny.")] = "egan",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change one option of the preset; may be repeated."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Train for N steps.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="M", help="Train for M minutes instead.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Pictures a step.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", help="Use only the first N pictures of a folder.")
+    ] = None,
+    lpips_backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--lpips-backbone",
+            metavar="FILE",
+            help="SqueezeNet weights (safetensors) for the perceptual loss.",
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="FILE", help="Go on from a checkpoint.")
+    ] = None,
+    runs: Annotated[
+        str, typer.Option("--runs", metavar="DIR", help="Where checkpoints, log and sample sheets go.")
+    ] = "runs",
+    device: Device = "auto",
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model on your own two domains and messages."""
+    terminal.quiet = quiet
+    from egan.train.command import Request, run_train
+
+    named = {"steps": steps, "minutes": minutes, "batch": batch, "seed": seed}
+    changed = [*(settings or []), *(f"{k}={v}" for k, v in named.items() if v is not None)]
+    run_train(
+        Request(x, y, messages, out, preset, changed, limit, lpips_backbone, resume, runs, device, force)
+    )
+
+
+@app.command()
 def demo(
     directory: Annotated[
         str, typer.Option("-d", "--directory", metavar="DIR", help="Where everything goes; made if missing.")
-    ] = "egan-demo",  # fmt: skip
+    ] = "egan-demo",
     cover: Annotated[
         str | None, typer.Option("--cover", metavar="FILE", help="Your face instead of the built-in one.")
     ] = None,

@@ -98,7 +98,8 @@ def fit_message(message: Loaded, size: str | None) -> Image.Image:
 def random_place(cover: Size, message: Size, seed: int | None) -> Place:
     """A uniform place where the message fits; the operating system's randomness without a seed."""
     source: random.Random = random.SystemRandom() if seed is None else random.Random(seed)
-    return Place(*(source.randint(0, max(0, c - m)) for c, m in zip(cover, message, strict=True)))
+    x, y = (source.randint(0, max(0, c - m)) for c, m in zip(cover, message, strict=True))
+    return Place(x, y)
 
 
 def paste(cover: NDArray[np.uint8], message: Image.Image, at: Place) -> tuple[NDArray[np.uint8], Box]:

@@ -159,7 +159,7 @@ def unit_phases(b: Tensor) -> Tensor:
     return table[:, b.int()].transpose(0, 1)
 
 
-def to_unit(pictures: Pictures, device: torch.device) -> Tensor:
+def to_unit(pictures: Pictures, device: str | torch.device = "cpu") -> Tensor:
     """uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [-1, 1]."""
     t = torch.from_numpy(np.array(pictures)).to(device)  # a copy: torch wants writable memory
     return t.permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as nnf
@@ -33,9 +34,7 @@ class KeyNetwork(nn.Module):
     def __init__(self, width: int = 32) -> None:
         super().__init__()
         widths = [3] + [width * min(2**i, 8) for i in range(KEY_LAYERS)]
-        self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
         self.classifier = nn.Linear(widths[-1], 2)
 
     def features(self, picture: Tensor, last: int = KEY_LAYERS) -> list[Tensor]:
@@ -75,8 +74,7 @@ class Block(nn.Module):
         super().__init__()
         self.a = nn.Conv2d(width, width, 3, padding=1)
         self.b = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.b.weight)
-        nn.init.zeros_(self.b.bias)
+        zero(self.b)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.b(nnf.silu(self.a(nnf.silu(x))))
@@ -97,8 +95,7 @@ class Encoder(nn.Module):
         self.stem = nn.Conv2d(cell, width, 3, padding=1)
         self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
         self.head = nn.Conv2d(width, 3 * phases, 3, padding=1)
-        for p in (self.head.weight, self.head.bias):
-            nn.init.zeros_(p)
+        zero(self.head)
 
     def forward(self, x: Tensor) -> Tensor:
         x = nnf.pixel_unshuffle(x, CELL)
@@ -253,6 +250,12 @@ class PatchGAN(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         return self.layers(picture)
+
+
+def zero(conv: nn.Conv2d) -> None:
+    """Weights and bias to zero: a branch that starts as nothing."""
+    for p in conv.parameters():
+        nn.init.zeros_(p)
 
 
 def init_normal(module: nn.Module, std: float = 0.02) -> None:

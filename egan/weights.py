@@ -69,7 +69,7 @@ def parse_metadata(metadata: dict[str, str] | None, name: str) -> tuple[ModelOpt
         options = json.loads(metadata["options"])
         training = json.loads(metadata.get("training", "{}"))
         if not isinstance(options, dict) or not isinstance(training, dict):
-            raise ValueError("not an object")
+            raise TypeError("not an object")
         return ModelOptions.from_dict(options), training
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise EganError(f"the description in {name} is damaged") from error

@@ -15,6 +15,7 @@ import torch.nn.functional as nnf
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from egan.core import to_unit
 from egan.errors import EganError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -33,8 +34,8 @@ def picture_paths(folder: str | Path) -> list[Path]:
 
 def load_square(path: Path, size: int | None) -> np.ndarray:
     """One picture as uint8 (S, S, 3): EXIF orientation applied, centre square, resized to `size` (None: as it is)."""
-    with Image.open(path) as im:
-        im = ImageOps.exif_transpose(im).convert("RGB")
+    with Image.open(path) as file:
+        im = ImageOps.exif_transpose(file).convert("RGB")
         side = min(im.size)
         if size is None:
             size = side
@@ -52,12 +53,6 @@ def load_folder(
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             bad += 1
     return out, bad
-
-
-def to_unit(pictures: np.ndarray | Tensor, device: str | torch.device = "cpu") -> Tensor:
-    """uint8 (N, H, W, 3) -> float (N, 3, H, W) in [-1, 1]."""
-    t = torch.as_tensor(np.array(pictures), device=device)
-    return t.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 class Sampler:

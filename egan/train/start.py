@@ -13,7 +13,7 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as nnf
-from torch import Tensor
+from torch import Tensor, nn
 
 from egan.networks import CELL, LockedGenerator
 
@@ -55,6 +55,14 @@ def chroma_carriers(count: int) -> Tensor:
     return torch.from_numpy(np.stack([v for _, v in ranked[:count]])).float()
 
 
+def clear(linear: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Zero a 1x1 convolution; its weight (out, in) and bias as views to fill."""
+    assert linear.bias is not None
+    linear.weight.zero_()
+    linear.bias.zero_()
+    return linear.weight[:, :, 0, 0], linear.bias
+
+
 @torch.no_grad()
 def start_codec(
     source: LockedGenerator, sink: LockedGenerator, composites: Tensor, amplitude: float = 5.0
@@ -65,36 +73,29 @@ def start_codec(
     levels per cell.
     """
     phases = source.encoder.direct.out_channels // 3
-    mean, basis = principal_components(composites, phases)
-    reach = torch.quantile(((cell_rows(composites) - mean) @ basis.T)[:200_000].abs(), 0.998, dim=0)
-    gain = QUANTILE_ANGLE / reach
-
-    encode = source.encoder.direct
-    encode.weight.zero_()
-    encode.bias.zero_()
-    encode.weight[:phases, :, 0, 0] = basis * gain[:, None]
-    encode.bias[:phases] = -(basis @ mean) * gain
-    encode.bias[phases : 2 * phases] = 1.0
-
-    decode = sink.decoder.direct
-    decode.weight.zero_()
-    decode.weight[:, 2 * phases :, 0, 0] = (basis / gain[:, None]).T * math.pi
-    decode.bias.copy_(mean)
-
+    device = composites.device
+    mean, basis = principal_components(composites.cpu(), phases)
+    components = ((cell_rows(composites.cpu()) - mean) @ basis.T)[:200_000]
+    gain = QUANTILE_ANGLE / torch.quantile(components.abs(), 0.998, dim=0).clamp_min(1e-3)
     carriers = chroma_carriers(2 * phases)
-    a = amplitude / 127.5
-    write = source.decoder.direct
-    write.weight.zero_()
-    write.bias.zero_()
-    write.weight[:, : 2 * phases, 0, 0] = carriers.T * a
-    read = sink.encoder.direct
-    read.weight.zero_()
-    read.bias.zero_()
-    read.weight[phases:, : 3 * CELL**2, 0, 0] = carriers / a
+    level = amplitude / 127.5
 
-    # The U-Nets start with one colour per cell, so no grid has to be unlearned; for F that is outside of the carriers.
+    weight, bias = clear(source.encoder.direct)  # angles from components, argument 0
+    weight[:phases] = (basis * gain[:, None]).to(device)
+    bias[:phases] = (-(basis @ mean) * gain).to(device)
+    bias[phases : 2 * phases] = 1.0
+    weight, bias = clear(sink.decoder.direct)  # components from angles
+    weight[:, 2 * phases :] = ((basis / gain[:, None]).T * math.pi).to(device)
+    bias.copy_(mean)
+    weight, _ = clear(source.decoder.direct)  # carriers from cosines and sines
+    weight[:, : 2 * phases] = (carriers.T * level).to(device)
+    weight, _ = clear(sink.encoder.direct)  # cosines and sines from carriers
+    weight[phases:, : 3 * CELL**2] = (carriers / level).to(device)
+
+    # The U-Nets start with one colour per cell, so no grid has to be unlearned, and F's is outside of the carriers.
     for generator, size in ((source, 1.0), (sink, 0.1)):
         head = generator.decoder.head
         flat = head.weight.unflatten(0, (3, CELL**2)).mean(1, keepdim=True) * (CELL * size)
         head.weight.copy_(flat.expand(-1, CELL**2, -1, -1, -1).flatten(0, 1))
-        head.bias.zero_()
+        if head.bias is not None:
+            head.bias.zero_()

@@ -1,0 +1,38 @@
+"""Sample sheets: what the moving average makes of the same few pictures, to look at while it trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from PIL import Image
+
+from egan.core import EncryptGAN, to_bytes
+from egan.train.data import Sampler
+
+ROWS = 4
+
+
+@torch.no_grad()
+def sample_sheet(model: EncryptGAN, sampler: Sampler, path: Path) -> None:
+    """Rows of composite, private key, public key, flower, disguise, decode, decode with a wrong keystream, as a PNG.
+
+    The pictures and keystreams are the same at every call; the sampler's own random state is not touched.
+    """
+    fixed = Sampler(sampler.covers, sampler.disguises, sampler.messages, 1, sampler.device)
+    x, y = fixed.pictures(fixed.covers, ROWS), fixed.pictures(fixed.disguises, ROWS)
+    composite = to_bytes(fixed.composite(x)[0])
+    faces, flowers = to_bytes(x), to_bytes(y)
+    private = model.key_images(faces, model.options.private_layers)
+    public = model.key_images(flowers, model.options.public_layers)
+    shape = (ROWS, *model.keystream_shape(*faces.shape[1:3]))
+    right, wrong = (fixed.random.integers(0, 256, shape, dtype=np.uint8) for _ in range(2))
+    disguise = model.encrypt(composite, public, right)
+    columns = (
+        composite, private, public, flowers, disguise,
+        model.decrypt(disguise, private, right), model.decrypt(disguise, private, wrong),
+    )  # fmt: skip
+    sheet = np.concatenate([np.concatenate(list(column), 0) for column in columns], 1)
+    Image.fromarray(cast(np.ndarray, sheet)).save(path)

@@ -1,0 +1,184 @@
+"""The networks against published sizes, the budgets of the default family, and the lock in the middle of F."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from egan.core import EncryptGAN, to_bytes, unit_phases
+from egan.errors import EganError
+from egan.lock import keystream, lock
+from egan.networks import (
+    Encoder,
+    KeyNetwork,
+    PatchGAN,
+    ResNetGenerator,
+    quantise_phases,
+    rotate_phases,
+)
+from egan.options import ModelOptions
+
+
+def parameters(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def gmac(function, *inputs) -> float:
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        function(*inputs)
+    return counter.get_total_flops() / 2e9
+
+
+def test_resnet_generator_has_the_published_size() -> None:
+    # CycleGAN's ResNet-9 with biases: 11.378 M parameters for 3 channels in
+    with torch.device("meta"):
+        assert parameters(ResNetGenerator(3)) == 11_378_179
+        generator = ResNetGenerator(6)
+    picture = torch.empty(1, 6, 256, 256, device="meta")
+    assert generator(picture).shape == (1, 3, 256, 256)
+    assert 49 < gmac(generator, picture) < 60
+
+
+def test_patchgan_has_the_published_size() -> None:
+    with torch.device("meta"):
+        critic = PatchGAN()
+        assert parameters(critic) == 2_764_737
+        assert critic(torch.empty(1, 3, 256, 256)).shape == (1, 1, 30, 30)
+
+
+def test_paper_family_is_two_resnets_and_their_output_is_a_picture() -> None:
+    model = EncryptGAN(
+        ModelOptions(family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=9)
+    )
+    assert len([m for m in model.F.modules() if type(m).__name__ == "ResNetBlock"]) == 9
+    picture = np.zeros((1, 64, 64, 3), np.uint8)
+    out = model.eval().encrypt(picture, picture, None)
+    assert out.shape == (1, 64, 64, 3)
+    assert out.dtype == np.uint8
+
+
+def test_default_family_keeps_its_budget() -> None:
+    with torch.device("meta"):
+        model = EncryptGAN(ModelOptions())
+    picture = torch.empty(1, 3, 256, 256, device="meta")
+    for generator in (model.F, model.G):
+        assert parameters(generator) <= 4_000_000
+        z = generator.encode(picture, picture)
+        cost = gmac(generator.encode, picture, picture) + gmac(generator.decode, z, picture)
+        assert cost <= 12
+    assert 2 * sum(parameters(m) for m in (model.F, model.G, model.K)) < 15 * 2**20
+
+
+def test_key_network_halves_six_times() -> None:
+    features = KeyNetwork(4).features(torch.zeros(1, 3, 256, 256))
+    assert [f.shape[-1] for f in features] == [128, 64, 32, 16, 8, 4]
+
+
+def test_key_images_span_the_range_and_are_8_bit() -> None:
+    torch.manual_seed(0)
+    key = KeyNetwork(4).key_image(torch.rand(2, 3, 64, 64) * 2 - 1, (1, 2, 3))
+    levels = (key + 1) * 127.5
+    assert torch.allclose(levels, levels.round(), atol=1e-3)
+    assert key.shape == (2, 3, 64, 64)
+    assert key.min() >= -1
+    assert key.max() <= 1
+
+
+def test_encoder_gives_unit_magnitudes() -> None:
+    torch.manual_seed(1)
+    encoder = Encoder(3, 5, 8, 1)
+    for p in encoder.parameters():
+        torch.nn.init.normal_(p, 0, 0.3)
+    z = encoder(torch.rand(2, 3, 32, 32) * 2 - 1)
+    assert z.shape == (2, 2, 5, 8, 8)
+    assert (z.square().sum(1) - 1).abs().max() < 1e-3
+
+
+def test_unit_phases_are_the_roots_of_unity_to_the_last_bit() -> None:
+    z = unit_phases(torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16))
+    angle = np.arange(256) * (2 * math.pi / 256)
+    assert z[0, 0, 0].numpy().ravel().tolist() == np.float32(np.cos(angle)).tolist()
+    assert z[0, 1, 0].numpy().ravel().tolist() == np.float32(np.sin(angle)).tolist()
+
+
+def test_rotation_in_training_is_the_lock_on_bytes() -> None:
+    rng = np.random.default_rng(0)
+    a, k = (rng.integers(0, 256, (1, 3, 4, 4), dtype=np.uint8) for _ in range(2))
+    turned = rotate_phases(unit_phases(torch.from_numpy(a)), torch.from_numpy(k), +1)
+    assert torch.allclose(turned, unit_phases(torch.from_numpy(lock(a, k))), atol=1e-6)
+    back = rotate_phases(turned, torch.from_numpy(k), -1)
+    assert torch.allclose(back, unit_phases(torch.from_numpy(a)), atol=1e-6)
+
+
+def test_quantised_phases_are_bytes_with_a_gradient() -> None:
+    z = torch.nn.functional.normalize(torch.randn(1, 2, 3, 4, 4), dim=1).requires_grad_()
+    q = quantise_phases(z)
+    steps = torch.atan2(q[:, 1], q[:, 0]) / (2 * math.pi / 256)
+    assert (steps - steps.round()).abs().max() < 1e-3
+    q.sum().backward()
+    assert z.grad is not None
+    assert (z.grad == 1).all()
+
+
+def test_disguise_is_a_function_of_locked_bytes_and_public_key_alone(tiny_model: EncryptGAN) -> None:
+    """Two messages, with keystreams that make their locked bytes equal, give one disguise, bit for bit."""
+    rng = np.random.default_rng(3)
+    one, two = (rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8) for _ in range(2))
+    key = rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
+    a1, a2 = tiny_model.phase_bytes(one, key), tiny_model.phase_bytes(two, key)
+    assert (a1 != a2).mean() > 0.5
+    k1 = keystream(bytes(32), a1.shape)
+    k2 = lock(a1, k1) - a2
+    first, second = tiny_model.encrypt(one, key, k1), tiny_model.encrypt(two, key, k2)
+    assert (first == second).all()
+    assert (first == tiny_model.render(lock(a1, k1), key)).all()
+    assert (tiny_model.encrypt(two, key, k1) != first).any()  # the control: without that, they differ
+
+
+def test_no_gradient_goes_round_the_lock(tiny_model: EncryptGAN) -> None:
+    """With the phases cut, nothing of the composite reaches the disguise."""
+    composite = torch.rand(1, 3, 64, 64, requires_grad=True)
+    key = torch.rand(1, 3, 64, 64)
+    z = tiny_model.F.encode(composite, key)
+    assert not tiny_model.F.decode(z.detach(), key).requires_grad
+    assert tiny_model.F.decode(z, key).requires_grad
+
+
+def test_encrypt_takes_any_multiple_of_16_and_refuses_the_rest(tiny_model: EncryptGAN) -> None:
+    key = np.zeros((1, 64, 64, 3), np.uint8)
+    for height, width in ((64, 80), (96, 64)):
+        picture = np.full((1, height, width, 3), 90, np.uint8)
+        k = keystream(bytes(32), (1, *tiny_model.keystream_shape(height, width)))
+        disguise = tiny_model.encrypt(picture, key, k)
+        assert disguise.shape == picture.shape
+        assert tiny_model.decrypt(disguise, key, k).shape == picture.shape
+    with pytest.raises(EganError, match="multiples of 16|does not fit"):
+        tiny_model.encrypt(np.zeros((1, 72, 64, 3), np.uint8), key, k)
+
+
+def test_a_batch_is_the_same_as_one_by_one(tiny_model: EncryptGAN) -> None:
+    rng = np.random.default_rng(5)
+    pictures, keys = (rng.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8) for _ in range(2))
+    k = keystream(bytes(32), (3, *tiny_model.keystream_shape(64, 64)))
+    together = tiny_model.encrypt(pictures, keys, k).astype(int)
+    for i in range(3):
+        alone = tiny_model.encrypt(pictures[i : i + 1], keys[i : i + 1], k[i : i + 1])[0]
+        assert np.abs(together[i] - alone).max() <= 1
+
+
+def test_to_bytes_rounds_and_clamps() -> None:
+    values = torch.tensor([-2.0, -1.0, 0.0, 1.0, 3.0]).view(1, 1, 1, 5).expand(1, 3, 1, 5)
+    assert to_bytes(values)[0, 0, :, 0].tolist() == [0, 0, 128, 255, 255]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_agrees_with_the_cpu(tiny_model: EncryptGAN) -> None:
+    rng = np.random.default_rng(7)
+    picture, key = (rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8) for _ in range(2))
+    k = keystream(bytes(32), (1, *tiny_model.keystream_shape(64, 64)))
+    cpu = tiny_model.encrypt(picture, key, k).astype(int)
+    cuda = tiny_model.to("cuda").encrypt(picture, key, k).astype(int)
+    tiny_model.to("cpu")
+    assert np.abs(cpu - cuda).mean() < 0.5

@@ -1,0 +1,193 @@
+"""The losses at known values, the starting codec, and a tiny run: it learns, it resumes exactly, it repeats."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from egan.core import EncryptGAN, to_unit
+from egan.errors import EganError
+from egan.networks import rotate_phases
+from egan.options import ModelOptions
+from egan.train import losses
+from egan.train.command import parse_options
+from egan.train.data import Sampler
+from egan.train.loop import Trainer, TrainOptions, round8
+from egan.train.start import cell_rows, chroma_carriers, principal_components
+
+TINY = ModelOptions(image_size=64, key_width=4, width=8, encoder_blocks=1, decoder_blocks=1)
+FAST = TrainOptions(
+    steps=6,
+    batch=2,
+    critic_crop=0,
+    key_steps=8,
+    discriminator_width=4,
+    sample_every=1000,
+    warmup=2,
+    bf16=False,
+)
+
+
+def smooth(count: int, size: int, seed: int) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    coarse = torch.from_numpy(random.random((count, 3, 8, 8))).float()
+    fine = torch.nn.functional.interpolate(coarse, (size, size), mode="bicubic").clamp(0, 1)
+    return (fine * 255).byte().permute(0, 2, 3, 1).numpy()
+
+
+def sampler(seed: int = 0) -> Sampler:
+    messages = [list(smooth(8, 32, 3))]
+    return Sampler(smooth(12, 64, 1), smooth(12, 64, 2), messages, seed, torch.device("cpu"))
+
+
+def test_cycle_and_information_losses() -> None:
+    a, b = torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 8, 8)
+    b[0], b[1] = 0.5, 1.0
+    assert losses.cycle_loss(a, b).item() == 0.75
+    assert losses.cycle_loss(a, b, torch.tensor([1.0, 0.0])).item() == 0.5
+    assert losses.cycle_loss(a, b, torch.zeros(2)).item() == 0
+    box = torch.zeros(2, 1, 8, 8)
+    box[:, :, :2, :2] = 1
+    b[0, :, 4:, 4:] = 9.0  # outside of the box: does not count
+    assert losses.information_loss(a, b, box).item() == 0.75
+
+
+def test_lsgan_losses() -> None:
+    half = torch.full((2, 1, 3, 3), 0.5)
+    assert losses.lsgan_generator_loss(half).item() == 0.25
+    assert losses.lsgan_generator_loss(torch.ones(2, 1, 3, 3)).item() == 0
+    assert losses.lsgan_discriminator_loss(torch.ones(2, 1), torch.zeros(2, 1)).item() == 0
+    assert losses.lsgan_discriminator_loss(half, half).item() == 0.25
+
+
+def test_key_matching_loss() -> None:
+    f, t = (
+        [torch.zeros(2, 4, 4, 4), torch.zeros(2, 8, 2, 2)],
+        [torch.ones(2, 4, 4, 4), torch.full((2, 8, 2, 2), 3.0)],
+    )
+    assert losses.key_matching_loss(f, t).item() == 2.0
+    assert losses.key_matching_loss(t, t).item() == 0
+
+
+def test_phase_and_wrap_losses() -> None:
+    z = torch.stack((torch.ones(1, 2, 3, 3), torch.zeros(1, 2, 3, 3)), 1)
+    quarter = torch.full((1, 2, 3, 3), 64)
+    assert losses.phase_loss(z, z).item() == 0
+    assert losses.phase_loss(z, rotate_phases(z, quarter, 1)).item() == pytest.approx(1, abs=1e-6)
+    assert losses.phase_loss(z, -z).item() == 2
+    assert losses.wrap_loss(z).item() == 0
+    assert losses.wrap_loss(-z).item() == pytest.approx(math.pi - 2.6)
+
+
+def test_round8_is_8_bit_with_a_straight_gradient() -> None:
+    x = torch.tensor([-1.5, -0.3, 0.1234, 0.9999, 1.5], requires_grad=True)
+    levels = (round8(x) + 1) * 127.5
+    assert torch.allclose(levels, levels.round(), atol=1e-4)
+    round8(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [0, 1, 1, 1, 0]
+
+
+def test_carriers_are_orthonormal_and_leave_luma_alone() -> None:
+    carriers = chroma_carriers(24)
+    assert torch.allclose(carriers @ carriers.T, torch.eye(24), atol=1e-6)
+    grey = torch.ones(3)[:, None] * torch.randn(1, 16)
+    assert (carriers @ grey.flatten()).abs().max() < 1e-5
+
+
+def test_principal_components_rebuild_what_they_span() -> None:
+    pictures = to_unit(smooth(6, 64, 9))
+    mean, basis = principal_components(pictures, 48)
+    centred = cell_rows(pictures) - mean
+    assert torch.allclose(centred @ basis.T @ basis, centred, atol=1e-4)
+
+
+def test_composites_are_8_bit_and_boxes_mark_every_change() -> None:
+    s = sampler()
+    covers = s.pictures(s.covers, 4)
+    composites, boxes = s.composite(covers)
+    changed = (composites != covers).any(1, keepdim=True)
+    assert not (changed & (boxes == 0)).any()
+    sides = boxes.flatten(1).sum(1).sqrt()
+    assert (sides >= 8).all()
+
+
+def test_a_run_learns_saves_and_repeats(tmp_path: Path) -> None:
+    def go(name: str, **changes) -> Trainer:
+        options = dataclasses.replace(FAST, **changes)
+        trainer = Trainer(TINY, options, sampler(), tmp_path / name, log=lambda _: None)
+        trainer.prepare()
+        trainer.run()
+        return trainer
+
+    one = go("one")
+    go("two")
+    first, second = (load_file(tmp_path / n / "weights.safetensors") for n in ("one", "two"))
+    assert all(torch.equal(first[k], second[k]) for k in first)
+    model = EncryptGAN.load(tmp_path / "one" / "weights.safetensors")
+    assert model.training_summary["step"] == 6
+    assert model.options == TINY
+    assert (tmp_path / "one" / "sample-last.png").exists()
+    start = one.one_step()["cycle"].item()
+    for _ in range(25):
+        one.one_step()
+    assert one.one_step()["cycle"].item() < start * 1.5
+
+
+def test_a_resumed_run_is_the_run_that_never_stopped(tmp_path: Path) -> None:
+    whole = Trainer(TINY, FAST, sampler(), tmp_path / "whole", log=lambda _: None)
+    whole.prepare()
+    whole.run()
+    half = Trainer(TINY, dataclasses.replace(FAST, steps=6), sampler(), tmp_path / "half", log=lambda _: None)
+    half.prepare()
+    for _ in range(3):
+        half.one_step()
+        half.step += 1
+    half.out.mkdir()
+    half.save()
+    rest = Trainer(TINY, FAST, sampler(99), tmp_path / "half", log=lambda _: None)
+    rest.resume(tmp_path / "half" / "checkpoint.safetensors")
+    rest.run()
+    first, second = (load_file(tmp_path / n / "weights.safetensors") for n in ("whole", "half"))
+    assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_wrong_keys_get_the_adversarial_loss_alone(tmp_path: Path) -> None:
+    options = dataclasses.replace(FAST, wrong_key=1.0)
+    trainer = Trainer(TINY, options, sampler(), tmp_path, log=lambda _: None)
+    trainer.prepare()
+    terms = trainer.one_step()
+    assert terms["cycle"].item() == 0
+    assert terms["information"].item() == 0
+    assert terms["adversarial_x"].item() > 0
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
+    trainer = Trainer(TINY, FAST, sampler(), tmp_path, log=lambda _: None)
+    trainer.start_optimisers()
+    trainer.save()
+    other = Trainer(dataclasses.replace(TINY, width=16), FAST, sampler(), tmp_path, log=lambda _: None)
+    with pytest.raises(EganError, match="another architecture"):
+        other.resume(tmp_path / "checkpoint.safetensors")
+    with pytest.raises(EganError, match="not a training checkpoint"):
+        other.resume(tmp_path / "weights.safetensors")
+
+
+def test_settings_reach_the_right_options_and_unknown_ones_are_named() -> None:
+    model, train = parse_options("tiny", ["phases=8", "wrong_key=0.25", "public_layers=1,3,5", "bf16=false"])
+    assert (model.phases, model.public_layers, model.image_size) == (8, (1, 3, 5), 64)
+    assert (train.wrong_key, train.bf16) == (0.25, False)
+    for preset, settings in (
+        ("none", []),
+        ("tiny", ["fases=8"]),
+        ("tiny", ["phases=many"]),
+        ("tiny", ["phases"]),
+    ):
+        with pytest.raises(EganError) as caught:
+            parse_options(preset, settings)
+        assert caught.value.status == 2
+        assert caught.value.hint
