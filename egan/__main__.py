@@ -7,15 +7,20 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
+    from egan import terminal
+
+    sys.exit(terminal.run(command))
+
+
+def command() -> None:
     if sys.argv[1:] == ["--version"]:  # before anything that takes time to import
         from egan import __version__
 
         print(f"egan {__version__}")
-        sys.exit(0)
-    from egan import terminal
+        return
     from egan.cli import start
 
-    sys.exit(terminal.run(start))
+    start()
 
 
 if __name__ == "__main__":

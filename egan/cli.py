@@ -228,6 +228,8 @@ def decrypt(
     from egan import compose as composing
     from egan import files, keys, pipeline
 
+    if number != 1 and (not message or directory is not None):
+        raise EganError("--number is for --message and one picture", status=2)
     sources = start_many(inputs, directory, output, priv, force)
     private = keys.read_private(files.read_picture(priv).pixels, files.shown(priv))
     if directory is not None:
@@ -236,7 +238,10 @@ def decrypt(
     model = pipeline.load_model(weights, device)
 
     def read(source: str) -> pipeline.Job:
-        return pipeline.open_disguise(loaded or files.read_picture(source), source, private, model, force)
+        job = pipeline.open_disguise(loaded or files.read_picture(source), source, private, model, force)
+        if message:
+            pipeline.need_boxes(job)
+        return job
 
     def work(jobs: Any) -> Any:
         recovered = pipeline.decrypt_batch(model, private, jobs)
@@ -327,6 +332,97 @@ def train(
 
 
 @app.command()
+def bench(
+    x: Annotated[
+        Path | None,
+        typer.Option("--x", metavar="DIR", help="Folder of covers [default: a built-in smoke set]."),
+    ] = None,
+    y: Annotated[
+        Path | None, typer.Option("--y", metavar="DIR", help="Folder of pictures of the disguise's kind.")
+    ] = None,
+    messages: Annotated[
+        list[Path] | None,
+        typer.Option("--messages", metavar="DIR", help="Folder of messages; may be repeated."),
+    ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option("--metrics", metavar="LIST", help="Names with commas between them, or all."),
+    ] = None,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option("--weights", metavar="FILE", help="A weights file; may be repeated to compare several."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", help="Measure at most N pictures.")
+    ] = None,
+    wrong_limit: Annotated[
+        int | None,
+        typer.Option("--wrong-limit", metavar="N", help="Wrong keys per picture [default: all the others]."),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", metavar="N", help="Side of the pictures [default: the weights' own]."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Pairs, places and keystreams.")] = 0,
+    batch: Annotated[
+        int, typer.Option("--batch", metavar="N", help="Pictures a pass; changes no figure.")
+    ] = 8,
+    lpips_net: Annotated[
+        str, typer.Option("--lpips-net", metavar="NAME", help="alex, squeeze or vgg.")
+    ] = "alex",
+    lpips_backbone: Annotated[
+        Path | None,
+        typer.Option(
+            "--lpips-backbone", metavar="FILE", help="The backbone's weights, for a machine offline."
+        ),
+    ] = None,
+    inception: Annotated[
+        Path | None, typer.Option("--inception", metavar="FILE", help="Inception weights for FID.")
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", metavar="DIR", help="Real pictures for FID [default: those of --y]."),
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the per-image table here.")
+    ] = None,
+    json: Json = False,
+    speed: Annotated[bool, typer.Option("--speed", help="Measure speed and cost instead.")] = False,
+    device: Device = "auto",
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model: decoding, disguise and security, beside the paper's own figures."""
+    terminal.quiet = quiet
+    from egan.bench.options import BenchOptions
+    from egan.bench.run import run_bench
+
+    run_bench(
+        BenchOptions(
+            weights=tuple(weights or ()),
+            x=x,
+            y=y,
+            messages=tuple(messages or ()),
+            metrics=tuple(metrics or (() if speed else ("all",))),
+            limit=limit,
+            wrong_limit=wrong_limit,
+            size=size,
+            seed=seed,
+            batch=batch,
+            lpips_net=lpips_net,
+            lpips_backbone=lpips_backbone,
+            inception=inception,
+            reference=reference,
+            csv=csv,
+            json=json,
+            speed=speed,
+            device=device,
+            force=force,
+        )
+    )
+
+
+@app.command()
 def demo(
     directory: Annotated[
         str, typer.Option("-d", "--directory", metavar="DIR", help="Where everything goes; made if missing.")
@@ -387,13 +483,22 @@ def start() -> None:
         status = app(prog_name="egan", standalone_mode=False)
     except typer.Abort as error:
         raise KeyboardInterrupt from error
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # typer makes it exit 1
+            raise error.__context__ from None
+        raise
     except Exception as error:
         # typer brings its own copy of click, whose exceptions have no public name
         words = getattr(error, "format_message", None)
         if words is None:
             raise
-        text = words().rstrip(".") or "no command given"
+        if not sys.argv[1:]:
+            print(words(), file=sys.stderr)  # the help
+            sys.exit(2)
+        text = words().rstrip(".")
         raise EganError(text[:1].lower() + text[1:], hint_for_usage(error), 2) from error
+    if status == 130:
+        raise KeyboardInterrupt  # typer makes it an exit status
     if isinstance(status, int) and status:
         sys.exit(status)
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from egan.envelope import MOST_BOXES, Box
 from egan.errors import EganError
-from egan.files import Loaded, flatten
+from egan.files import MOST_PIXELS, Loaded, flatten, limit_hint
 
 CHUNK = "egan:boxes"
 Size = tuple[int, int]
@@ -52,25 +52,27 @@ def parse_place(text: str) -> Place:
 
 
 def parse_size(text: str, what: str) -> Size:
-    """`128` (a square) or `128x96` as width and height, both positive. Raises EganError with status 2."""
+    """`128` (a square) or `128x96` as width and height, positive and not huge. Raises EganError with status 2."""
     size = parse_pair(f"{text}x{text}" if re.fullmatch(r"\s*\d{1,6}\s*", text) else text, what)
     if min(size) < 1:
         raise EganError(f"{what} {text!r} is not positive", status=2)
+    if size[0] * size[1] > MOST_PIXELS:
+        raise EganError(f"{what} {text} is too large", limit_hint(), 2)
     return size
 
 
-def fit_cover(cover: Loaded, size: Size | None) -> NDArray[np.uint8]:
+def fit_cover(cover: Loaded, size: Size | None, option: str = "--cover-size") -> NDArray[np.uint8]:
     """The cover cut around its centre to the proportions of `size` and resized (Lanczos); None keeps it as it is.
 
-    Raises EganError for sides that are not multiples of 16 from 64 up.
+    Raises EganError for sides that are not multiples of 16 from 64 up; `option` is the one to change then.
     """
     pixels = flatten(cover)
     width, height = size or (pixels.shape[1], pixels.shape[0])
     if width % 16 or height % 16 or min(width, height) < 64:
-        near = "x".join(str(max(64, 16 * round(v / 16))) for v in (width, height))
+        near = [max(64, 16 * round(side / 16)) for side in (width, height)]
         raise EganError(
-            f"a cover of {width}x{height} pixels does not fit the networks: sides must be multiples of 16 from 64 up",
-            f"try --cover-size {near}",
+            f"{width}x{height} pixels do not fit the networks: sides must be multiples of 16 from 64 up",
+            f"try {option} {near[0] if width == height else f'{near[0]}x{near[1]}'}",
             2,
         )
     if (width, height) == (pixels.shape[1], pixels.shape[0]):
@@ -90,8 +92,6 @@ def fit_message(message: Loaded, size: str | None) -> Image.Image:
     if re.fullmatch(r"\s*\d+\s*", size):
         scale = width / max(picture.size)
         width, height = (max(1, round(side * scale)) for side in picture.size)
-    if max(width, height) > 16384:
-        raise EganError(f"--size {size} is too large", status=2)
     return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 

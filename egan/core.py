@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from egan.errors import EganError
+from egan.files import current_umask
 from egan.lock import lock
 from egan.networks import CELL, KeyNetwork, LockedGenerator, ResNetGenerator, rotate_phases
 from egan.options import ModelOptions
@@ -69,7 +70,7 @@ class EncryptGAN(nn.Module):
         try:
             with safe_open(str(path), "pt") as file:
                 options, training = parse_metadata(file.metadata(), str(path))
-                tensors = {k: file.get_tensor(k).float() for k in file.keys()}  # noqa: SIM118
+                tensors = {k: widened(file.get_tensor(k)) for k in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise EganError(f"cannot read weights {path}: {error}") from error
         with torch.device("meta"):
@@ -79,8 +80,8 @@ class EncryptGAN(nn.Module):
         except RuntimeError as error:
             raise EganError(f"weights {path} do not fit their own description") from error
         model.id, model.training_summary = identity, training
-        model = model.eval().requires_grad_(False).to(device)
-        return model.to(memory_format=torch.channels_last)
+        model = model.eval().requires_grad_(False)
+        return model if torch.device(device).type == "cpu" else model.to(device)
 
     def save(self, path: str | Path, training: dict[str, Any]) -> None:
         """Write the weights file in half precision, atomically. `training` is free JSON: recipe, data, figures."""
@@ -93,6 +94,7 @@ class EncryptGAN(nn.Module):
         }
         part = path.with_name(path.name + ".part")
         save_file(tensors, str(part), metadata)
+        os.chmod(part, 0o666 & ~current_umask())
         os.replace(part, path)
 
     def keystream_shape(self, height: int, width: int) -> tuple[int, int, int]:
@@ -150,6 +152,12 @@ class EncryptGAN(nn.Module):
                 "both sides must be multiples of 16 from 64 up; `egan compose --cover-size 256` makes them so",
             )
         return to_unit(pictures, self.device), fit_keys(keys, (height, width), self.device)
+
+
+def widened(weight: Tensor) -> Tensor:
+    """Half precision to float32, convolutions in the channels-last order that they run faster in."""
+    order = torch.channels_last if weight.dim() == 4 else torch.preserve_format
+    return weight.to(torch.float32, memory_format=order)
 
 
 def unit_phases(b: Tensor) -> Tensor:

@@ -47,7 +47,9 @@ def read_bytes(source: str) -> bytes:
     """The bytes of a file, or of standard input for `-`. Raises EganError for what cannot be read."""
     try:
         if source == STDIN:
-            if sys.stdin is None or sys.stdin.isatty():
+            if sys.stdin is None:
+                raise EganError("no input: standard input is closed", "name a file, or pipe a picture in", 2)
+            if sys.stdin.isatty():
                 raise EganError(
                     "no input: standard input is a terminal", "name a file, or pipe a picture in", 2
                 )
@@ -83,8 +85,9 @@ def read_picture(source: str) -> Loaded:
             raise EganError(f"{name} is not a picture that can be read") from error
         except Image.DecompressionBombError as error:
             raise EganError(f"{name} is too large", limit_hint()) from error
-        except (OSError, SyntaxError, ValueError, IndexError, TypeError, KeyError, EOFError,
-                OverflowError, MemoryError, RuntimeError, AttributeError, NotImplementedError) as error:  # fmt: skip
+        except EganError:
+            raise
+        except Exception as error:  # for damaged data Pillow's decoders raise almost anything
             raise EganError(f"{name} is damaged or truncated: {error}") from error
 
 
@@ -143,6 +146,8 @@ def png_bytes(pixels: NDArray[np.uint8], text: dict[str, str] | None = None) -> 
 
 def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> None:
     """Refuse an output before any work is done: a terminal, a wrong suffix, an existing file, a missing folder."""
+    if sys.stdout is None and out in (None, STDOUT):
+        raise EganError("cannot write standard output: it is closed", "name a file with -o FILE", 2)
     if out is None:
         if sys.stdout.isatty():
             raise EganError(
@@ -185,12 +190,13 @@ def write_output(data: bytes, out: str | None, force: bool = False) -> None:
         with reporting(out):
             path.write_bytes(data)  # a device or named pipe takes the bytes where it is
         return
+    path = Path(os.path.realpath(path))  # a link stays one, and so does /dev/stdout
     with reporting(out), beside(path) as part:
         with os.fdopen(os.open(part, os.O_WRONLY), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(part, 0o666 & ~current_umask())
+        os.chmod(part, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~current_umask())
         place(part, path, force)
 
 
@@ -231,7 +237,7 @@ def reporting(out: str) -> Iterator[None]:
 @contextlib.contextmanager
 def beside(path: Path) -> Iterator[Path]:
     """A new empty file in the folder of `path`, removed again if it still stands there at the end."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=".egan-", suffix=".part", dir=path.parent)
     os.close(descriptor)
     part = Path(name)
     try:

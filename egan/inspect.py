@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ def read_header(path: Path) -> Facts:
         ends = [v["data_offsets"][1] for k, v in parsed.items() if k != "__metadata__"]
         if size != 8 + length + max(ends, default=0):
             raise ValueError("truncated")
+        if not all(type(n) is int for k, v in parsed.items() if k != "__metadata__" for n in v["shape"]):
+            raise ValueError("not a shape")
         return parsed
     except (
         OSError,
@@ -62,13 +65,16 @@ def describe_weights(path: Path) -> Facts:
     parsed = read_header(path)
     metadata = parsed.pop("__metadata__", None)
     if isinstance(metadata, dict) and str(metadata.get("egan", "")).startswith("checkpoint/"):
-        state = json.loads(metadata.get("state", "{}"))
-        return {"kind": "training checkpoint", "file": str(path), "step": state.get("step")}
+        try:
+            step = json.loads(metadata.get("state", "{}")).get("step")
+        except (ValueError, TypeError, AttributeError) as error:
+            raise EganError(f"the description in {path} is damaged") from error
+        return {"kind": "training checkpoint", "file": str(path), "step": step}
     options, training = parse_metadata(metadata, str(path))
-    numbers = {}
-    for part in "FGK":
-        shapes = [v["shape"] for name, v in parsed.items() if name.startswith(part + ".")]
-        numbers[part] = sum(product(shape) for shape in shapes)
+    numbers = {
+        part: sum(math.prod(v["shape"]) for name, v in parsed.items() if name.startswith(part + "."))
+        for part in "FGK"
+    }
     return {
         "kind": "weights",
         "file": str(path),
@@ -81,18 +87,11 @@ def describe_weights(path: Path) -> Facts:
     }
 
 
-def product(shape: list[int]) -> int:
-    total = 1
-    for side in shape:
-        total *= side
-    return total
-
-
 def describe_picture(source: str) -> Facts:
     loaded = files.read_picture(source)
     height, width = loaded.pixels.shape[:2]
     facts: Facts = {"kind": "picture", "file": loaded.name, "width": width, "height": height}
-    found = header.find(loaded.pixels)
+    found = header.find(loaded.pixels, loaded.name)
     boxes = compose.noted_boxes(loaded)
     if found is None:
         if boxes:

@@ -33,7 +33,7 @@ class KeyNetwork(nn.Module):
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
-        widths = [3] + [width * min(2**i, 8) for i in range(KEY_LAYERS)]
+        widths = [3] + [width * min(2**i, 4) for i in range(KEY_LAYERS)]
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
         self.classifier = nn.Linear(widths[-1], 2)
 

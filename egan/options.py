@@ -22,7 +22,7 @@ class ModelOptions:
     image_size: int = 256  # the size that the networks were trained at, and that keys are made at
     public_layers: tuple[int, int, int] = (1, 2, 3)  # shallow maps carry edges, from which F paints
     private_layers: tuple[int, int, int] = (3, 5, 6)  # the paper's choice
-    key_width: int = 32  # channels of K's first convolution; doubles per layer up to 8 times this
+    key_width: int = 32  # channels of K's first convolution; doubles per layer up to 4 times this
     phases: int = 12  # phases per 4x4 cell: 24 of the 48 numbers of an RGB cell carry the payload
     width: int = 64  # channels at 1/4 resolution
     encoder_blocks: int = 3  # residual blocks of each encoder
@@ -37,7 +37,7 @@ class ModelOptions:
         if self.image_size < 64 or self.image_size % 16:
             raise EganError(f"image size {self.image_size} is not a multiple of 16 from 64 up")
         for layers in (self.public_layers, self.private_layers):
-            if len(layers) != 3 or not all(1 <= i <= 6 for i in layers):
+            if len(layers) != 3 or not all(type(i) is int and 1 <= i <= 6 for i in layers):
                 raise EganError(f"key layers {layers} are not three numbers from 1 to 6")
         limits = {
             "key_width": 512, "phases": 24, "width": 512, "encoder_blocks": 64,

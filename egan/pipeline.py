@@ -48,7 +48,9 @@ def make_keys(
 ) -> str:
     """`egan keygen`: write both key pictures, size x size, and return the fingerprint."""
     one_standard_input(face, flower)
-    if os.path.abspath(pub) == os.path.abspath(priv):
+    if priv == files.STDOUT:
+        raise EganError("a private key is written to a file only", "name one with --priv", 2)
+    if os.path.realpath(pub) == os.path.realpath(priv):
         raise EganError("the two keys need two files", status=2)
     files.check_output(pub, force)
     files.check_output(priv, force=True)
@@ -57,7 +59,8 @@ def make_keys(
             f"{priv} exists already, and a private key is never overwritten",
             "use another name with --priv, or move the old key away",
         )
-    x, y = (compose.fit_cover(files.read_picture(source), (size, size)) for source in (face, flower))
+    side = compose.parse_size(str(size), "--size")
+    x, y = (compose.fit_cover(files.read_picture(source), side, "--size") for source in (face, flower))
     model = load_model(weights, device)
     o = model.options
     private, public = keys.make_pair(
@@ -143,6 +146,8 @@ def repeated(key: Picture, count: int) -> Picture:
 
 def encrypt_batch(model: EncryptGAN, public: keys.PublicKey, jobs: Sequence[Job]) -> list[Picture]:
     """Disguises of composites of one size, envelopes sealed."""
+    if public.weights != model.id:
+        terminal.warn("the public key was drawn by other weights, so the disguise may look worse")
     disguises = model.encrypt(
         np.stack([job.pixels for job in jobs]),
         repeated(public.picture, len(jobs)),
@@ -167,13 +172,17 @@ def decrypt_batch(model: EncryptGAN, private: keys.PrivateKey, jobs: Sequence[Jo
     )
 
 
-def cut_messages(job: Job, recovered: Picture) -> list[Picture]:
-    """The messages in a recovered composite, in the order in which they were pasted."""
+def need_boxes(job: Job) -> None:
+    """Raises EganError for a job that `--message` has nothing to cut from."""
     if not job.boxes:
         raise EganError(
             f"{files.shown(job.source)} has no note of where its message is",
             "without --message the whole picture is written; `egan compose` makes the note",
         )
+
+
+def cut_messages(job: Job, recovered: Picture) -> list[Picture]:
+    """The messages in a recovered composite, in the order in which they were pasted."""
     return [recovered[y : y + h, x : x + w] for x, y, w, h in job.boxes]
 
 
@@ -204,33 +213,35 @@ def many(
     is reported and does not stop the rest.
     """
     check_folder(folder, sources)
-    failed = 0
+    failed: set[str] = set()
+
+    def fail(error: EganError, *ones: str) -> None:
+        terminal.report(error)
+        failed.update(ones)
 
     def readable() -> Iterator[Job]:
-        nonlocal failed
         for source in terminal.progress(sources, len(sources), words):
             try:
                 files.check_output(str(place(folder, source, "")), force)
-                yield read(source)
+                job = read(source)
             except EganError as error:
-                terminal.report(error)
-                failed += 1
+                fail(error, source)
+            else:
+                yield job
 
     for run in batches(readable(), size):
         try:
             results = work(run)
         except EganError as error:
-            terminal.report(error)
-            failed += len(run)
+            fail(error, *(job.source for job in run))
             continue
         for job, suffix, pixels, text in results:
             try:
                 data = files.png_bytes(pixels, text)
                 files.write_output(data, str(place(folder, job.source, suffix)), force)
             except EganError as error:
-                terminal.report(error)
-                failed += 1
-    return failed
+                fail(error, job.source)
+    return len(failed)
 
 
 def place(folder: str, source: str, suffix: str) -> Path:

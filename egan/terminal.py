@@ -69,9 +69,14 @@ def progress(items: Iterable[T], total: int, words: str) -> Iterator[T]:
 def run(main: Callable[[], object]) -> int:
     """Run a command to its exit status, turning exceptions into lines."""
     signal.signal(signal.SIGTERM, interrupted)
+    if (
+        sys.stderr is None
+    ):  # closed by the caller; print() would fall back to standard output, into the picture
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         main()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return 0
     except EganError as error:
         return report(error)

@@ -46,8 +46,9 @@ def weights_id(path: Path) -> bytes:
     except (OSError, UnicodeDecodeError) as error:
         raise EganError(f"cannot read weights {path}: {error}") from error
     for line in lines:
-        expected, _, name = line.partition("  ")
-        if name == path.name and expected != digest.hexdigest():
+        expected, _, name = line.partition(" ")
+        # sha256sum puts a space or, for binary mode, a star before the name
+        if name[1:] == path.name and expected != digest.hexdigest():
             raise EganError(
                 f"weights {path} do not have the digest in {SUMS}",
                 "the file is damaged or was replaced; install egan again",
@@ -55,10 +56,10 @@ def weights_id(path: Path) -> bytes:
     return digest.digest()[:8]
 
 
-def parse_metadata(metadata: dict[str, str] | None, name: str) -> tuple[ModelOptions, dict[str, Any]]:
+def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions, dict[str, Any]]:
     """Model options and training summary. Raises EganError for what is not egan's or of an unknown version."""
-    version = (metadata or {}).get("egan")
-    if metadata is None or version is None:
+    version = metadata.get("egan") if isinstance(metadata, dict) else None
+    if version is None:
         raise EganError(f"{name} holds no egan weights", "make some with `egan train`")
     if version != WEIGHTS_VERSION:
         raise EganError(

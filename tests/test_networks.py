@@ -1,6 +1,7 @@
 """The networks against published sizes, the budgets of the default family, and the lock in the middle of F."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,12 +22,17 @@ from egan.networks import (
 from egan.options import ModelOptions
 
 
+@pytest.fixture
+def tiny_model(weights: Path) -> EncryptGAN:
+    return EncryptGAN.load(weights)
+
+
 def parameters(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
 def gmac(function, *inputs) -> float:
-    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
         function(*inputs)
     return counter.get_total_flops() / 2e9
 
@@ -60,9 +66,8 @@ def test_paper_family_is_two_resnets_and_their_output_is_a_picture() -> None:
 
 
 def test_default_family_keeps_its_budget() -> None:
-    with torch.device("meta"):
-        model = EncryptGAN(ModelOptions())
-    picture = torch.empty(1, 3, 256, 256, device="meta")
+    model = EncryptGAN(ModelOptions())
+    picture = torch.zeros(1, 3, 256, 256)
     for generator in (model.F, model.G):
         assert parameters(generator) <= 4_000_000
         z = generator.encode(picture, picture)

@@ -1,0 +1,131 @@
+"""The pictures of a bench run: covers, disguises and messages from folders, or a small smoke set that needs no files.
+
+The order of every source is a permutation drawn from the seed, so `--limit` takes a fair sample and a smaller limit
+takes the beginning of a larger one. What cannot be read or is too small is skipped and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from egan.bench.smoke import smoke_pictures
+from egan.core import Pictures
+from egan.errors import EganError
+from egan.train.data import load_square, picture_paths
+
+LEAST_PICTURE = 64  # pixels of the short side: less is no picture of its domain any more
+LEAST_MESSAGE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class PictureSets:
+    """Covers and real disguises, uint8 (n, S, S, 3), and one list of messages, uint8 (s, s, 3), per source.
+
+    The names say where each came from; `label` describes the whole and `skipped` what was left out.
+    """
+
+    covers: Pictures
+    flowers: Pictures
+    messages: list[list[Pictures]]
+    cover_names: list[str]
+    flower_names: list[str]
+    message_names: list[list[str]]
+    label: str
+    skipped: str = ""
+
+
+@dataclass
+class Source:
+    """One folder in seeded order; counts what it skips."""
+
+    folder: Path
+    least: int
+    seed: int
+    skipped: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def pictures(self, size: int, shrink_only: bool = False) -> Iterator[Pictures]:
+        """Centre squares, uint8 (S, S, 3), S = `size`; with shrink_only a smaller picture keeps its size.
+
+        Raises EganError for a folder without any usable picture.
+        """
+        paths = picture_paths(self.folder)
+        for index in np.random.default_rng(self.seed).permutation(len(paths)):
+            path = paths[index]
+            try:
+                with Image.open(path) as im:
+                    side = min(im.size)
+                if side < self.least:
+                    self.skipped += 1
+                    continue
+                picture = load_square(path, min(side, size) if shrink_only else size)
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+                self.skipped += 1
+                continue
+            self.names.append(str(path.relative_to(self.folder)))
+            yield picture
+        if not self.names:
+            raise EganError(
+                f"no usable pictures in {self.folder}",
+                f"they must be readable and at least {self.least} pixels on the short side",
+            )
+
+    def take(self, count: int | None, size: int, shrink_only: bool = False) -> list[Pictures]:
+        """The first `count` pictures (None: all)."""
+        out: list[Pictures] = []
+        for picture in self.pictures(size, shrink_only):
+            out.append(picture)
+            if len(out) == count:
+                break
+        return out
+
+
+def load_pictures(
+    x: Path, y: Path, messages: Sequence[Path], size: int, limit: int | None, seed: int
+) -> PictureSets:
+    """Pairs from folders: as many as the shorter of the two domains has, at most `limit`.
+
+    Raises EganError for a folder that is missing or holds nothing usable.
+    """
+    sources = [Source(Path(x), LEAST_PICTURE, seed), Source(Path(y), LEAST_PICTURE, seed + 1)]
+    covers, flowers = (source.take(limit, size) for source in sources)
+    n = min(len(covers), len(flowers))
+    groups = []
+    for index, folder in enumerate(messages):
+        sources.append(Source(Path(folder), LEAST_MESSAGE, seed + 2 + index))
+        groups.append(sources[-1].take(n, size // 2, shrink_only=True))
+    left_out = [f"{s.skipped} in {s.folder}" for s in sources if s.skipped]
+    return PictureSets(
+        np.stack(covers[:n]), np.stack(flowers[:n]), groups, sources[0].names[:n], sources[1].names[:n],
+        [s.names for s in sources[2:]],
+        f"{n} pairs of {x} and {y}, messages of {', '.join(str(m) for m in messages)}",
+        f"pictures unreadable or too small: {', '.join(left_out)}" if left_out else "",
+    )  # fmt: skip
+
+
+def load_smoke(size: int, limit: int, seed: int) -> PictureSets:
+    """The built-in smoke set: see `egan.bench.smoke`. Its figures say that the tools work, not how good a model is."""
+    covers, flowers, digits, photos = smoke_pictures(size, limit, seed)
+    names = [str(i) for i in range(limit)]
+    return PictureSets(
+        covers, flowers, [digits, photos], names, names,
+        [[f"digit {n}" for n in names], [f"photo {n}" for n in names]],
+        f"smoke: {limit} pairs of crops of scikit-image's photographs and drawn flowers; not a test set",
+    )  # fmt: skip
+
+
+def batches(folder: Path, size: int, count: int) -> Iterator[Pictures]:
+    """All usable pictures of a folder as uint8 (at most `count`, S, S, 3), for sets that need not fit in memory."""
+    batch: list[Pictures] = []
+    for picture in Source(Path(folder), LEAST_PICTURE, 0).pictures(size):
+        batch.append(picture)
+        if len(batch) == count:
+            yield np.stack(batch)
+            batch = []
+    if batch:
+        yield np.stack(batch)

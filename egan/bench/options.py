@@ -1,0 +1,75 @@
+"""What a bench run is asked for: plain data that is checked when it is made, before any picture is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from egan.errors import EganError
+
+# The columns of the paper's Table 1, and what it lacks: the blind floor and a Frechet distance without Inception.
+METRICS = ("fid", "frechet", "encryption", "mse", "rmse", "psnr", "ssim", "lpips", "security", "blind")
+LPIPS_NETS = ("alex", "squeeze", "vgg")
+
+SMOKE_LIMIT = 100  # pairs of the built-in smoke set
+SMOKE_WRONG = 8  # wrong keys per picture on the smoke set; folders get all of them
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchOptions:
+    """Options of `egan bench`. Without `x`, `y` and `messages` the built-in smoke set is used."""
+
+    weights: tuple[Path, ...] = ()  # one method each; none: the installed weights
+    x: Path | None = None  # covers
+    y: Path | None = None  # disguises
+    messages: tuple[Path, ...] = ()
+    limit: int | None = None  # pairs; None: all, or SMOKE_LIMIT
+    seed: int = 0
+    size: int | None = None  # side of the pictures; None: what the weights were trained at
+    batch: int = 8
+    metrics: tuple[str, ...] = ("all",)
+    lpips_net: str = "alex"
+    lpips_backbone: Path | None = None
+    inception: Path | None = None
+    reference: Path | None = None  # real pictures of domain Y for fid and frechet; None: those of `y`
+    wrong_limit: int | None = None  # wrong keys per picture; None: all, or SMOKE_WRONG
+    device: str = "auto"
+    json: bool = False
+    csv: Path | None = None
+    force: bool = False  # overwrite an existing --csv file
+    speed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lpips_net not in LPIPS_NETS:
+            raise EganError(f"unknown LPIPS network {self.lpips_net!r}", f"known: {', '.join(LPIPS_NETS)}", 2)
+        for name, least in (("limit", 1), ("size", 64), ("batch", 1), ("wrong_limit", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise EganError(f"--{name.replace('_', '-')} {value} is less than {least}", status=2)
+        if self.size is not None and self.size % 16:
+            raise EganError(f"--size {self.size} is not a multiple of 16", status=2)
+        given = [self.x is not None, self.y is not None, bool(self.messages)]
+        if any(given) and not all(given):
+            raise EganError(
+                "--x, --y and --messages belong together", "give all three, or none for the smoke set", 2
+            )
+        object.__setattr__(self, "metrics", parse_metrics(self.metrics))
+        if not self.metrics and not self.speed:
+            raise EganError("no metrics asked for", f"known: all, {', '.join(METRICS)}", 2)
+
+    @property
+    def smoke(self) -> bool:
+        return self.x is None
+
+    @property
+    def wants_lpips(self) -> bool:
+        return not {"lpips", "encryption", "security"}.isdisjoint(self.metrics)
+
+
+def parse_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Metric names in the order of METRICS; each may be a list with commas, or `all`. Raises EganError for others."""
+    split = [part.strip().lower() for name in names for part in name.split(",") if part.strip()]
+    unknown = sorted(set(split) - {"all", *METRICS})
+    if unknown:
+        raise EganError(f"unknown metric {', '.join(unknown)}", f"known: all, {', '.join(METRICS)}", 2)
+    return METRICS if "all" in split else tuple(name for name in METRICS if name in split)

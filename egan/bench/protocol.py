@@ -1,0 +1,230 @@
+"""The protocol: which pictures meet, what is hidden, which keys decode, and the table of what came out.
+
+Everything random is drawn from (seed, pair), so a pair is the same for every method, batch size and limit. Every
+figure of a report is computed from the rows that `measure` returns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from egan.bench.backbones import Distance
+from egan.bench.data import PictureSets
+from egan.bench.metrics import blind_mse, mean_squared_error, psnr, ssim
+from egan.core import EncryptGAN, Pictures
+from egan.lock import keystream
+from egan.terminal import progress
+
+LPIPS_WRONG_KEYS = 8  # of the wrong keys of a picture that LPIPS looks at: it costs more than a decode
+
+
+@dataclass(frozen=True)
+class Box:
+    """A message's square: top left corner and side, in pixels."""
+
+    x: int
+    y: int
+    size: int
+
+    def cut(self, pictures: Pictures) -> Pictures:
+        """The square of pictures (..., H, W, 3)."""
+        return pictures[..., self.y : self.y + self.size, self.x : self.x + self.size, :]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Composites, covers and flowers, uint8 (n, S, S, 3), the message boxes, and the names for the table."""
+
+    composites: Pictures
+    covers: Pictures
+    flowers: Pictures
+    boxes: list[Box]
+    names: list[tuple[str, str, str]]  # cover, flower, message
+
+
+@dataclass(frozen=True)
+class Row:
+    """What happened to one picture. All but `seconds` are in the message box, RGB in [0, 1], after 8-bit rounding.
+
+    None where a figure was not asked for or has no backbone.
+    """
+
+    index: int
+    cover: str
+    flower: str
+    message: str
+    x: int
+    y: int
+    size: int
+    encryption_mse: float  # disguise against composite
+    encryption_lpips: float | None
+    message_mse: float  # decode with the right key against composite
+    message_rmse: float
+    message_psnr: float
+    message_ssim: float | None
+    message_lpips: float | None
+    wrong_keys: int
+    security_mse: float | None  # decodes with wrong keys against composite: mean, and the attacker's best
+    security_mse_min: float | None
+    security_psnr_mean: float | None
+    security_psnr_max: float | None
+    security_lpips: float | None
+    security_lpips_min: float | None
+    blind_mse: float
+    blind_psnr: float
+    excess: float | None  # dB by which the best wrong key beats the blind floor; negative where none does
+    seconds: float  # encrypt and decrypt
+
+
+@dataclass(frozen=True, eq=False)
+class Wrong:
+    """Decodes of one picture with wrong keys: MSE of each, and LPIPS of the first few where there is a backbone."""
+
+    mse: list[float]
+    lpips: list[float]
+
+
+def make_pairs(sets: PictureSets, seed: int) -> Pairs:
+    """Cover i, flower i and message i of a random source, 1/8 to 1/2 of the side, at a random place."""
+    composites, boxes, names = sets.covers.copy(), [], []
+    side = composites.shape[1]
+    for i, composite in enumerate(composites):
+        random = np.random.default_rng([seed, i])
+        group = int(random.integers(len(sets.messages)))
+        index = i % len(sets.messages[group])
+        size = int(random.integers(side // 8, side // 2 + 1))
+        x, y = (int(v) for v in random.integers(0, side - size + 1, size=2))
+        box = Box(x, y, size)
+        message = Image.fromarray(sets.messages[group][index])
+        box.cut(composite)[:] = np.asarray(message.resize((size, size), Image.Resampling.BICUBIC))
+        boxes.append(box)
+        names.append((sets.cover_names[i], sets.flower_names[i], sets.message_names[group][index]))
+    return Pairs(composites, sets.covers, sets.flowers, boxes, names)
+
+
+def pair_keystream(model: EncryptGAN, side: int, *words: int | str) -> Pictures:
+    """The keystream (P, S/4, S/4) whose seed is the SHA-256 of `words`: for repeatable figures, never for secrets."""
+    seed = hashlib.sha256("\0".join(("egan bench/1", *map(str, words))).encode()).digest()
+    return keystream(seed, model.keystream_shape(side, side))
+
+
+def wrong_keys(i: int, n: int, limit: int | None, seed: int) -> list[int]:
+    """The pairs whose private keys are tried on pair i: all others, or `limit` of them in seeded order."""
+    others = [j for j in range(n) if j != i]
+    if limit is None or limit >= len(others):
+        return others
+    order = np.random.default_rng([seed, i, 1]).permutation(len(others))
+    return [others[k] for k in order[:limit]]
+
+
+def chunks(indices: Sequence[int], size: int) -> Iterator[list[int]]:
+    for start in range(0, len(indices), size):
+        yield list(indices[start : start + size])
+
+
+class Channel:
+    """One model on one set of pairs: keys made once, then pictures through F and G with right and wrong keys."""
+
+    def __init__(self, model: EncryptGAN, pairs: Pairs, seed: int, batch: int) -> None:
+        self.model, self.pairs, self.seed, self.batch = model, pairs, seed, batch
+        self.side = pairs.composites.shape[1]
+        self.private = self.key_images(pairs.covers, model.options.private_layers)
+        self.public = self.key_images(pairs.flowers, model.options.public_layers)
+
+    def key_images(self, pictures: Pictures, layers: Sequence[int]) -> Pictures:
+        parts = chunks(range(len(pictures)), self.batch)
+        return np.concatenate([self.model.key_images(pictures[part], layers) for part in parts])
+
+    def keystreams(self, words: Sequence[tuple[int | str, ...]]) -> Pictures | None:
+        if not self.model.locked:
+            return None
+        return np.stack([pair_keystream(self.model, self.side, self.seed, *w) for w in words])
+
+    def there_and_back(self) -> tuple[Pictures, Pictures, list[float]]:
+        """Disguises and decodes with the right keys, uint8 (n, S, S, 3), and seconds per picture."""
+        n = len(self.pairs.composites)
+        disguises, decodes, seconds = [], [], []
+        parts = list(chunks(range(n), self.batch))
+        self.model.encrypt(self.pairs.composites[:1], self.public[:1], self.keystreams([("warm-up",)]))
+        for part in progress(parts, len(parts), "encrypt and decrypt"):
+            k = self.keystreams([("pair", i) for i in part])
+            begin = time.perf_counter()
+            disguises.append(self.model.encrypt(self.pairs.composites[part], self.public[part], k))
+            decodes.append(self.model.decrypt(disguises[-1], self.private[part], k))
+            seconds += [(time.perf_counter() - begin) / len(part)] * len(part)
+        return np.concatenate(disguises), np.concatenate(decodes), seconds
+
+    def wrong(self, i: int, disguise: Pictures, limit: int | None, lpips: Distance | None) -> Wrong:
+        """Decode disguise i (S, S, 3) with other pairs' private keys, each with a keystream of its own seed."""
+        box = self.pairs.boxes[i]
+        truth = box.cut(self.pairs.composites[i])
+        result = Wrong([], [])
+        for part in chunks(wrong_keys(i, len(self.private), limit, self.seed), self.batch):
+            k = self.keystreams([("wrong", i, j) for j in part])
+            same = np.broadcast_to(disguise, (len(part), *disguise.shape))
+            boxes = box.cut(self.model.decrypt(same, self.private[part], k))
+            result.mse.extend(mean_squared_error(found, truth) for found in boxes)
+            looked_at = boxes[: max(0, LPIPS_WRONG_KEYS - len(result.lpips))]
+            if lpips is not None and len(looked_at):
+                result.lpips.extend(lpips(np.broadcast_to(truth, looked_at.shape), looked_at).tolist())
+        return result
+
+
+def measure(
+    model: EncryptGAN,
+    pairs: Pairs,
+    *,
+    seed: int = 0,
+    batch: int = 8,
+    wrong_limit: int | None = None,
+    lpips: Distance | None = None,
+    with_ssim: bool = True,
+    with_security: bool = True,
+) -> tuple[list[Row], Pictures]:
+    """The table of one model on one set of pairs, and its disguises, uint8 (n, S, S, 3)."""
+    channel = Channel(model, pairs, seed, batch)
+    disguises, decodes, seconds = channel.there_and_back()
+    rows = []
+    n = len(pairs.boxes)
+    for i in progress(range(n), n, "measure"):
+        box = pairs.boxes[i]
+        truth, hidden, found = (box.cut(p[i]) for p in (pairs.composites, disguises, decodes))
+        wrong = channel.wrong(i, disguises[i], wrong_limit, lpips) if with_security else Wrong([], [])
+        mse, floor = mean_squared_error(found, truth), blind_mse(truth)
+        wrong_psnr = [psnr(v) for v in wrong.mse]
+        tries = bool(wrong_psnr)
+        rows.append(
+            Row(
+                i,
+                *pairs.names[i],
+                box.x,
+                box.y,
+                box.size,
+                encryption_mse=mean_squared_error(hidden, truth),
+                encryption_lpips=float(lpips(truth[None], hidden[None])[0]) if lpips else None,
+                message_mse=mse,
+                message_rmse=math.sqrt(mse),
+                message_psnr=psnr(mse),
+                message_ssim=ssim(truth, found) if with_ssim else None,
+                message_lpips=float(lpips(truth[None], found[None])[0]) if lpips else None,
+                wrong_keys=len(wrong.mse),
+                security_mse=float(np.mean(wrong.mse)) if tries else None,
+                security_mse_min=min(wrong.mse) if tries else None,
+                security_psnr_mean=float(np.mean(wrong_psnr)) if tries else None,
+                security_psnr_max=max(wrong_psnr) if tries else None,
+                security_lpips=float(np.mean(wrong.lpips)) if wrong.lpips else None,
+                security_lpips_min=min(wrong.lpips) if wrong.lpips else None,
+                blind_mse=floor,
+                blind_psnr=psnr(floor),
+                excess=max(wrong_psnr) - psnr(floor) if tries and floor > 0 else None,
+                seconds=seconds[i],
+            )
+        )
+    return rows, disguises

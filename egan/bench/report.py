@@ -1,0 +1,163 @@
+"""The table of rows made into figures: means, bootstrap intervals, the JSON object, the table for people, the CSV.
+
+Every number printed is computed here from `Row`s, so columns cannot disagree. A figure that cannot be had is None, and
+`notes` has its reason under the figure's name.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from egan.bench.protocol import Row
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+RESAMPLES = 1000
+
+# figure: (column of Row, metric that asks for it, how the rows become one number)
+FIGURES: dict[str, tuple[str, str, str]] = {
+    "encryption.lpips": ("encryption_lpips", "encryption", "mean"),
+    "encryption.mse": ("encryption_mse", "encryption", "mean"),
+    "message.mse": ("message_mse", "mse", "mean"),
+    "message.rmse": ("message_rmse", "rmse", "mean"),
+    "message.psnr": ("message_psnr", "psnr", "mean"),
+    "message.ssim": ("message_ssim", "ssim", "mean"),
+    "message.lpips": ("message_lpips", "lpips", "mean"),
+    "security.lpips": ("security_lpips", "security", "mean"),
+    "security.lpips_min": ("security_lpips_min", "security", "min"),
+    "security.mse": ("security_mse", "security", "mean"),
+    "security.mse_min": ("security_mse_min", "security", "min"),
+    "security.psnr_mean": ("security_psnr_mean", "security", "mean"),
+    "security.psnr_max": ("security_psnr_max", "security", "max"),
+    "blind.psnr": ("blind_psnr", "blind", "mean"),
+    "blind.mse": ("blind_mse", "blind", "mean"),
+    "excess.mean": ("excess", "security", "mean"),
+    "excess.max": ("excess", "security", "max"),
+}
+
+STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
+    "mean": lambda values: float(np.mean(values)),
+    "min": min,
+    "max": max,
+}
+
+# Table 1 of arXiv 1905.11582, the row of EncryptGAN, on its own data.
+PAPER = {
+    "fid": 107.92, "encryption": {"lpips": 0.4141, "mse": 0.0765},
+    "message": {"mse": 0.0139, "rmse": 0.1156, "psnr": 17.60, "ssim": 0.9825, "lpips": 0.2414},
+    "security": {"lpips": 0.5191, "mse": 0.1379},
+}  # fmt: skip
+
+
+def summarise(rows: Sequence[Row], metrics: Sequence[str], seed: int) -> dict[str, Any]:
+    """One method's figures as DESIGN 7's object: means over images, "ci" with 95 % intervals of the means, "notes"."""
+    out: dict[str, Any] = {"n": len(rows), "ci": {}, "notes": {}}
+    for figure, (column, metric, how) in FIGURES.items():
+        group, name = figure.split(".")
+        values = [getattr(row, column) for row in rows]
+        finite = [v for v in values if v is not None and math.isfinite(v)]
+        value = None
+        if metric not in metrics:
+            out["notes"][figure] = f"not asked for: add --metrics {metric}"
+        elif not finite:
+            missing = any(v is None for v in values)
+            out["notes"][figure] = "not measured" if missing else "infinite: no picture has any error"
+        else:
+            value = STATISTICS[how](finite)
+            if len(finite) < len(values):
+                out["notes"][figure] = f"without {len(values) - len(finite)} pictures where it is infinite"
+            if how == "mean":
+                out["ci"].setdefault(group, {})[name] = bootstrap(finite, seed)
+        out.setdefault(group, {})[name] = value
+    out["seconds"] = float(np.mean([row.seconds for row in rows]))
+    return out
+
+
+def bootstrap(values: Sequence[float], seed: int) -> list[float]:
+    """The 95 % percentile interval of the mean under resampling of images (Efron 1979), from a seeded generator."""
+    array = np.asarray(values, np.float64)
+    index = np.random.default_rng(seed).integers(len(array), size=(RESAMPLES, len(array)))
+    return [float(v) for v in np.percentile(array[index].mean(1), (2.5, 97.5))]
+
+
+def tables_csv(tables: dict[str, Sequence[Row]]) -> str:
+    """Per-image tables of several methods in one CSV: the first column names the method."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["method", *(f.name for f in dataclasses.fields(Row))])
+    for method, rows in tables.items():
+        writer.writerows([method, *dataclasses.astuple(row)] for row in rows)
+    return buffer.getvalue()
+
+
+def shown(figures: dict[str, Any], figure: str, digits: int = 4) -> str:
+    """A figure by its dotted name, rounded; a dash where there is none."""
+    value: Any = figures
+    for part in figure.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
+    """The paper's columns: its own row of EncryptGAN, and one row per method."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    for heading in ("", "FID", "Encryption\nLPIPS/MSE", "MSE", "RMSE", "PSNR", "SSIM", "LPIPS",
+                    "Security\nLPIPS/MSE"):  # fmt: skip
+        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
+    for name, figures in {"EncryptGAN, paper's data": PAPER, **methods}.items():
+        table.add_row(
+            name,
+            shown(figures, "fid", 2),
+            shown(figures, "encryption.lpips") + "/" + shown(figures, "encryption.mse"),
+            *(shown(figures, f"message.{m}", 2 if m == "psnr" else 4)
+              for m in ("mse", "rmse", "psnr", "ssim", "lpips")),
+            shown(figures, "security.lpips") + "/" + shown(figures, "security.mse"),
+        )  # fmt: skip
+    return table
+
+
+def detail_lines(figures: dict[str, Any]) -> list[str]:
+    """What the paper's table has no column for, one fact a line, with intervals and counts."""
+    ci = figures["ci"]
+
+    def interval(group: str, name: str) -> str:
+        low, high = ci.get(group, {}).get(name, (None, None))
+        return "" if low is None else f" (95% {low:.2f} to {high:.2f})"
+
+    lines = []
+    for words, group, name in (
+        ("right key", "message", "psnr"),
+        ("wrong keys", "security", "psnr_mean"),
+        ("best wrong key", "security", "psnr_max"),
+        ("blind floor", "blind", "psnr"),
+        ("best wrong key over its floor, mean", "excess", "mean"),
+        ("best wrong key over its floor, most", "excess", "max"),
+    ):
+        value = shown(figures, f"{group}.{name}", 2)
+        if value != "-":
+            lines.append(f"{words}: {value} dB{interval(group, name)}")
+    frechet = figures.get("frechet")
+    if frechet:
+        lines.append(
+            f"frechet: {frechet['distance']:.1f}; "
+            f"like for like {frechet['comparable']:.1f}, real against real {frechet['real']:.1f}"
+        )
+    lines.append(f"seconds per picture, encrypt and decrypt: {figures['seconds']:.4f}")
+    if figures.get("gmac") is not None:
+        lines.append(f"GMAC per picture, encrypt and decrypt: {figures['gmac']:.2f}")
+    lines += [f"{name}: {words}" for name, words in figures["preprocessing"].items()]
+    reasons: dict[str, list[str]] = {}
+    for name, reason in figures["notes"].items():
+        if not reason.startswith("not asked for"):
+            reasons.setdefault(reason, []).append(name)
+    return lines + [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]

@@ -1,0 +1,203 @@
+"""The entry point of `egan bench`: options in, one table per method measured, one report out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from egan.bench.backbones import (
+    Distance,
+    Features,
+    load_inception_features,
+    load_lpips,
+    load_squeeze_features,
+)
+from egan.bench.data import PictureSets, load_pictures, load_smoke
+from egan.bench.options import SMOKE_LIMIT, SMOKE_WRONG, BenchOptions
+from egan.bench.protocol import LPIPS_WRONG_KEYS, Row, make_pairs, measure
+from egan.bench.realism import realism
+from egan.bench.report import FIGURES, detail_lines, paper_table, summarise, tables_csv
+from egan.bench.speed import measure_gmac, measure_speed, speed_lines
+from egan.core import EncryptGAN, Pictures, pick_device
+from egan.errors import EganError
+from egan.files import check_output, write_output
+from egan.weights import find_weights
+
+T = TypeVar("T")
+
+
+def run_bench(options: BenchOptions) -> dict[str, Any]:
+    """Measure every weights file and print a table, or with `options.json` one object; write the CSV if asked.
+
+    Returns the object of DESIGN 7, {method: figures}. Raises EganError before any work for what cannot be done.
+    """
+    if options.csv is not None:
+        check_output(str(options.csv), options.force, suffix=".csv")
+    device = pick_device(options.device)
+    paths = list(options.weights) or [find_weights(None)]
+    models = {
+        name: EncryptGAN.load(path, device) for name, path in zip(method_names(paths), paths, strict=True)
+    }
+    methods, tables = bench_models(models, options, device)
+    if options.csv is not None:
+        write_output(tables_csv(tables).encode(), str(options.csv), options.force)
+    if options.json:
+        print(json.dumps(methods, indent=2, allow_nan=False))
+    else:
+        print_report(methods)
+    return methods
+
+
+def bench_models(
+    models: dict[str, EncryptGAN], options: BenchOptions, device: torch.device
+) -> tuple[dict[str, Any], dict[str, Sequence[Row]]]:
+    """Figures and per-image tables by method. All methods of one picture size see the same pairs."""
+    methods: dict[str, Any] = {}
+    tables: dict[str, Sequence[Row]] = {}
+    lpips, why = attempt(
+        lambda: load_lpips(options.lpips_net, options.lpips_backbone, device) if options.wants_lpips else None
+    )
+    sets: dict[int, PictureSets] = {}
+    for name, model in models.items():
+        side = options.size or model.options.image_size
+        figures: dict[str, Any] = {"family": model.options.family}
+        if options.metrics:
+            if side not in sets:
+                sets[side] = load_sets(options, side)
+            found, tables[name] = bench_model(model, sets[side], options, device, lpips, why)
+            figures |= found
+        figures["gmac"] = measure_gmac(model, side)
+        if options.speed:
+            figures["speed"] = measure_speed(model, side)
+        methods[name] = figures
+    return methods, tables
+
+
+def bench_model(
+    model: EncryptGAN,
+    sets: PictureSets,
+    options: BenchOptions,
+    device: torch.device,
+    lpips: Distance | None,
+    why: str,
+) -> tuple[dict[str, Any], Sequence[Row]]:
+    """One method's figures and table. `why` is the reason where `lpips` is None."""
+    pairs = make_pairs(sets, options.seed)
+    wrong_limit = options.wrong_limit or (SMOKE_WRONG if options.smoke else None)
+    with_security = "security" in options.metrics
+    rows, disguises = measure(
+        model, pairs, seed=options.seed, batch=options.batch, wrong_limit=wrong_limit, lpips=lpips,
+        with_ssim="ssim" in options.metrics, with_security=with_security,
+    )  # fmt: skip
+    figures = summarise(rows, options.metrics, options.seed)
+    notes = figures["notes"]
+    for figure, (column, metric, _) in FIGURES.items():
+        if metric in options.metrics and "lpips" in column and lpips is None:
+            notes[figure] = why
+        if metric == "security" and with_security and len(rows) < 2:
+            notes[figure] = "one pair has no wrong keys"
+    if sets.skipped:
+        notes["skipped"] = sets.skipped
+    figures["preprocessing"] = preprocessing(sets, options, pairs.composites.shape[1], rows)
+    add_realism(figures, disguises, pairs.flowers, options, device)
+    return figures, rows
+
+
+def add_realism(
+    figures: dict[str, Any],
+    disguises: Pictures,
+    flowers: Pictures,
+    options: BenchOptions,
+    device: torch.device,
+) -> None:
+    """Put `fid` and `frechet` into the figures, or None and the reason into their notes."""
+    kinds: dict[str, tuple[Callable[[], Features], str]] = {
+        "fid": (
+            lambda: load_inception_features(options.inception, device),
+            "Inception pool features (2048), TF1 bilinear resize to 299",
+        ),
+        "frechet": (
+            lambda: load_squeeze_features(options.lpips_backbone, device),
+            "SqueezeNet 1.1 last features, averaged over the picture (512), no resize",
+        ),
+    }
+    for name, (load, words) in kinds.items():
+        figures[name] = None
+        if name not in options.metrics:
+            figures["notes"][name] = f"not asked for: add --metrics {name}"
+            continue
+        found, why = attempt(
+            lambda load=load: realism(load(), disguises, flowers, options.reference, options.batch)  # type: ignore[misc]
+        )
+        if found is None:
+            figures["notes"][name] = why
+            continue
+        figures[name] = found["distance"] if name == "fid" else found
+        figures["preprocessing"][name] = f"{found['sets']}; {words}"
+        if name == "fid":
+            figures["fid_comparable"], figures["fid_real"] = found["comparable"], found["real"]
+
+
+def attempt(load: Callable[[], T]) -> tuple[T | None, str]:
+    """A result, or None and the reason. Wrong usage (status 2) is still an error."""
+    try:
+        return load(), ""
+    except EganError as error:
+        if error.status == 2:
+            raise
+        return None, f"{error}; {error.hint}" if error.hint else str(error)
+
+
+def load_sets(options: BenchOptions, side: int) -> PictureSets:
+    if options.x is None or options.y is None:
+        return load_smoke(side, options.limit or SMOKE_LIMIT, options.seed)
+    return load_pictures(options.x, options.y, options.messages, side, options.limit, options.seed)
+
+
+def preprocessing(sets: PictureSets, options: BenchOptions, side: int, rows: Sequence[Row]) -> dict[str, str]:
+    """What has to be known to read the figures: colour space, range, crop, filter, backbone, counts."""
+    tries = max(row.wrong_keys for row in rows)
+    return {
+        "data": sets.label,
+        "pictures": f"centre square, Lanczos to {side}x{side}, RGB, through 8 bits",
+        "pixel figures": "RGB in [0, 1], cut to the message box, mean over images",
+        "messages": f"one per picture, {side // 8} to {side // 2} pixels, bicubic, random place",
+        "ssim": "scikit-image, 7x7 uniform window, per channel",
+        "lpips": f"LPIPS-{options.lpips_net} v0.1, boxes below 64 pixels resized to 64x64 (bilinear)",
+        "wrong keys": f"{tries} of {len(rows) - 1} per picture, LPIPS on {min(tries, LPIPS_WRONG_KEYS)} of them",
+        "seed": str(options.seed),
+    }
+
+
+def method_names(paths: Sequence[Path]) -> list[str]:
+    """One name per weights file: `egan` for one alone, else the file's stem, else its whole path."""
+    if len(paths) == 1:
+        return ["egan"]
+    stems = Counter(path.stem for path in paths)
+    names = [path.stem if stems[path.stem] == 1 else str(path) for path in paths]
+    if len(set(names)) < len(names):
+        raise EganError("one weights file is named twice", status=2)
+    return names
+
+
+def print_report(methods: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    measured = {name: figures for name, figures in methods.items() if "n" in figures}
+    if measured:
+        data = next(iter(measured.values()))["preprocessing"]["data"]
+        if not console.is_terminal:
+            console = Console(highlight=False, soft_wrap=True, width=140)
+        console.print(paper_table(measured, data), markup=False, crop=False)
+    for name, figures in methods.items():
+        lines = detail_lines(figures) if name in measured else []
+        lines += speed_lines(figures["speed"]) if "speed" in figures else []
+        console.print(f"\n{name} ({figures['family']})", markup=False)
+        for line in lines:
+            console.print(f"  {line}", markup=False)

@@ -1,0 +1,164 @@
+"""How fast: seconds, multiply-accumulates, parameters and memory, beside CycleGAN's ResNet-9 in the same run.
+
+Times are of whole passes from uint8 pictures to uint8 pictures. Repeats are interleaved, so a busy machine slows all
+three alike, and a ratio is the median of the ratios within each repeat.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from egan.core import EncryptGAN, Pictures, to_bytes, to_unit
+from egan.networks import ResNetGenerator
+
+Pass = Callable[[int], object]  # a pass over a batch of this many pictures
+
+BATCHES = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64)}
+COMMANDS = {
+    "python": ["-c", "pass"],
+    "version": ["-m", "egan", "--version"],
+    "compose_help": ["-m", "egan", "compose", "--help"],
+}
+
+
+def gmac(run: Callable[[], object]) -> float:
+    """Billions of multiply-accumulates of convolutions and matrix products in `run`: half of torch's FLOP count."""
+    counter = FlopCounterMode(display=False)
+    with counter:
+        run()
+    return counter.get_total_flops() / 2e9
+
+
+def passes(model: EncryptGAN, side: int) -> dict[str, Pass]:
+    """Encrypt and decrypt as functions of a batch size, on fixed random pictures of side x side pixels."""
+    random = np.random.default_rng(0)
+
+    def noise(*shape: int) -> Pictures:
+        return random.integers(0, 256, shape, dtype=np.uint8)
+
+    picture, key = noise(1, side, side, 3), noise(1, side, side, 3)
+    k = noise(1, *model.keystream_shape(side, side)) if model.locked else None
+
+    def several(array: Pictures, n: int) -> Pictures:
+        return np.repeat(array, n, 0)
+
+    def stream(n: int) -> Pictures | None:
+        return None if k is None else several(k, n)
+
+    return {
+        "encrypt": lambda n: model.encrypt(several(picture, n), several(key, n), stream(n)),
+        "decrypt": lambda n: model.decrypt(several(picture, n), several(key, n), stream(n)),
+    }
+
+
+def resnet_pass(device: torch.device, side: int) -> tuple[nn.Module, Pass]:
+    """A plain ResNet-9 generator of width 64, 3 channels in, float32, and its pass on the same kind of pictures."""
+    network = ResNetGenerator(3, 64, 9).eval().requires_grad_(False).to(device)
+    network = network.to(memory_format=torch.channels_last)
+    picture = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+
+    @torch.inference_mode()
+    def run(n: int) -> Pictures:
+        return to_bytes(network(to_unit(np.repeat(picture, n, 0), device)))
+
+    return network, run
+
+
+def seconds(run: Pass, batch: int) -> float:
+    """Wall-clock seconds per picture of one pass; the pass ends in numpy, so the device has finished."""
+    begin = time.perf_counter()
+    run(batch)
+    return (time.perf_counter() - begin) / batch
+
+
+def measure_gmac(model: EncryptGAN, side: int) -> float:
+    """GMAC of encrypt and decrypt together, per picture of side x side pixels."""
+    return sum(gmac(lambda run=run: run(1)) for run in passes(model, side).values())  # type: ignore[misc]
+
+
+def measure_speed(model: EncryptGAN, side: int, repeats: int = 7) -> dict[str, Any]:
+    """Everything above for one model on its device, as one JSON object; `*_ratio` is ours divided by ResNet-9's."""
+    device = model.device
+    network, resnet = resnet_pass(device, side)
+    runs = {**passes(model, side), "resnet9": resnet}
+    out: dict[str, Any] = {name: {"gmac": gmac(lambda run=run: run(1))} for name, run in runs.items()}  # type: ignore[misc]
+    for name, module in (("encrypt", model.F), ("decrypt", model.G), ("resnet9", network)):
+        out[name]["parameters"] = sum(p.numel() for p in module.parameters())
+    for name, run in runs.items():
+        out[name]["peak_memory_mib"] = peak_memory(run, device)
+        found = {batch: min(seconds(run, batch) for _ in range(2)) for batch in BATCHES[device.type]}
+        out[name]["best_batch"] = min(found, key=lambda batch: found[batch])
+    for label, batch_of in (("batch1", lambda _: 1), ("best", lambda name: out[name]["best_batch"])):
+        times = [{name: seconds(run, batch_of(name)) for name, run in runs.items()} for _ in range(repeats)]
+        for name in runs:
+            out[name][f"seconds_{label}"] = statistics.median(t[name] for t in times)
+            out[name][f"{label}_ratio"] = statistics.median(t[name] / t["resnet9"] for t in times)
+    for name in runs:
+        out[name]["gmac_ratio"] = out[name]["gmac"] / out["resnet9"]["gmac"]
+    where = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    )
+    out |= {
+        "device": f"{device.type}: {where}", "dtype": "float32", "size": side, "repeats": repeats,
+        "peak_memory_of": "allocations of a pass of one picture, weights included"
+        if device.type == "cuda" else "the whole process so far",
+        "startup_seconds": measure_startup(),
+    }  # fmt: skip
+    return out
+
+
+def peak_memory(run: Pass, device: torch.device) -> float:
+    """MiB: CUDA's peak of one pass; on the CPU the high-water mark of the process, which never falls."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        run(1)
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    run(1)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def measure_startup(repeats: int = 5) -> dict[str, float | None]:
+    """Median seconds of starting commands that must not import torch, interleaved; None for one that fails."""
+    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    failed = set()
+    for _ in range(repeats):
+        for name, arguments in COMMANDS.items():
+            begin = time.perf_counter()
+            done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+            times[name].append(time.perf_counter() - begin)
+            if done.returncode:
+                failed.add(name)
+    return {name: None if name in failed else statistics.median(t) for name, t in times.items()}
+
+
+def speed_lines(speed: dict[str, Any]) -> list[str]:
+    """The object of `measure_speed` for people."""
+    lines = [
+        f"speed on {speed['device']}, {speed['size']}x{speed['size']}, {speed['dtype']}, median of {speed['repeats']}"
+    ]
+    for name in ("encrypt", "decrypt", "resnet9"):
+        f = speed[name]
+        lines.append(
+            f"{name}: {f['gmac']:.2f} GMAC ({f['gmac_ratio']:.3f}), {f['parameters'] / 1e6:.2f} M parameters, "
+            f"batch 1 {f['seconds_batch1']:.4f} s ({f['batch1_ratio']:.3f}), "
+            f"batch {f['best_batch']} {f['seconds_best']:.4f} s ({f['best_ratio']:.3f}), "
+            f"{f['peak_memory_mib']:.0f} MiB"
+        )
+    lines.append("in brackets: divided by resnet9; memory is " + speed["peak_memory_of"])
+    starts = ("-" if v is None else f"{v:.3f} s" for v in speed["startup_seconds"].values())
+    lines.append(
+        "start-up: " + ", ".join(f"{n} {v}" for n, v in zip(speed["startup_seconds"], starts, strict=True))
+    )
+    return lines
