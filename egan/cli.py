@@ -111,11 +111,13 @@ def compose(
     random: Annotated[bool, typer.Option("--random", help="Paste at a random place.")] = False,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Make --random repeatable.")] = None,
     cover_size: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--cover-size", metavar="N|WxH|keep", help="Crop the cover around its centre and resize it."
+            "--cover-size",
+            metavar="N|WxH|keep",
+            help="Crop the cover around its centre and resize it [default: 256].",
         ),
-    ] = "256",
+    ] = None,
     output: Out = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -132,11 +134,15 @@ def compose(
     pipeline.one_standard_input(cover, message)
     files.check_output(output, force)
     place = composing.parse_place(at) if at is not None else None
-    wanted = None if cover_size == "keep" else composing.parse_size(cover_size, "--cover-size")
+    wanted = None if cover_size == "keep" else composing.parse_size(cover_size or "256", "--cover-size")
     under, over = files.read_picture(cover), files.read_picture(message)
     boxes = composing.noted_boxes(under)
-    if boxes:
-        wanted = None  # already composed: cutting it again would move the boxes
+    if boxes:  # already composed: cutting it again would move the boxes
+        if cover_size not in (None, "keep"):
+            raise EganError(
+                f"{under.name} is composed already", "give --cover-size where it is composed first", 2
+            )
+        wanted = None
     canvas = composing.fit_cover(under, wanted)
     pasted = composing.fit_message(over, size)
     if place is None:
@@ -265,7 +271,9 @@ def decrypt(
 
 @app.command()
 def inspect(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A PNG or safetensors file, or -.")] = "-",
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A picture or a safetensors file; - reads a picture.")
+    ] = "-",
     json: Json = False,
 ) -> None:
     """Say what a file is: a key, a disguise, a composite, or weights."""

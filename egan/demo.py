@@ -13,6 +13,10 @@ from egan import compose, files, keys, pictures, pipeline, terminal
 from egan.errors import EganError
 
 SHEET = "contact-sheet.png"
+NAMES = (
+    "cover", "flower", "message", "pub", "priv", "other-pub", "other-priv", "composite", "disguise",
+    "recovered", "found", "wrong", "contact-sheet",
+)  # fmt: skip
 TILE, MARGIN, CAPTION = 256, 16, 26
 
 
@@ -25,10 +29,7 @@ def run_demo(
     """
     if folder.exists() and not folder.is_dir():
         raise EganError(f"{folder} is no folder", status=2)
-    if (folder / SHEET).exists() and not force:
-        raise EganError(
-            f"{folder} holds a demo already", "replace it with --force, or name another folder with -d"
-        )
+    check_folder(folder, force)
     sources = {
         name: files.flatten(files.read_picture(path)) if path else draw()
         for (name, path), draw in zip(
@@ -49,6 +50,19 @@ def run_demo(
         except OSError as error:
             raise EganError(f"cannot write {folder}: {files.reason(error)}") from error
     terminal.note(f"look at {folder / SHEET}")
+
+
+def check_folder(folder: Path, force: bool) -> None:
+    """Refuse to touch what is there; --force replaces an earlier demo, which a contact sheet tells, and nothing else."""
+    taken = [name for name in NAMES if (folder / f"{name}.png").exists()]
+    if not taken:
+        return
+    if not (folder / SHEET).exists():
+        raise EganError(
+            f"{folder} holds {taken[0]}.png, which is not of a demo", "name another folder with -d"
+        )
+    if not force:
+        raise EganError(f"{folder} holds a demo already", "replace it with --force, or name another with -d")
 
 
 def walk(here: Path, weights: str | None, device: str) -> None:

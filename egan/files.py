@@ -178,7 +178,9 @@ def write_output(data: bytes, out: str | None, force: bool = False) -> None:
     """Write to standard output (None or `-`) or, atomically, to a file. Raises EganError, leaving nothing behind."""
     if out is None or out == STDOUT:
         try:
-            sys.stdout.buffer.write(data)
+            rest = memoryview(data)
+            while rest:  # with PYTHONUNBUFFERED one write may take only a part
+                rest = rest[sys.stdout.buffer.write(rest) :]
             sys.stdout.buffer.flush()
         except BrokenPipeError:
             raise

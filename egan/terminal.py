@@ -69,9 +69,7 @@ def progress(items: Iterable[T], total: int, words: str) -> Iterator[T]:
 def run(main: Callable[[], object]) -> int:
     """Run a command to its exit status, turning exceptions into lines."""
     signal.signal(signal.SIGTERM, interrupted)
-    if (
-        sys.stderr is None
-    ):  # closed by the caller; print() would fall back to standard output, into the picture
+    if sys.stderr is None:  # closed by the caller; print() would then write into the picture
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         main()
@@ -79,25 +77,26 @@ def run(main: Callable[[], object]) -> int:
             sys.stdout.flush()
         return 0
     except EganError as error:
-        return report(error)
+        status = report(error)
     except BrokenPipeError:
-        return silence_stdout()
+        status = 141  # what a killed cat has
     except KeyboardInterrupt:
         say("error", "interrupted")
-        return 130
+        status = 130
     except MemoryError:
-        return report(EganError("not enough memory", "use smaller pictures or fewer at once"))
+        status = report(EganError("not enough memory", "use smaller pictures or fewer at once"))
     except OSError as error:
         # Flushing standard output is the last thing that can fail.
-        return report(EganError(f"cannot go on: {(error.strerror or str(error)).lower()}"))
+        status = report(EganError(f"cannot go on: {(error.strerror or str(error)).lower()}"))
+    drop_stdout()
+    return status
 
 
 def interrupted(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def silence_stdout() -> int:
-    """After a closed pipe: no second error when Python flushes at exit. Status 141 is what a killed cat has."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141
+def drop_stdout() -> None:
+    """What a failed command could not write is not tried again, and not complained about, when Python exits."""
+    with contextlib.suppress(OSError, ValueError, AttributeError), open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -75,11 +75,11 @@ def shell(tmp_path: Path, weights: Path) -> Shell:
     def shell(command: str) -> subprocess.CompletedProcess:
         """Standard input is empty; a status of a pipe is that of its last failure."""
         start = f'egan() {{ "{sys.executable}" -m egan "$@"; }}\nset -o pipefail\n'
-        environment = {**os.environ, "EGAN_WEIGHTS": str(weights), "OMP_NUM_THREADS": "1"}
+        ours = {"EGAN_WEIGHTS": str(weights), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}
         return subprocess.run(
             ["bash", "-c", start + command],
             cwd=tmp_path,
-            env=environment,
+            env=os.environ | ours,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
