@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -229,18 +230,27 @@ def many(
             else:
                 yield job
 
-    for run in batches(readable(), size):
+    def write(job: Job, suffix: str, pixels: Picture, text: dict[str, str]) -> None:
         try:
-            results = work(run)
+            data = files.png_bytes(pixels, text)
+            files.write_output(data, str(place(folder, job.source, suffix)), force)
         except EganError as error:
-            fail(error, *(job.source for job in run))
-            continue
-        for job, suffix, pixels, text in results:
+            fail(error, job.source)
+
+    # One batch is compressed and written while the next is in the networks; no more wait, so memory stays flat.
+    with ThreadPoolExecutor(1) as writer:
+        writing: list[Future[None]] = []
+        for run in batches(readable(), size):
             try:
-                data = files.png_bytes(pixels, text)
-                files.write_output(data, str(place(folder, job.source, suffix)), force)
+                results = work(run)
             except EganError as error:
-                fail(error, job.source)
+                fail(error, *(job.source for job in run))
+                continue
+            for done in writing:
+                done.result()
+            writing = [writer.submit(write, *result) for result in results]
+        for done in writing:
+            done.result()
     return len(failed)
 
 

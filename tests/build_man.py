@@ -1,0 +1,265 @@
+"""Writes man/*.1 and completion/*: prose from here, options from the commands themselves. Run: python tests/build_man.py
+
+`tests/test_docs.py` fails where a committed page is not what this makes, so pages and --help cannot part.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from egan import __version__
+from egan.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+SHELLS = {"bash": "egan.bash", "zsh": "_egan", "fish": "egan.fish"}
+
+# Per command: paragraphs of DESCRIPTION, then EXAMPLES as (what, command line).
+PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
+    "": (
+        [
+            (
+                "egan hides a picture inside a picture of another kind. A message is pasted on a face (the cover); a network "
+                "turns the composite into a flower (the disguise); only the holder of the private key turns the flower back. "
+                "It implements EncryptGAN (arXiv 1905.11582) with a stream cipher, the phase lock, in the middle of each network."
+            ),
+            (
+                "Commands read a file, or standard input when none is named or the name is -, and write a PNG to standard "
+                "output, or with -o to a file. Anything that Pillow reads comes in. Pictures are never written to a terminal "
+                "unless -o - insists. On failure nothing is written."
+            ),
+        ],
+        [
+            ("The whole trip on built-in pictures", "egan demo"),
+            ("Make keys", "egan keygen face.png flower.png"),
+            (
+                "Hide",
+                "egan compose cover.png msg.png --at 40,80 | egan encrypt --pub pub.png > flower.png",
+            ),
+            ("Find", "egan decrypt --priv priv.png flower.png > recovered.png"),
+        ],
+    ),
+    "keygen": (
+        [
+            (
+                "Makes the key images K(FACE) and K(FLOWER). The private key is K(FACE) with every sample moved at random by up "
+                "to one level; all secrets are derived from its pixels, so one changed level is another key. The public key is "
+                "K(FLOWER), which gives disguises their shape, with two public keys in the lowest bits of its first pixels."
+            ),
+            (
+                "The private key has mode 0600 and is never overwritten, not even with --force. Whoever has it reads every "
+                "picture that was ever encrypted to the public key. Compare fingerprints over another channel."
+            ),
+        ],
+        [
+            ("A pair in this folder", "egan keygen face.png flower.png"),
+            ("Under other names", "egan keygen me.jpg rose.jpg --pub rose-pub.png --priv me-priv.png"),
+        ],
+    ),
+    "compose": (
+        [
+            (
+                "Pastes MESSAGE on COVER and writes the composite. The message's box is noted in the PNG, for egan-encrypt(1) to "
+                "seal. Without --at or --random the message goes to the middle. A message that does not fit is an error. The "
+                "cover is cropped around its centre and resized to 256x256 unless --cover-size says otherwise; sides must be "
+                "multiples of 16 from 64 up."
+            ),
+        ],
+        [
+            (
+                "8 pixels from the right and bottom edge",
+                "egan compose face.jpg note.png --at -8,-8 -o composite.png",
+            ),
+            (
+                "Two messages",
+                "egan compose face.jpg one.png --at 8,8 | egan compose - two.png --at -8,-8 > composite.png",
+            ),
+        ],
+    ),
+    "encrypt": (
+        [
+            (
+                "Turns composites into disguises: plain PNGs without metadata. A fresh keystream seed and the message's box are "
+                "sealed with HPKE (RFC 9180) to the public key and lie in the lowest bits of the first pixels; the seal is bound "
+                "to every pixel. The disguise hides what the message is, not that there is one."
+            ),
+        ],
+        [
+            ("One", "egan encrypt --pub pub.png composite.png -o flower.png"),
+            ("Many", "egan encrypt --pub pub.png composites/*.png -d disguises"),
+        ],
+    ),
+    "decrypt": (
+        [
+            (
+                "Turns disguises back into composites. A wrong private key, and a picture of which any sample was changed, is "
+                "refused with status 1; --force decodes all the same, to noise, with a keystream derived from the wrong key."
+            ),
+        ],
+        [
+            ("The whole picture", "egan decrypt --priv priv.png flower.png > recovered.png"),
+            ("The message alone", "egan decrypt --priv priv.png --message flower.png > found.png"),
+        ],
+    ),
+    "inspect": (
+        [
+            (
+                "Says whether FILE is a key, a disguise, a composite, another picture, weights or a training checkpoint, and what "
+                "is known of it: size, fingerprint, weights id, boxes, architecture. A damaged one is an error."
+            ),
+        ],
+        [("A key's fingerprint", "egan inspect pub.png"), ("For a script", "egan inspect --json flower.png")],
+    ),
+    "demo": (
+        [
+            (
+                "Runs keygen, compose, encrypt and decrypt on built-in pictures, or on yours, and leaves every file and a contact "
+                "sheet in a folder. --force replaces an earlier demo, and nothing that is not of a demo."
+            ),
+        ],
+        [
+            ("On built-in pictures", "egan demo"),
+            ("On yours", "egan demo --cover me.jpg --flower rose.jpg -d mine"),
+        ],
+    ),
+    "train": (
+        [
+            (
+                "Trains K, then F and G, on folders of pictures, and writes a weights file. Checkpoints, a log of JSON lines and "
+                "sample sheets go to the --runs folder; Ctrl-C saves a checkpoint that --resume goes on from. --set changes any "
+                "option of the model or of the training; an unknown name lists them all."
+            ),
+        ],
+        [
+            (
+                "A first try on a laptop",
+                "egan train --preset tiny --x faces --y flowers --messages digits --out tiny.safetensors",
+            ),
+            (
+                "Four hours",
+                "egan train --x faces --y flowers --messages digits --messages pets --minutes 240 --out my.safetensors",
+            ),
+        ],
+    ),
+    "bench": (
+        [
+            (
+                "Encrypts and decrypts covers, flowers and messages in one seeded protocol, measures every picture, and prints "
+                "means with bootstrap confidence intervals beside the paper's own row. Without folders it uses a small "
+                "built-in set, which is a smoke test and says nothing of quality on photographs. A figure whose backbone "
+                "cannot be had is empty, with the reason."
+            ),
+        ],
+        [
+            ("Smoke test", "egan bench --limit 8"),
+            (
+                "On real pictures",
+                "egan bench --x faces/test --y flowers/test --messages digits/test --json",
+            ),
+            ("Speed and cost", "egan bench --speed"),
+        ],
+    ),
+}
+
+
+def roff(text: str) -> str:
+    """Text as roff: backslashes and hyphens escaped, no line that starts with a control character."""
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return "\\&" + text if text[:1] in (".", "'") else text
+
+
+def options(command: Any) -> list[str]:
+    lines = []
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            head = f"\\fI{roff(parameter.metavar)}\\fR"
+        else:
+            head = ", ".join(f"\\fB{roff(name)}\\fR" for name in parameter.opts)
+            if parameter.metavar:
+                head += f" \\fI{roff(parameter.metavar)}\\fR"
+        words = parameter.help or ""
+        default = parameter.default
+        if isinstance(default, str | int) and not isinstance(default, bool) and "[default" not in words:
+            words += f" [default: {default}]"
+        lines += [".TP", head, roff(words)]
+    lines += [".TP", "\\fB\\-h\\fR, \\fB\\-\\-help\\fR", "Show help and exit."]
+    return lines
+
+
+def page(name: str, command: Any) -> str:
+    """The man page of one command, or of egan itself for an empty name."""
+    title = f"egan-{name}" if name else "egan"
+    prose, examples = PROSE[name]
+    summary = (command.help or "").split("\n\n")[0].replace("\n", " ").rstrip(".")
+    out = [
+        f'.TH {title.upper()} 1 "" "egan {__version__}" "User Commands"',
+        ".SH NAME",
+        f"{roff(title)} \\- {roff(summary[:1].lower() + summary[1:])}",
+        ".SH SYNOPSIS",
+    ]
+    if name:
+        arguments = [p.metavar for p in command.params if p.param_type_name == "argument"]
+        needed = [
+            f"{p.opts[-1]} {p.metavar}" for p in command.params if p.required and p.opts[-1].startswith("--")
+        ]
+        parts = ["[OPTION]...", *needed, *arguments]
+        out.append(f"\\fBegan {name}\\fR {roff(' '.join(parts))}")
+    else:
+        out.append("\\fBegan\\fR \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...")
+    out.append(".SH DESCRIPTION")
+    for number, paragraph in enumerate(prose):
+        out += [".PP"] * bool(number) + [roff(paragraph)]
+    if not name:
+        out.append(".SH COMMANDS")
+        for sub, child in command.commands.items():
+            out += [".TP", f"\\fBegan\\-{sub}\\fR(1)", roff((child.help or "").split("\n")[0])]
+    out += [".SH OPTIONS", *options(command), ".SH EXAMPLES"]
+    for words, line in examples:
+        out += [".TP", roff(words), f"\\fB{roff(line)}\\fR"]
+    out += [
+        ".SH EXIT STATUS",
+        "0 done; 1 failed or not verified; 2 wrong usage; 130 interrupted; 141 closed pipe.",
+        ".SH ENVIRONMENT",
+        ".TP", "\\fBEGAN_WEIGHTS\\fR", "A weights file to use where \\-\\-weights names none.",
+        ".TP", "\\fBNO_COLOR\\fR", "If set, nothing is coloured.",
+        ".SH SEE ALSO",
+    ]  # fmt: skip
+    others = ["egan", *(f"egan-{sub}" for sub in PROSE if sub)]
+    out.append(", ".join(f"\\fB{roff(other)}\\fR(1)" for other in others if other != title))
+    return "\n".join(out) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """Every page by file name. A command without prose is an error."""
+    root: Any = typer.main.get_command(app)
+    made = {"egan.1": page("", root)}
+    for name, command in root.commands.items():
+        made[f"egan-{name}.1"] = page(name, command)
+    return made
+
+
+def completion(shell: str) -> str:
+    """The completion script that typer makes for a shell."""
+    done = subprocess.run(
+        [sys.executable, "-m", "egan"],
+        env=os.environ | {"_EGAN_COMPLETE": f"source_{shell}"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return re.sub(r"\n+\Z", "\n", done.stdout)
+
+
+def main() -> None:
+    for name, text in pages().items():
+        (ROOT / "man" / name).write_text(text)
+    for shell, name in SHELLS.items():
+        (ROOT / "completion" / name).write_text(completion(shell))
+
+
+if __name__ == "__main__":
+    main()

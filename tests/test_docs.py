@@ -1,0 +1,86 @@
+"""Man pages, completion files and the README against the commands themselves."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from build_man import SHELLS, completion, pages
+
+from egan.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+GROUP: Any = typer.main.get_command(app)
+
+
+@pytest.mark.parametrize("name", sorted(pages()))
+def test_page_is_what_the_command_says(name: str) -> None:
+    assert (ROOT / "man" / name).read_text() == pages()[name], "run: python tests/build_man.py"
+
+
+def test_there_is_a_page_for_each_command_and_no_other() -> None:
+    expected = {"egan.1", *(f"egan-{name}.1" for name in GROUP.commands)}
+    assert {path.name for path in (ROOT / "man").iterdir()} == expected
+
+
+@pytest.mark.parametrize("command", sorted(GROUP.commands))
+def test_every_option_of_help_is_in_the_page(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "egan", command, "--help"],
+        capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"},
+    )  # fmt: skip
+    page = (ROOT / "man" / f"egan-{command}.1").read_text().replace("\\-", "-")
+    listed = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", done.stdout))
+    assert listed
+    assert {option for option in listed if f"\\fB{option}\\fR" not in page} == set()
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+@pytest.mark.parametrize("name", sorted(pages()))
+def test_groff_has_nothing_to_say(name: str) -> None:
+    done = subprocess.run(
+        ["groff", "-man", "-ww", "-Tutf8", str(ROOT / "man" / name)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("shell", sorted(SHELLS))
+def test_completion_is_what_typer_makes(shell: str) -> None:
+    text = (ROOT / "completion" / SHELLS[shell]).read_text()
+    assert text == completion(shell), "run: python tests/build_man.py"
+    assert "_EGAN_COMPLETE" in text
+
+
+def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
+    command = tmp_path / "egan"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m egan "$@"\n')
+    command.chmod(0o755)
+    script = f"""
+        source {shlex.quote(str(ROOT / "completion/egan.bash"))}
+        ask() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _egan_completion egan; echo "${{COMPREPLY[@]}}"; }}
+        ask egan enc; ask egan decrypt --pr
+    """
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=False, env=os.environ | {"PATH": path}
+    )
+    assert done.stdout.split() == ["encrypt", "--priv"], done.stderr
+
+
+def test_commands_in_the_readme_exist() -> None:
+    lines = re.findall(r"(?<![\w.-])egan ([a-z]+)\b([^|`\n#]*)", (ROOT / "README.md").read_text())
+    used = [(name, rest) for name, rest in lines if name in GROUP.commands]
+    assert {name for name, _ in used} >= {"keygen", "compose", "encrypt", "decrypt", "demo"}
+    for name, rest in used:
+        known = {option for parameter in GROUP.commands[name].params for option in parameter.opts}
+        for option in re.findall(r"(?<!\S)--[a-z-]+", rest):
+            assert option in known | {"--help"}, f"egan {name} {option}"
