@@ -13,9 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import Run, Shell, pixels, psnr, smooth
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from egan.core import EncryptGAN
+from egan.options import ModelOptions
 
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d[\d;]*m")
 
@@ -423,3 +427,29 @@ def test_cover_size_of_a_composite_is_refused(run: Run, made: Path) -> None:
     )
     assert refused.status == 2
     assert "composed already" in refused.err
+
+
+def test_paper_family_works_with_one_warning(run: Run, here: Path) -> None:
+    options = ModelOptions(family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1)
+    torch.manual_seed(0)
+    EncryptGAN(options).save("paper.safetensors", {})
+    made_keys = run(
+        *("keygen", "--size", 64, "--weights", "paper.safetensors", "face.png", "flower.png"),
+        *("--pub", "paper-pub.png", "--priv", "paper-priv.png"),
+    )
+    assert made_keys.status == 0
+    for command in (
+        ("encrypt", "--pub", "paper-pub.png", "composite.png", "-o", "e.png"),
+        ("decrypt", "--priv", "paper-priv.png", "e.png", "-o", "r.png"),
+    ):
+        done = run(*command, "--weights", "paper.safetensors")
+        assert done.status == 0
+        assert done.err.count("\n") == 1
+        assert done.err.startswith("egan: warning: these weights have no lock")
+    assert pixels("r.png").shape == pixels("composite.png").shape
+
+
+def test_keys_of_other_weights_work_with_a_warning(run: Run, here: Path, other_weights: Path) -> None:
+    done = run("encrypt", "--pub", "pub.png", "--weights", other_weights, "composite.png", "-o", "other.png")
+    assert done.status == 0
+    assert "drawn by other weights" in done.err
