@@ -27,6 +27,7 @@ from egan.errors import EganError
 MOST_PIXELS = 50_000_000
 MOST_BYTES = 512 * 1024 * 1024
 STDIN, STDOUT = "-", "-"
+RUN_LENGTHS = 3  # zlib's Z_RLE: on photographs and grain as small as its default, and in half the time
 
 
 @dataclass
@@ -140,7 +141,8 @@ def png_bytes(pixels: NDArray[np.uint8], text: dict[str, str] | None = None) -> 
     for key, value in (text or {}).items():
         info.add_text(key, value)
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", pnginfo=info)
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture.save(buffer, "PNG", pnginfo=info, compress_type=RUN_LENGTHS)
     return buffer.getvalue()
 
 

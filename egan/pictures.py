@@ -21,7 +21,7 @@ def cat(size: int = 96) -> Picture:
     """The head of the cat in scikit-image (CC0), uint8 (size, size, 3)."""
     from skimage import data
 
-    square = Image.fromarray(data.chelsea()).crop((90, 0, 330, 240))
+    square = Image.fromarray(data.chelsea()).crop((75, 0, 375, 300))
     return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS))
 
 

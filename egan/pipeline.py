@@ -237,8 +237,8 @@ def many(
         except EganError as error:
             fail(error, job.source)
 
-    # One batch is compressed and written while the next is in the networks; no more wait, so memory stays flat.
-    with ThreadPoolExecutor(1) as writer:
+    # One batch is compressed and written while the next is in the networks, and no more are waiting: flat memory.
+    with ThreadPoolExecutor(2) as writer:
         writing: list[Future[None]] = []
         for run in batches(readable(), size):
             try:
