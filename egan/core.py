@@ -113,9 +113,8 @@ class EncryptGAN(nn.Module):
         keys: public key images (N, h, w, 3), resized to the composites where they differ. keystreams: uint8
         (N, P, H/4, W/4) of the phase lock; None for the family `paper`, which has no lock.
         """
-        picture, key = self.prepare(composites, keys)
         if not self.locked:
-            return to_bytes(self.F(torch.cat((picture, key), 1)))
+            return to_bytes(self.F(torch.cat(self.prepare(composites, keys), 1)))
         return self.render(lock(self.phase_bytes(composites, keys), cast(Pictures, keystreams)), keys)
 
     @torch.inference_mode()
@@ -181,10 +180,11 @@ def to_bytes(pictures: Tensor) -> Pictures:
 
 def fit_keys(keys: Pictures, size: tuple[int, int], device: torch.device) -> Tensor:
     """Key images as floats, resized to `size` (bilinear, antialiased) where they differ."""
-    key = to_unit(keys, device)
+    shared = keys.strides[0] == 0  # one key broadcast over a batch is converted once
+    key = to_unit(keys[:1] if shared else keys, device)
     if key.shape[-2:] != size:
         key = nnf.interpolate(key, size, mode="bilinear", antialias=True, align_corners=False)
-    return key
+    return key.expand(len(keys), -1, -1, -1)
 
 
 def pick_device(name: str) -> torch.device:
