@@ -1,0 +1,28 @@
+"""Command-line options that several commands share, with one wording each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Out = Annotated[
+    str | None,
+    typer.Option("-o", "--output", metavar="FILE", help="Write here instead of to standard output."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No notes, warnings or progress.")]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="A weights file [default: $EGAN_WEIGHTS, else the one that came with egan].",
+    ),
+]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
+Folder = Annotated[
+    str | None,
+    typer.Option("-d", "--directory", metavar="DIR", help="Write one PNG per input into this folder."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -1,0 +1,177 @@
+"""The commands about models, rather than pictures: train, bench and demo. `egan.cli` registers them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from egan import terminal
+from egan.arguments import Device, Force, Json, Quiet, Weights
+
+
+def train(
+    x: Annotated[str, typer.Option("--x", metavar="DIR", help="Folder of covers, read recursively.")],
+    y: Annotated[str, typer.Option("--y", metavar="DIR", help="Folder of pictures of the disguise's kind.")],
+    messages: Annotated[
+        list[str], typer.Option("--messages", metavar="DIR", help="Folder of messages; may be repeated.")
+    ],
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="Where the weights go.")],
+    preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="egan or tiny.")] = "egan",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change one option of the preset; may be repeated."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Train for N steps.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="M", help="Train for M minutes instead.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Pictures a step.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", help="Use only the first N pictures of a folder.")
+    ] = None,
+    lpips_backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--lpips-backbone",
+            metavar="FILE",
+            help="SqueezeNet weights (safetensors) for the perceptual loss.",
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="FILE", help="Go on from a checkpoint.")
+    ] = None,
+    runs: Annotated[
+        str, typer.Option("--runs", metavar="DIR", help="Where checkpoints, log and sample sheets go.")
+    ] = "runs",
+    device: Device = "auto",
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model on your own two domains and messages."""
+    terminal.quiet = quiet
+    from egan.train.command import Request, run_train
+
+    named = {"steps": steps, "minutes": minutes, "batch": batch, "seed": seed}
+    changed = [*(settings or []), *(f"{k}={v}" for k, v in named.items() if v is not None)]
+    run_train(
+        Request(x, y, messages, out, preset, changed, limit, lpips_backbone, resume, runs, device, force)
+    )
+
+
+def bench(
+    x: Annotated[
+        Path | None,
+        typer.Option("--x", metavar="DIR", help="Folder of covers [default: a built-in smoke set]."),
+    ] = None,
+    y: Annotated[
+        Path | None, typer.Option("--y", metavar="DIR", help="Folder of pictures of the disguise's kind.")
+    ] = None,
+    messages: Annotated[
+        list[Path] | None,
+        typer.Option("--messages", metavar="DIR", help="Folder of messages; may be repeated."),
+    ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option("--metrics", metavar="LIST", help="Names with commas between them, or all."),
+    ] = None,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option("--weights", metavar="FILE", help="A weights file; may be repeated to compare several."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", help="Measure at most N pictures.")
+    ] = None,
+    wrong_limit: Annotated[
+        int | None,
+        typer.Option("--wrong-limit", metavar="N", help="Wrong keys per picture [default: all the others]."),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", metavar="N", help="Side of the pictures [default: the weights' own]."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Pairs, places and keystreams.")] = 0,
+    batch: Annotated[
+        int, typer.Option("--batch", metavar="N", help="Pictures a pass; changes no figure.")
+    ] = 8,
+    lpips_net: Annotated[
+        str, typer.Option("--lpips-net", metavar="NAME", help="alex, squeeze or vgg.")
+    ] = "alex",
+    lpips_backbone: Annotated[
+        Path | None,
+        typer.Option(
+            "--lpips-backbone", metavar="FILE", help="The backbone's weights, for a machine offline."
+        ),
+    ] = None,
+    inception: Annotated[
+        Path | None, typer.Option("--inception", metavar="FILE", help="Inception weights for FID.")
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", metavar="DIR", help="Real pictures for FID [default: those of --y]."),
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the per-image table here.")
+    ] = None,
+    json: Json = False,
+    speed: Annotated[bool, typer.Option("--speed", help="Measure speed and cost instead.")] = False,
+    device: Device = "auto",
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model: decoding, disguise and security, beside the paper's own figures."""
+    terminal.quiet = quiet
+    from egan.bench.options import BenchOptions
+    from egan.bench.run import run_bench
+
+    run_bench(
+        BenchOptions(
+            weights=tuple(weights or ()),
+            x=x,
+            y=y,
+            messages=tuple(messages or ()),
+            metrics=tuple(metrics or (() if speed else ("all",))),
+            limit=limit,
+            wrong_limit=wrong_limit,
+            size=size,
+            seed=seed,
+            batch=batch,
+            lpips_net=lpips_net,
+            lpips_backbone=lpips_backbone,
+            inception=inception,
+            reference=reference,
+            csv=csv,
+            json=json,
+            speed=speed,
+            device=device,
+            force=force,
+        )
+    )
+
+
+def demo(
+    directory: Annotated[
+        str, typer.Option("-d", "--directory", metavar="DIR", help="Where everything goes; made if missing.")
+    ] = "egan-demo",
+    cover: Annotated[
+        str | None, typer.Option("--cover", metavar="FILE", help="Your face instead of the built-in one.")
+    ] = None,
+    flower: Annotated[
+        str | None, typer.Option("--flower", metavar="FILE", help="Your flower instead of the built-in one.")
+    ] = None,
+    message: Annotated[
+        str | None,
+        typer.Option("--message", metavar="FILE", help="Your message instead of the built-in one."),
+    ] = None,
+    force: Force = False,
+    weights: Weights = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """The whole trip on built-in pictures, ending in a contact sheet to look at."""
+    terminal.quiet = quiet
+    from egan.demo import run_demo
+
+    run_demo(Path(directory), {"cover": cover, "flower": flower, "message": message}, force, weights, device)
