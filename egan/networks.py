@@ -125,7 +125,8 @@ class Decoder(nn.Module):
     """Phases and a key image to a picture: (N, 2, P, H/4, W/4), (N, 3, H, W) -> (N, 3, H, W), not clamped.
 
     A linear map to the 48 numbers of a cell, plus a U-Net at 1/4, 1/8 and 1/16 of the resolution over that map, the
-    phases and the key. To hide, the linear map lays one carrier per cosine and sine; to reveal, it adds up components.
+    phases and the key. To hide, the linear map lays one carrier per cosine and sine, and the U-Net paints in what room the
+    carriers leave; to reveal, it adds up components.
     """
 
     def __init__(self, phases: int, verniers: int, width: int, blocks: int) -> None:
@@ -159,8 +160,15 @@ class Decoder(nn.Module):
         h2 = self.blocks4(h2 + nnf.interpolate(self.up2(h3), scale_factor=2, mode="nearest"))
         h1 = self.blocks5(h1 + nnf.interpolate(self.up1(h2), scale_factor=2, mode="nearest"))
         with float32(z.device):
-            out = base + self.head[role](nnf.silu(h1).float())
-        return nnf.pixel_shuffle(out, CELL)
+            painted = self.head[role](nnf.silu(h1).float())
+            if role == HIDE:
+                painted = nnf.conv2d(painted, self.beside_carriers()[:, :, None, None])
+        return nnf.pixel_shuffle(base + painted, CELL)
+
+    def beside_carriers(self) -> Tensor:
+        """The projection (48, 48) of a cell off its carriers, so that nothing painted is taken for payload."""
+        q, _ = torch.linalg.qr(self.direct[HIDE].weight[:, :, 0, 0].detach().float())
+        return torch.eye(len(q), device=q.device) - q @ q.T
 
 
 def phases_of(components: Tensor, verniers: int) -> Tensor:

@@ -6,6 +6,8 @@ import dataclasses
 
 from egan.errors import EganError
 
+ROBUST = ("jpeg", "noise", "resize")  # the channels of `egan.train.channels`
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
@@ -35,6 +37,7 @@ class TrainOptions:
     wrong_key: float = 0.15  # the share of samples that get a wrong keystream (equations 3 to 5)
     backward_every: int = 4  # steps: how often the cycle Y-X-Y, which signs, is trained as well; 0: never
     noise: float = 0.002  # on the disguise, after rounding
+    robust: tuple[str, ...] = ()  # channels that a disguise should survive: jpeg, noise, resize
     input_noise: float = 0.03  # on what the discriminators see
     grain_on_real: bool = True  # real pictures get a payload too, so that D judges the painting
     discriminator_width: int = 32
@@ -42,6 +45,7 @@ class TrainOptions:
     amplitude: float = 4.0  # starting size of the payload, in 8-bit levels per carrier
     seed: int = 0
     bf16: bool = True
+    compile: bool = False  # both passes through torch.compile: slow to start, faster after
     sample_every: int = 500  # steps
     save_minutes: float = 5.0
 
@@ -52,6 +56,9 @@ class TrainOptions:
             )
         if self.batch < 1 or self.steps < 1 or self.minutes < 0:
             raise EganError("batch and steps must be positive, and minutes not negative", status=2)
+        for channel in self.robust:
+            if channel not in ROBUST:
+                raise EganError(f"unknown channel {channel!r}", f"known: {', '.join(ROBUST)}", 2)
         for name in ("wrong_key", "hold", "average"):
             if not 0 <= getattr(self, name) <= 1:
                 raise EganError(f"{name} is a share from 0 to 1", status=2)
