@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from egan.errors import EganError
 from egan.files import current_umask
 from egan.lock import lock
-from egan.networks import CELL, KeyNetwork, LockedGenerator, ResNetGenerator, rotate_phases
+from egan.networks import CELL, HIDE, REVEAL, KeyNetwork, LockedGenerator, ResNetGenerator, rotate_phases
 from egan.options import ModelOptions
 from egan.weights import WEIGHTS_VERSION, parse_metadata, weights_id
 
@@ -43,9 +43,8 @@ class EncryptGAN(nn.Module):
         self.training_summary: dict[str, Any] = {}
         self.K = KeyNetwork(options.key_width)
         if self.locked:
-            sizes = (options.phases, options.width, options.encoder_blocks, options.decoder_blocks)
-            self.F: nn.Module = LockedGenerator(False, *sizes)
-            self.G: nn.Module = LockedGenerator(True, *sizes)
+            self.F: nn.Module = LockedGenerator(False, options)
+            self.G: nn.Module = LockedGenerator(True, options)
         else:
             self.F = ResNetGenerator(6, options.resnet_width, options.resnet_blocks)
             self.G = ResNetGenerator(6, options.resnet_width, options.resnet_blocks)
@@ -113,35 +112,56 @@ class EncryptGAN(nn.Module):
         keys: public key images (N, h, w, 3), resized to the composites where they differ. keystreams: uint8
         (N, P, H/4, W/4) of the phase lock; None for the family `paper`, which has no lock.
         """
-        if not self.locked:
-            return to_bytes(self.F(torch.cat(self.prepare(composites, keys), 1)))
-        return self.render(lock(self.phase_bytes(composites, keys), cast(Pictures, keystreams)), keys)
-
-    @torch.inference_mode()
-    def phase_bytes(self, composites: Pictures, keys: Pictures) -> Pictures:
-        """What F's encoder makes of composites: phases a in Z_256, uint8 (N, P, H/4, W/4), before the lock."""
-        picture, key = self.prepare(composites, keys)
-        z = cast(LockedGenerator, self.F).encode(picture, key)
-        turns = torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi)
-        return (torch.round(turns * 256).int() % 256).to(torch.uint8).cpu().numpy()
-
-    @torch.inference_mode()
-    def render(self, locked: Pictures, keys: Pictures) -> Pictures:
-        """F's decoder: disguises from locked phase bytes (N, P, h, w) and public key images, and nothing else."""
-        b = torch.from_numpy(np.array(locked)).to(self.device)
-        size = (locked.shape[-2] * CELL, locked.shape[-1] * CELL)
-        key = fit_keys(keys, size, self.device)
-        return to_bytes(cast(LockedGenerator, self.F).decode(unit_phases(b), key))
+        return self.hide(self.F, composites, keys, keystreams)
 
     @torch.inference_mode()
     def decrypt(self, disguises: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
         """Recovered composites r = G(e, K(x)) of uint8 disguises (N, H, W, 3); arguments as in `encrypt`."""
-        picture, key = self.prepare(disguises, keys)
+        return self.reveal(self.G, disguises, keys, keystreams)
+
+    @torch.inference_mode()
+    def sign(self, secrets: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+        """Signed pictures s = G(secret, K(x)) of uint8 secret pictures of domain Y; arguments as in `encrypt`."""
+        return self.hide(self.G, secrets, keys, keystreams)
+
+    @torch.inference_mode()
+    def unsign(self, signed: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+        """What a signed picture decodes to, F(s, K(y)), to be compared with the secret; arguments as in `encrypt`."""
+        return self.reveal(self.F, signed, keys, keystreams)
+
+    def hide(
+        self, generator: nn.Module, pictures: Pictures, keys: Pictures, keystreams: Pictures | None
+    ) -> Pictures:
         if not self.locked:
-            return to_bytes(self.G(torch.cat((picture, key), 1)))
-        generator = cast(LockedGenerator, self.G)
+            return to_bytes(generator(torch.cat(self.prepare(pictures, keys), 1)))
+        locked = lock(self.phase_bytes(pictures, keys, generator), cast(Pictures, keystreams))
+        return self.render(locked, keys, generator)
+
+    def reveal(
+        self, generator: nn.Module, pictures: Pictures, keys: Pictures, keystreams: Pictures | None
+    ) -> Pictures:
+        picture, key = self.prepare(pictures, keys)
+        if not self.locked:
+            return to_bytes(generator(torch.cat((picture, key), 1)))
+        g = cast(LockedGenerator, generator)
         k = torch.from_numpy(np.array(keystreams)).to(self.device)
-        return to_bytes(generator.decode(rotate_phases(generator.encode(picture, key), k, -1), key))
+        return to_bytes(g.decode(rotate_phases(g.encode(picture, key, REVEAL), k, -1), key, REVEAL))
+
+    @torch.inference_mode()
+    def phase_bytes(self, pictures: Pictures, keys: Pictures, generator: nn.Module | None = None) -> Pictures:
+        """What a generator's encoder (F's by default) makes of pictures: phases a in Z_256, uint8 (N, P, H/4, W/4), before the lock."""
+        picture, key = self.prepare(pictures, keys)
+        z = cast(LockedGenerator, generator or self.F).encode(picture, key, HIDE)
+        turns = torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi)
+        return (torch.round(turns * 256).int() % 256).to(torch.uint8).cpu().numpy()
+
+    @torch.inference_mode()
+    def render(self, locked: Pictures, keys: Pictures, generator: nn.Module | None = None) -> Pictures:
+        """A generator's decoder (F's by default): pictures from locked phase bytes (N, P, h, w) and key images, and nothing else."""
+        b = torch.from_numpy(np.array(locked)).to(self.device)
+        size = (locked.shape[-2] * CELL, locked.shape[-1] * CELL)
+        key = fit_keys(keys, size, self.device)
+        return to_bytes(cast(LockedGenerator, generator or self.F).decode(unit_phases(b), key, HIDE))
 
     def prepare(self, pictures: Pictures, keys: Pictures) -> tuple[Tensor, Tensor]:
         height, width = pictures.shape[1:3]

@@ -14,9 +14,17 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
+from egan.options import ModelOptions
+
 CELL = 4  # the encoders work on 4x4 cells: 48 numbers of RGB each
 KEY_LAYERS = 6
-REACH = 2.5  # radians: an encoder's angle stays inside of this, away from the wrap at pi
+REACH = 2.7  # radians: a component's phase stays inside of this, away from the wrap at pi
+COMPANDED = 0.95 * REACH  # the largest companded phase that is believed: beyond it noise would be blown up
+VERNIER = 4  # how much finer the second phase of a component is
+HIDE, REVEAL = (
+    0,
+    1,
+)  # the roles of a generator: F hides forward and reveals backward (verify); G the other way round
 
 
 def float32(device: torch.device) -> torch.autocast:
@@ -83,45 +91,51 @@ class Block(nn.Module):
 class Encoder(nn.Module):
     """A picture and key images to phases: (N, C, H, W) -> unit complex numbers (N, 2, P, H/4, W/4), real part first.
 
-    The phase is the sum of an angle and the argument of a complex number, both the sum of a linear map of the cell
-    and of a small residual network. The angle part suits an encoder that chooses phases (F), the complex part one
-    that measures them (G); each encoder has both because the backward cycle swaps the roles.
+    To hide, it chooses the components of each cell and writes them as phases (`phases_of`); to reveal, it measures
+    complex numbers in a painted picture and keeps their phases. Both are the sum of a linear map of the cell and of a
+    small residual network, which the two roles share.
     """
 
-    def __init__(self, channels: int, phases: int, width: int, blocks: int) -> None:
+    def __init__(self, channels: int, phases: int, verniers: int, width: int, blocks: int) -> None:
         super().__init__()
         cell = channels * CELL**2
-        self.direct = nn.Conv2d(cell, 3 * phases, 1)
+        outputs = (phases - verniers, 2 * phases)  # of HIDE and REVEAL
+        self.verniers = verniers
+        self.direct = nn.ModuleList(nn.Conv2d(cell, n, 1) for n in outputs)
         self.stem = nn.Conv2d(cell, width, 3, padding=1)
+        self.role = nn.Parameter(torch.zeros(2, width))
         self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
-        self.head = nn.Conv2d(width, 3 * phases, 3, padding=1)
-        zero(self.head)
+        self.head = nn.ModuleList(nn.Conv2d(width, n, 3, padding=1) for n in outputs)
+        for head in self.head:
+            zero(head)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, role: int) -> Tensor:
         x = nnf.pixel_unshuffle(x, CELL)
-        h = nnf.silu(self.blocks(self.stem(x)))
+        h = nnf.silu(self.blocks(self.stem(x) + self.role[role, :, None, None]))
         with float32(x.device):
-            angle, re, im = (self.direct(x.float()) + self.head(h.float())).chunk(3, 1)
-            angle = REACH * torch.tanh(angle / REACH)
+            out = self.direct[role](x.float()) + self.head[role](h.float())
+            if role == HIDE:
+                return phases_of(out, self.verniers)
+            re, im = out.chunk(2, 1)
             size = torch.rsqrt(re * re + im * im + 1e-6)
-            re, im = re * size, im * size
-            c, s = torch.cos(angle), torch.sin(angle)
-            return torch.stack((re * c - im * s, re * s + im * c), 1)
+            return torch.stack((re * size, im * size), 1)
 
 
 class Decoder(nn.Module):
     """Phases and a key image to a picture: (N, 2, P, H/4, W/4), (N, 3, H, W) -> (N, 3, H, W), not clamped.
 
-    A linear map of the phases (cosine, sine and angle) to the 48 numbers of a cell, plus a U-Net at 1/4, 1/8 and 1/16
-    of the resolution over phases and key.
+    A linear map to the 48 numbers of a cell, plus a U-Net at 1/4, 1/8 and 1/16 of the resolution over that map, the
+    phases and the key. To hide, the linear map lays one carrier per cosine and sine; to reveal, it adds up components.
     """
 
-    def __init__(self, phases: int, width: int, blocks: int) -> None:
+    def __init__(self, phases: int, verniers: int, width: int, blocks: int) -> None:
         super().__init__()
         cell = 3 * CELL**2
         mid, deep = 2 * width, 3 * width
-        self.direct = nn.Conv2d(3 * phases, cell, 1)
-        self.stem = nn.Conv2d(3 * phases + cell, width, 3, padding=1)
+        self.verniers = verniers
+        self.direct = nn.ModuleList(nn.Conv2d(n, cell, 1) for n in (2 * phases, phases - verniers))
+        self.stem = nn.Conv2d(2 * phases + 2 * cell, width, 3, padding=1)
+        self.role = nn.Parameter(torch.zeros(2, width))
         self.blocks1 = nn.Sequential(*(Block(width) for _ in range(blocks)))
         self.down1 = nn.Conv2d(width, mid, 2, stride=2)
         self.blocks2 = nn.Sequential(*(Block(mid) for _ in range(blocks)))
@@ -131,22 +145,43 @@ class Decoder(nn.Module):
         self.blocks4 = nn.Sequential(*(Block(mid) for _ in range(blocks)))
         self.up1 = nn.Conv2d(mid, width, 1)
         self.blocks5 = nn.Sequential(*(Block(width) for _ in range(blocks)))
-        self.head = nn.Conv2d(width, cell, 3, padding=1)
+        self.head = nn.ModuleList(nn.Conv2d(width, cell, 3, padding=1) for _ in (HIDE, REVEAL))
 
-    def forward(self, z: Tensor, key: Tensor) -> Tensor:
-        re, im = z[:, 0], z[:, 1]
+    def forward(self, z: Tensor, key: Tensor, role: int) -> Tensor:
         with float32(z.device):
-            payload = torch.cat((re, im, torch.atan2(im, re) / math.pi), 1)
-        h1 = self.blocks1(
-            self.stem(torch.cat((payload, nnf.pixel_unshuffle(key, CELL).to(payload.dtype)), 1))
-        )
+            phases = torch.cat((z[:, 0], z[:, 1]), 1)
+            base = self.direct[role](phases if role == HIDE else components_of(z, self.verniers))
+        h = torch.cat((base, phases, nnf.pixel_unshuffle(key, CELL).to(base.dtype)), 1)
+        h1 = self.blocks1(self.stem(h) + self.role[role, :, None, None])
         h2 = self.blocks2(self.down1(h1))
         h3 = self.blocks3(self.down2(h2))
         h2 = self.blocks4(h2 + nnf.interpolate(self.up2(h3), scale_factor=2, mode="nearest"))
         h1 = self.blocks5(h1 + nnf.interpolate(self.up1(h2), scale_factor=2, mode="nearest"))
         with float32(z.device):
-            out = self.direct(payload) + self.head(nnf.silu(h1).float())
+            out = base + self.head[role](nnf.silu(h1).float())
         return nnf.pixel_shuffle(out, CELL)
+
+
+def phases_of(components: Tensor, verniers: int) -> Tensor:
+    """Components (N, C, h, w) as phases: unit complex numbers (N, 2, C + V, h, w), all inside of REACH but the verniers.
+
+    The first V components, in [-1, 1], are written twice: once over the whole circle and once VERNIER times finer, as on
+    a vernier scale, because the brightness of a cell needs more precision than one phase has. The others have no limit
+    and are companded by R x / (1 + |x|), which gives small values the finer steps.
+    """
+    coarse = REACH * components[:, :verniers].clamp(-1, 1)
+    rest = components[:, verniers:]
+    angle = torch.cat((coarse, REACH * rest / (1 + rest.abs()), VERNIER * coarse), 1)
+    return torch.stack((torch.cos(angle), torch.sin(angle)), 1)
+
+
+def components_of(z: Tensor, verniers: int) -> Tensor:
+    """The inverse of `phases_of` for measured phases: the coarse phase tells the turn that the fine one is in."""
+    angle = torch.atan2(z[:, 1], z[:, 0])
+    coarse, rest, fine = angle.split((verniers, z.shape[2] - 2 * verniers, verniers), 1)
+    turns = torch.round((VERNIER * coarse.detach() - fine.detach()) / (2 * math.pi))
+    rest = rest.clamp(-COMPANDED, COMPANDED)
+    return torch.cat(((2 * math.pi * turns + fine) / (VERNIER * REACH), rest / (REACH - rest.abs())), 1)
 
 
 def quantise_phases(z: Tensor) -> Tensor:
@@ -165,22 +200,26 @@ def rotate_phases(z: Tensor, k: Tensor, sign: int) -> Tensor:
 
 
 class LockedGenerator(nn.Module):
-    """F or G of family `egan`: encoder, phase lock, decoder (DESIGN 3)."""
+    """F or G of family `egan`: encoder, phase lock, decoder (DESIGN 3), each in two roles.
 
-    def __init__(
-        self, key_in_encoder: bool, phases: int, width: int, encoder_blocks: int, decoder_blocks: int
-    ) -> None:
+    HIDE: a picture of its own domain to one of the other, which carries it. REVEAL: back. The cycle X-Y-X hides with F
+    and reveals with G; the cycle Y-X-Y, which signs and verifies, hides with G and reveals with F.
+    """
+
+    def __init__(self, key_in_encoder: bool, options: ModelOptions) -> None:
         super().__init__()
+        o = options
         self.key_in_encoder = key_in_encoder
-        self.encoder = Encoder(6 if key_in_encoder else 3, phases, width, encoder_blocks)
-        self.decoder = Decoder(phases, width, decoder_blocks)
+        self.payload = (o.phases, o.verniers)
+        self.encoder = Encoder(6 if key_in_encoder else 3, o.phases, o.verniers, o.width, o.encoder_blocks)
+        self.decoder = Decoder(o.phases, o.verniers, o.width, o.decoder_blocks)
 
-    def encode(self, picture: Tensor, key: Tensor) -> Tensor:
-        """Phases before the lock, unit complex (N, 2, P, H/4, W/4). F's encoder does not look at the key."""
-        return self.encoder(torch.cat((picture, key), 1) if self.key_in_encoder else picture)
+    def encode(self, picture: Tensor, key: Tensor, role: int) -> Tensor:
+        """Phases, unit complex (N, 2, P, H/4, W/4): before the lock to hide, measured to reveal. F's ignores the key."""
+        return self.encoder(torch.cat((picture, key), 1) if self.key_in_encoder else picture, role)
 
-    def decode(self, z: Tensor, key: Tensor) -> Tensor:
-        return self.decoder(z, key)
+    def decode(self, z: Tensor, key: Tensor, role: int) -> Tensor:
+        return self.decoder(z, key, role)
 
 
 class ResNetGenerator(nn.Module):
@@ -252,7 +291,7 @@ class PatchGAN(nn.Module):
         return self.layers(picture)
 
 
-def zero(conv: nn.Conv2d) -> None:
+def zero(conv: nn.Module) -> None:
     """Weights and bias to zero: a branch that starts as nothing."""
     for p in conv.parameters():
         nn.init.zeros_(p)

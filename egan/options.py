@@ -23,7 +23,8 @@ class ModelOptions:
     public_layers: tuple[int, int, int] = (1, 2, 3)  # shallow maps carry edges, from which F paints
     private_layers: tuple[int, int, int] = (3, 5, 6)  # the paper's choice
     key_width: int = 32  # channels of K's first convolution; doubles per layer up to 4 times this
-    phases: int = 12  # phases per 4x4 cell: 24 of the 48 numbers of an RGB cell carry the payload
+    phases: int = 16  # phases per 4x4 cell: 32 of the 48 numbers of an RGB cell carry the payload
+    verniers: int = 2  # of them, those that make the first components finer
     width: int = 64  # channels at 1/4 resolution
     encoder_blocks: int = 3  # residual blocks of each encoder
     decoder_blocks: int = 2  # residual blocks per level of each decoder
@@ -39,6 +40,8 @@ class ModelOptions:
         for layers in (self.public_layers, self.private_layers):
             if len(layers) != 3 or not all(type(i) is int and 1 <= i <= 6 for i in layers):
                 raise EganError(f"key layers {layers} are not three numbers from 1 to 6")
+        if not 0 <= self.verniers < self.phases / 2:
+            raise EganError(f"{self.verniers} verniers are not fewer than half of {self.phases} phases")
         limits = {
             "key_width": 512, "phases": 24, "width": 512, "encoder_blocks": 64,
             "decoder_blocks": 64, "resnet_width": 512, "resnet_blocks": 64,

@@ -11,7 +11,7 @@ from typing import Any
 from egan.errors import EganError
 from egan.options import ModelOptions
 
-WEIGHTS_VERSION = "weights/1"
+WEIGHTS_VERSION = "weights/2"
 SUMS = "SHA256SUMS"
 
 

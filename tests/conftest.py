@@ -115,6 +115,7 @@ def make_weights(path: Path, seed: int) -> Path:
     model = EncryptGAN(options)
     composites = to_unit(np.stack([smooth(64, 64, 100 + i) for i in range(16)]))
     start_codec(model.F, model.G, composites, amplitude=12.0)  # type: ignore[arg-type]
+    start_codec(model.G, model.F, composites, amplitude=12.0)  # type: ignore[arg-type]
     model.save(path, {"steps": 0})
     return path
 

@@ -6,16 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import psnr
+from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from egan.core import EncryptGAN, to_bytes, unit_phases
 from egan.errors import EganError
 from egan.lock import keystream, lock
 from egan.networks import (
+    HIDE,
+    REACH,
+    REVEAL,
+    VERNIER,
     Encoder,
     KeyNetwork,
     PatchGAN,
     ResNetGenerator,
+    components_of,
+    phases_of,
     quantise_phases,
     rotate_phases,
 )
@@ -70,9 +78,10 @@ def test_default_family_keeps_its_budget() -> None:
     picture = torch.zeros(1, 3, 256, 256)
     for generator in (model.F, model.G):
         assert parameters(generator) <= 4_000_000
-        z = generator.encode(picture, picture)
-        cost = gmac(generator.encode, picture, picture) + gmac(generator.decode, z, picture)
-        assert cost <= 12
+        for role in (HIDE, REVEAL):
+            z = generator.encode(picture, picture, role)
+            cost = gmac(generator.encode, picture, picture, role) + gmac(generator.decode, z, picture, role)
+            assert cost <= 12
     assert 2 * sum(parameters(m) for m in (model.F, model.G, model.K)) < 15 * 2**20
 
 
@@ -93,12 +102,32 @@ def test_key_images_span_the_range_and_are_8_bit() -> None:
 
 def test_encoder_gives_unit_magnitudes() -> None:
     torch.manual_seed(1)
-    encoder = Encoder(3, 5, 8, 1)
+    encoder = Encoder(3, 5, 2, 8, 1)
     for p in encoder.parameters():
         torch.nn.init.normal_(p, 0, 0.3)
-    z = encoder(torch.rand(2, 3, 32, 32) * 2 - 1)
-    assert z.shape == (2, 2, 5, 8, 8)
-    assert (z.square().sum(1) - 1).abs().max() < 1e-3
+    for role in (HIDE, REVEAL):
+        z = encoder(torch.rand(2, 3, 32, 32) * 2 - 1, role)
+        assert z.shape == (2, 2, 5, 8, 8)
+        assert (z.square().sum(1) - 1).abs().max() < 1e-3
+
+
+def test_components_come_back_from_their_phases() -> None:
+    torch.manual_seed(2)
+    components = torch.cat((torch.rand(2, 2, 8, 8) * 2 - 1, torch.randn(2, 5, 8, 8) * 3), 1)
+    phases = phases_of(components, 2)
+    assert phases.shape == (2, 2, 9, 8, 8)
+    assert torch.allclose(components_of(phases, 2), components, atol=1e-4)
+    assert torch.allclose(components_of(phases_of(components, 0), 0)[:, 2:], components[:, 2:], atol=1e-4)
+
+
+def test_a_vernier_makes_a_component_four_times_as_exact() -> None:
+    torch.manual_seed(3)
+    components = torch.rand(4, 1, 64, 64) * 1.8 - 0.9
+    angle = torch.cat((REACH * components, VERNIER * REACH * components), 1)
+    angle = angle + 0.1 * torch.randn(angle.shape)
+    noisy = torch.stack((torch.cos(angle), torch.sin(angle)), 1)
+    error = (components_of(noisy, 1) - components).square().mean().sqrt().item()
+    assert error == pytest.approx(0.1 / (VERNIER * REACH), rel=0.05)
 
 
 def test_unit_phases_are_the_roots_of_unity_to_the_last_bit() -> None:
@@ -146,9 +175,9 @@ def test_no_gradient_goes_round_the_lock(tiny_model: EncryptGAN) -> None:
     """With the phases cut, nothing of the composite reaches the disguise."""
     composite = torch.rand(1, 3, 64, 64, requires_grad=True)
     key = torch.rand(1, 3, 64, 64)
-    z = tiny_model.F.encode(composite, key)
-    assert not tiny_model.F.decode(z.detach(), key).requires_grad
-    assert tiny_model.F.decode(z, key).requires_grad
+    z = tiny_model.F.encode(composite, key, HIDE)
+    assert not tiny_model.F.decode(z.detach(), key, HIDE).requires_grad
+    assert tiny_model.F.decode(z, key, HIDE).requires_grad
 
 
 def test_encrypt_takes_any_multiple_of_16_and_refuses_the_rest(tiny_model: EncryptGAN) -> None:
@@ -161,6 +190,15 @@ def test_encrypt_takes_any_multiple_of_16_and_refuses_the_rest(tiny_model: Encry
         assert tiny_model.decrypt(disguise, key, k).shape == picture.shape
     with pytest.raises(EganError, match="multiples of 16|does not fit"):
         tiny_model.encrypt(np.zeros((1, 72, 64, 3), np.uint8), key, k)
+
+
+def test_the_backward_cycle_signs_and_its_keystream_matters(tiny_model: EncryptGAN, here: Path) -> None:
+    secret = np.stack([np.array(Image.open(here / "composite.png").convert("RGB"))])
+    key = np.zeros((1, 64, 64, 3), np.uint8)
+    k, other = (keystream(bytes([i]) * 32, (1, *tiny_model.keystream_shape(64, 64))) for i in (1, 2))
+    signed = tiny_model.sign(secret, key, k)
+    assert psnr(tiny_model.unsign(signed, key, k), secret) > 25
+    assert psnr(tiny_model.unsign(signed, key, other), secret) < 12
 
 
 def test_a_batch_is_the_same_as_one_by_one(tiny_model: EncryptGAN) -> None:

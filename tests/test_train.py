@@ -16,7 +16,10 @@ from egan.options import ModelOptions
 from egan.train import losses
 from egan.train.command import parse_options
 from egan.train.data import Sampler
-from egan.train.loop import Trainer, TrainOptions, round8
+from egan.train.locked import LockedMethod
+from egan.train.loop import Trainer
+from egan.train.method import round8
+from egan.train.options import TrainOptions
 from egan.train.start import cell_rows, chroma_carriers, principal_components
 
 TINY = ModelOptions(image_size=64, key_width=4, width=8, encoder_blocks=1, decoder_blocks=1)
@@ -73,14 +76,25 @@ def test_key_matching_loss() -> None:
     assert losses.key_matching_loss(t, t).item() == 0
 
 
-def test_phase_and_wrap_losses() -> None:
+def test_phase_loss() -> None:
     z = torch.stack((torch.ones(1, 2, 3, 3), torch.zeros(1, 2, 3, 3)), 1)
     quarter = torch.full((1, 2, 3, 3), 64)
     assert losses.phase_loss(z, z).item() == 0
     assert losses.phase_loss(z, rotate_phases(z, quarter, 1)).item() == pytest.approx(1, abs=1e-6)
     assert losses.phase_loss(z, -z).item() == 2
-    assert losses.wrap_loss(z).item() == 0
-    assert losses.wrap_loss(-z).item() == pytest.approx(math.pi - 2.6)
+
+
+def test_grain_and_headroom_losses() -> None:
+    a = torch.zeros(1, 3, 8, 8)
+    assert losses.grain_loss(a, a).item() == 0
+    assert losses.grain_loss(a, a + 0.5).item() == 0.5 + 0.5 + 2 * 0.5
+    chroma = torch.tensor([0.5, 0, -0.5]).view(1, 3, 1, 1).expand_as(a)
+    checks = chroma * (
+        1 - 2 * (torch.arange(8) % 2)
+    )  # no brightness and no mean in a cell: half of the samples' size
+    assert losses.grain_loss(a, a + checks).item() == pytest.approx(1 / 3)
+    assert losses.headroom_loss(torch.tensor([0.9, -0.9])).item() == 0
+    assert losses.headroom_loss(torch.tensor([1.18, -0.5])).item() == pytest.approx(0.1)
 
 
 def test_round8_is_8_bit_with_a_straight_gradient() -> None:
@@ -116,62 +130,93 @@ def test_composites_are_8_bit_and_boxes_mark_every_change() -> None:
     assert (sides >= 8).all()
 
 
-def test_a_run_learns_saves_and_repeats(tmp_path: Path) -> None:
-    def go(name: str, **changes) -> Trainer:
-        options = dataclasses.replace(FAST, **changes)
-        trainer = Trainer(TINY, options, sampler(), tmp_path / name, log=lambda _: None)
-        trainer.prepare()
-        trainer.run()
-        return trainer
+def trainer(out: Path, model: ModelOptions = TINY, seed: int = 0, **changes) -> Trainer:
+    method = LockedMethod(model, dataclasses.replace(FAST, **changes), sampler(seed))
+    return Trainer(method, out, log=lambda _: None)
 
-    one = go("one")
-    go("two")
-    first, second = (load_file(tmp_path / n / "weights.safetensors") for n in ("one", "two"))
-    assert all(torch.equal(first[k], second[k]) for k in first)
-    model = EncryptGAN.load(tmp_path / "one" / "weights.safetensors")
+
+def prepared(out: Path, **changes) -> Trainer:
+    made = trainer(out, **changes)
+    made.prepare()
+    return made
+
+
+def losses_of_a_step(t: Trainer) -> dict[str, float]:
+    t.sums = {}
+    t.one_step()
+    return {name: float(value) for name, value in t.sums.items()}
+
+
+def same(a: Path, b: Path) -> bool:
+    first, second = (load_file(p / "weights.safetensors") for p in (a, b))
+    return all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_a_run_learns_saves_and_repeats(tmp_path: Path) -> None:
+    one = prepared(tmp_path / "one")
+    one.run()
+    prepared(tmp_path / "two").run()
+    assert same(one.out, tmp_path / "two")
+    model = EncryptGAN.load(one.out / "weights.safetensors")
     assert model.training_summary["step"] == 6
     assert model.options == TINY
-    assert (tmp_path / "one" / "sample-last.png").exists()
-    start = one.one_step()["cycle"].item()
+    assert (one.out / "sample-last.png").exists()
+    start = losses_of_a_step(one)
     for _ in range(25):
         one.one_step()
-    assert one.one_step()["cycle"].item() < start * 1.5
+    assert losses_of_a_step(one)["cycle"] < start["cycle"] * 1.5
+
+
+def test_the_backward_cycle_is_trained_every_so_often(tmp_path: Path) -> None:
+    run = prepared(tmp_path, backward_every=2)
+    assert losses_of_a_step(run)["back_cycle"] > 0
+    assert "back_cycle" not in losses_of_a_step(run)
 
 
 def test_a_resumed_run_is_the_run_that_never_stopped(tmp_path: Path) -> None:
-    whole = Trainer(TINY, FAST, sampler(), tmp_path / "whole", log=lambda _: None)
-    whole.prepare()
+    whole = prepared(tmp_path / "whole")
     whole.run()
-    half = Trainer(TINY, dataclasses.replace(FAST, steps=6), sampler(), tmp_path / "half", log=lambda _: None)
-    half.prepare()
+    half = prepared(tmp_path / "half")
     for _ in range(3):
         half.one_step()
-        half.step += 1
     half.out.mkdir()
     half.save()
-    rest = Trainer(TINY, FAST, sampler(99), tmp_path / "half", log=lambda _: None)
-    rest.resume(tmp_path / "half" / "checkpoint.safetensors")
+    rest = trainer(half.out, seed=99)
+    rest.resume(half.out / "checkpoint.safetensors")
     rest.run()
-    first, second = (load_file(tmp_path / n / "weights.safetensors") for n in ("whole", "half"))
-    assert all(torch.equal(first[k], second[k]) for k in first)
+    assert same(whole.out, half.out)
+
+
+def test_a_diverged_run_keeps_its_last_good_state(tmp_path: Path) -> None:
+    run = prepared(tmp_path / "run", steps=100, save_minutes=0.0)
+    for _ in range(2):
+        run.one_step()
+    run.out.mkdir()
+    run.save()
+    good = (run.out / "checkpoint.safetensors").read_bytes()
+    with torch.no_grad():
+        next(run.model.F.parameters()).fill_(math.nan)  # type: ignore[union-attr,operator]
+    with pytest.raises(EganError, match="diverged at step 3"):
+        run.run()
+    assert (run.out / "checkpoint.safetensors").read_bytes() == good
+    assert math.isfinite(
+        sum(float(t.double().sum()) for t in load_file(run.out / "weights.safetensors").values())
+    )
 
 
 def test_wrong_keys_get_the_adversarial_loss_alone(tmp_path: Path) -> None:
-    options = dataclasses.replace(FAST, wrong_key=1.0)
-    trainer = Trainer(TINY, options, sampler(), tmp_path, log=lambda _: None)
-    trainer.prepare()
-    terms = trainer.one_step()
-    assert terms["cycle"].item() == 0
-    assert terms["information"].item() == 0
-    assert terms["adversarial_x"].item() > 0
+    terms = losses_of_a_step(prepared(tmp_path, wrong_key=1.0))
+    assert terms["cycle"] == 0
+    assert terms["information"] == 0
+    assert terms["adversarial_x"] > 0
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
-    trainer = Trainer(TINY, FAST, sampler(), tmp_path, log=lambda _: None)
-    trainer.start_optimisers()
-    trainer.save()
-    other = Trainer(dataclasses.replace(TINY, width=16), FAST, sampler(), tmp_path, log=lambda _: None)
-    with pytest.raises(EganError, match="another architecture"):
+    one = trainer(tmp_path)
+    one.start()
+    one.save()
+    other = trainer(tmp_path, model=dataclasses.replace(TINY, width=16))
+    with pytest.raises(EganError, match="another method or architecture"):
         other.resume(tmp_path / "checkpoint.safetensors")
     with pytest.raises(EganError, match="not a training checkpoint"):
         other.resume(tmp_path / "weights.safetensors")

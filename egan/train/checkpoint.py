@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -17,14 +17,11 @@ from egan.errors import EganError
 if TYPE_CHECKING:
     from egan.train.loop import Trainer
 
+CHECKPOINT_VERSION = "checkpoint/2"
+
 
 def modules(trainer: Trainer) -> dict[str, torch.nn.Module]:
-    return {
-        "model": trainer.model,
-        "average": trainer.average,
-        "d_x": trainer.d_x,
-        "d_y": trainer.d_y,
-    }
+    return {"model": trainer.model, "average": trainer.average, "critics": trainer.method.critics}
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
@@ -33,21 +30,24 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
     for name, module in modules(trainer).items():
         for key, value in module.state_dict().items():
             tensors[f"{name}/{key}"] = value.detach().cpu().contiguous().clone()
-    for name in ("optimiser", "d_optimiser"):
-        for index, state in getattr(trainer, name).state_dict()["state"].items():
+    for name, optimiser in trainer.method.optimisers.items():
+        for index, state in optimiser.state_dict()["state"].items():
             for key, value in state.items():
-                tensors[f"{name}/{index}/{key}"] = torch.as_tensor(value).cpu().contiguous().clone()
+                tensors[f"optimiser/{name}/{index}/{key}"] = torch.as_tensor(value).cpu().contiguous().clone()
+    for name, value in trainer.method.state().items():
+        tensors[f"state/{name}"] = value.detach().cpu().contiguous().clone()
     tensors["random/torch"] = torch.get_rng_state()
     if trainer.device.type == "cuda":
         tensors["random/cuda"] = torch.cuda.get_rng_state(trainer.device)
     metadata = {
-        "egan": "checkpoint/1",
-        "options": trainer.model.options.to_json(),
+        "egan": CHECKPOINT_VERSION,
+        "options": architecture(trainer),
         "state": json.dumps(
             {
                 "step": trainer.step,
                 "seconds": trainer.seconds,
-                "sampler": trainer.sampler.random.bit_generator.state,
+                "record": trainer.record,
+                "sampler": trainer.method.sampler.random.bit_generator.state,
             }
         ),
     }
@@ -58,29 +58,40 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
 
 def load_checkpoint(trainer: Trainer, path: Path) -> None:
     """Restore a run. Raises EganError where the file is no checkpoint or has another architecture."""
-    with safe_open(str(path), "pt") as file:
-        metadata = file.metadata() or {}
-        if metadata.get("egan") != "checkpoint/1":
-            raise EganError(f"{path} is not a training checkpoint")
-        if metadata["options"] != trainer.model.options.to_json():
-            raise EganError(f"{path} is a checkpoint of another architecture")
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(str(path), "pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("egan") != CHECKPOINT_VERSION:
+                raise EganError(f"{path} is not a training checkpoint of this version")
+            if metadata["options"] != architecture(trainer):
+                raise EganError(
+                    f"{path} is a checkpoint of another method or architecture",
+                    "give the --method, --preset and --set that it was made with",
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise EganError(f"cannot read checkpoint {path}: {error}") from error
     for name, module in modules(trainer).items():
-        prefix = name + "/"
-        module.load_state_dict(
-            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        )
-    for name in ("optimiser", "d_optimiser"):
-        optimiser = getattr(trainer, name)
+        module.load_state_dict(below(tensors, name + "/"))
+    for name, optimiser in trainer.method.optimisers.items():
         state: dict[int, dict[str, Any]] = {}
-        for key, value in tensors.items():
-            if key.startswith(name + "/"):
-                _, index, field = key.split("/")
-                state.setdefault(int(index), {})[field] = value
+        for key, value in below(tensors, f"optimiser/{name}/").items():
+            index, field = key.split("/")
+            state.setdefault(int(index), {})[field] = value
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    trainer.method.load_state(below(tensors, "state/"))
     torch.set_rng_state(tensors["random/torch"])
     if "random/cuda" in tensors and trainer.device.type == "cuda":
         torch.cuda.set_rng_state(tensors["random/cuda"], trainer.device)
     saved = json.loads(metadata["state"])
-    trainer.step, trainer.seconds = saved["step"], saved["seconds"]
-    trainer.sampler.random.bit_generator.state = saved["sampler"]
+    trainer.step, trainer.seconds, trainer.record = saved["step"], saved["seconds"], saved["record"]
+    trainer.method.sampler.random.bit_generator.state = saved["sampler"]
+
+
+def architecture(trainer: Trainer) -> str:
+    """What has to agree between a checkpoint and the run that it is loaded into."""
+    return str(trainer.model.options.to_json())  # type: ignore[operator,union-attr]
+
+
+def below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -15,7 +15,9 @@ from egan.core import pick_device
 from egan.errors import EganError
 from egan.options import ModelOptions
 from egan.train.data import Sampler, load_folder
-from egan.train.loop import Trainer, TrainOptions
+from egan.train.locked import LockedMethod
+from egan.train.loop import Trainer
+from egan.train.options import TrainOptions
 from egan.train.perceptual import load_perceptual
 
 FEWEST = 8  # pictures of a kind
@@ -70,9 +72,8 @@ def run_train(request: Request) -> None:
         terminal.note("no --lpips-backbone: training without the perceptual loss")
     runs = Path(request.runs)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    trainer = Trainer(
-        model_options, options, sampler, runs, perceptual, log=lambda line: console.print(line, markup=False)
-    )
+    method = LockedMethod(model_options, options, sampler, perceptual)
+    trainer = Trainer(method, runs, log=lambda line: console.print(line, markup=False))
     if request.resume:
         trainer.resume(Path(request.resume))
     else:

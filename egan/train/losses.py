@@ -58,9 +58,19 @@ def phase_loss(measured: Tensor, sent: Tensor) -> Tensor:
     return 1 - (measured * sent).sum(1).mean()
 
 
-def wrap_loss(sent: Tensor, reach: float = 2.6) -> Tensor:
-    """How far phases (N, 2, P, h, w) come nearer to the wrap at pi than `reach` radians, averaged: 0 where none does.
+def grain_loss(a: Tensor, b: Tensor) -> Tensor:
+    """How visible the payload is: the L1 distance of two disguises that differ in the keystream alone.
 
-    Beyond pi a small error of the channel turns the brightest into the darkest, and no gradient leads back.
+    Patches of 4x4 pixels and brightness count extra, because eyes see them first.
     """
-    return (torch.atan2(sent[:, 1], sent[:, 0]).abs() - reach).clamp_min(0).mean()
+    change = a - b
+    return (
+        change.abs().mean()
+        + change.mean(1).abs().mean()
+        + 2 * torch.nn.functional.avg_pool2d(change, 4).abs().mean()
+    )
+
+
+def headroom_loss(painted: Tensor, limit: float = 0.98) -> Tensor:
+    """How far a picture goes beyond `limit`, averaged: what 8 bits cut off takes the payload with it."""
+    return (painted.abs() - limit).clamp_min(0).mean()

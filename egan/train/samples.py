@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
 
 from egan.core import EncryptGAN, to_bytes
 from egan.train.data import Sampler
@@ -16,8 +15,8 @@ ROWS = 4
 
 
 @torch.no_grad()
-def sample_sheet(model: EncryptGAN, sampler: Sampler, path: Path) -> None:
-    """Rows of composite, private key, public key, flower, disguise, decode, decode with a wrong keystream, as a PNG.
+def sample_sheet(model: EncryptGAN, sampler: Sampler) -> NDArray[np.uint8]:
+    """Rows of composite, private key, public key, flower, disguise, decode, decode with a wrong keystream, one uint8 picture.
 
     The pictures and keystreams are the same at every call; the sampler's own random state is not touched.
     """
@@ -34,5 +33,4 @@ def sample_sheet(model: EncryptGAN, sampler: Sampler, path: Path) -> None:
         composite, private, public, flowers, disguise,
         model.decrypt(disguise, private, right), model.decrypt(disguise, private, wrong),
     )  # fmt: skip
-    sheet = np.concatenate([np.concatenate(list(column), 0) for column in columns], 1)
-    Image.fromarray(cast(np.ndarray, sheet)).save(path)
+    return cast(np.ndarray, np.concatenate([np.concatenate(list(column), 0) for column in columns], 1))

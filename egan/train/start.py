@@ -1,8 +1,8 @@
 """A working codec before the first step: the linear maps of the generators start from two closed-form bases.
 
-Source code: the principal components of the 4x4 cells of training composites, as angles, so that F's encoder and G's
-decoder start as a linear analysis and synthesis. Channel code: orthonormal carriers in the chroma detail of a cell,
-where eyes and photographs have little, so that F's decoder writes every phase and G's encoder reads it back.
+Source code: the principal components of the 4x4 cells of training pictures, as phases, so that one generator's encoder and
+the other's decoder start as a linear analysis and synthesis. Channel code: orthonormal carriers in the chroma detail of a
+cell, where eyes and photographs have little, so that one generator paints every phase and the other reads it back.
 Training then only has to improve both, and can spend its time on the disguise.
 """
 
@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from egan.networks import CELL, LockedGenerator
+from egan.networks import CELL, HIDE, REVEAL, LockedGenerator
 
-QUANTILE_ANGLE = 2.2  # radians, before the encoder's soft limit, for the 99.8 % quantile of a component
+COMPANDING = 0.35  # a component of average size, in units of x in R x / (1 + |x|)
+RANGE_QUANTILE = 0.9999  # of a component that has a vernier: values beyond 1.15 times this are cut
 
 
 def principal_components(pictures: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -55,8 +56,21 @@ def chroma_carriers(count: int) -> Tensor:
     return torch.from_numpy(np.stack([v for _, v in ranked[:count]])).float()
 
 
-def clear(linear: nn.Conv2d) -> tuple[Tensor, Tensor]:
+def component_sizes(components: Tensor, basis: Tensor, verniers: int) -> Tensor:
+    """What a component (rows, count) is divided by to become the input of `phases_of`: (count,).
+
+    The range for those with a vernier: the largest value seen but for a few, and never more than any cell can have.
+    """
+    few = components[:: max(1, len(components) // 200_000)]
+    sizes = few.abs().mean(0) / COMPANDING
+    seen = 1.15 * torch.quantile(few[:, :verniers].abs(), RANGE_QUANTILE, dim=0)
+    sizes[:verniers] = torch.minimum(seen, basis[:verniers].abs().sum(1))
+    return sizes.clamp_min(1e-3)
+
+
+def clear(linear: nn.Module) -> tuple[Tensor, Tensor]:
     """Zero a 1x1 convolution; its weight (out, in) and bias as views to fill."""
+    assert isinstance(linear, nn.Conv2d)
     assert linear.bias is not None
     linear.weight.zero_()
     linear.bias.zero_()
@@ -65,37 +79,40 @@ def clear(linear: nn.Conv2d) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def start_codec(
-    source: LockedGenerator, sink: LockedGenerator, composites: Tensor, amplitude: float = 5.0
+    source: LockedGenerator, sink: LockedGenerator, pictures: Tensor, amplitude: float = 4.0
 ) -> None:
-    """Set the direct maps of source (F) and sink (G) so that sink undoes source through the disguise.
+    """Set the linear maps of source (which hides) and sink (which reveals) so that sink undoes source through 8 bits.
 
-    composites (N, 3, H, W) in [-1, 1] give the principal components; amplitude is the size of a carrier in 8-bit
-    levels per cell.
+    pictures (N, 3, H, W) in [-1, 1] are like those to hide, and give the principal components; amplitude is the size of
+    a carrier in 8-bit levels per cell.
     """
-    phases = source.encoder.direct.out_channels // 3
-    device = composites.device
-    mean, basis = principal_components(composites.cpu(), phases)
-    components = ((cell_rows(composites.cpu()) - mean) @ basis.T)[:200_000]
-    gain = QUANTILE_ANGLE / torch.quantile(components.abs(), 0.998, dim=0).clamp_min(1e-3)
+    cell, (phases, verniers) = 3 * CELL**2, source.payload
+    count = phases - verniers
+    device = pictures.device
+    mean, basis = principal_components(pictures.cpu(), count)
+    sizes = component_sizes((cell_rows(pictures.cpu()) - mean) @ basis.T, basis, verniers)
     carriers = chroma_carriers(2 * phases)
     level = amplitude / 127.5
 
-    weight, bias = clear(source.encoder.direct)  # angles from components, argument 0
-    weight[:phases] = (basis * gain[:, None]).to(device)
-    bias[:phases] = (-(basis @ mean) * gain).to(device)
-    bias[phases : 2 * phases] = 1.0
-    weight, bias = clear(sink.decoder.direct)  # components from angles
-    weight[:, 2 * phases :] = ((basis / gain[:, None]).T * math.pi).to(device)
+    weight, bias = clear(source.encoder.direct[HIDE])
+    weight[:, :cell] = (basis / sizes[:, None]).to(device)
+    bias.copy_(-(basis @ mean) / sizes)
+    weight, bias = clear(sink.decoder.direct[REVEAL])
+    weight.copy_((basis * sizes[:, None]).T)
     bias.copy_(mean)
-    weight, _ = clear(source.decoder.direct)  # carriers from cosines and sines
-    weight[:, : 2 * phases] = (carriers.T * level).to(device)
-    weight, _ = clear(sink.encoder.direct)  # cosines and sines from carriers
-    weight[phases:, : 3 * CELL**2] = (carriers / level).to(device)
+    weight, _ = clear(source.decoder.direct[HIDE])  # carriers from cosines and sines
+    weight.copy_(carriers.T * level)
+    weight, _ = clear(sink.encoder.direct[REVEAL])  # cosines and sines from carriers
+    weight[:, :cell] = (carriers / level).to(device)
 
-    # The U-Nets start with one colour per cell, so no grid has to be unlearned, and F's is outside of the carriers.
-    for generator, size in ((source, 1.0), (sink, 0.1)):
-        head = generator.decoder.head
-        flat = head.weight.unflatten(0, (3, CELL**2)).mean(1, keepdim=True) * (CELL * size)
+    # The U-Nets start with one colour per cell, so no grid has to be unlearned, and out of the carriers' way.
+    for head, gain in ((source.decoder.head[HIDE], 1.0), (sink.decoder.head[REVEAL], 0.1)):
+        assert isinstance(head, nn.Conv2d)
+        flat = head.weight.unflatten(0, (3, CELL**2)).mean(1, keepdim=True) * (CELL * gain)
         head.weight.copy_(flat.expand(-1, CELL**2, -1, -1, -1).flatten(0, 1))
-        if head.bias is not None:
-            head.bias.zero_()
+        clear_bias(head)
+
+
+def clear_bias(conv: nn.Conv2d) -> None:
+    if conv.bias is not None:
+        conv.bias.zero_()

@@ -1,0 +1,265 @@
+"""The family `egan`: one step of F, G and both discriminators with the phase lock between (DESIGN 3).
+
+All random choices of a step are drawn first, into a Batch; the pass over it is a module of its own, a function of tensors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from egan.core import EncryptGAN
+from egan.networks import CELL, HIDE, REVEAL, LockedGenerator, PatchGAN, quantise_phases, rotate_phases
+from egan.options import ModelOptions
+from egan.train import losses
+from egan.train.data import Sampler
+from egan.train.keynet import train_key_network
+from egan.train.method import Method, gauss, random_window, round8
+from egan.train.options import TrainOptions
+from egan.train.samples import sample_sheet
+from egan.train.start import start_codec
+
+FLOOR_RATE = 0.02  # the learning rate decays to this share of itself
+
+Window = Callable[[Tensor], Tensor]
+
+
+@dataclasses.dataclass
+class Batch:
+    """Pictures (N, 3, H, W) in [-1, 1], box (N, 1, H, W), right (N,), keystreams (N, P, H/4, W/4) of bytes."""
+
+    x: Tensor
+    y: Tensor
+    composite: Tensor
+    box: Tensor
+    kx: Tensor
+    ky: Tensor
+    right: Tensor  # 1 where G gets the right keystream
+    keystream: Tensor
+    used: Tensor  # what G gets
+    other: Tensor  # a second keystream for the first few samples, to see what the payload changes
+    noise: Tensor
+
+
+@dataclasses.dataclass
+class Cycle:
+    """What one direction of the cycle gives: the painted picture before rounding, the decode, and phases on the way."""
+
+    painted: Tensor
+    recovered: Tensor
+    sent: Tensor
+    locked: Tensor
+    measured: Tensor
+
+
+class LockedCycle(nn.Module):
+    """F and G in one forward pass, as one module for the optimiser and for DistributedDataParallel."""
+
+    def __init__(self, model: EncryptGAN) -> None:
+        super().__init__()
+        assert isinstance(model.F, LockedGenerator)
+        assert isinstance(model.G, LockedGenerator)
+        self.F, self.G = model.F, model.G
+
+    def forward(self, b: Batch, backward: bool) -> tuple[Cycle, Cycle | None, Tensor]:
+        """The cycle X-Y-X, the cycle Y-X-Y where asked for, and the grain of the first few disguises."""
+        there = cycle(self.F, self.G, b.composite, b.ky, b.kx, b.keystream, b.used, b.noise)
+        few = len(b.other)
+        again = self.F.decode(rotate_phases(there.sent[:few].detach(), b.other, +1), b.ky[:few], HIDE)
+        grain = losses.grain_loss(there.painted[:few], again)
+        back = None
+        if backward:
+            back = cycle(self.G, self.F, b.y, b.kx, b.ky, b.keystream, b.keystream, b.noise)
+        return there, back, grain
+
+
+def cycle(
+    hider: LockedGenerator, revealer: LockedGenerator, picture: Tensor, hide_key: Tensor, reveal_key: Tensor,
+    keystream: Tensor, used: Tensor, noise: Tensor,
+) -> Cycle:  # fmt: skip
+    """Hide a picture, round to 8 bits, add the channel's noise, and reveal it with the keystream `used`."""
+    sent = quantise_phases(hider.encode(picture, hide_key, HIDE))
+    locked = rotate_phases(sent, keystream, +1)
+    painted = hider.decode(locked, hide_key, HIDE)
+    measured = revealer.encode(round8(painted) + noise, reveal_key, REVEAL)
+    recovered = revealer.decode(rotate_phases(measured, used, -1), reveal_key, REVEAL)
+    return Cycle(painted, recovered, sent, locked.detach(), measured)
+
+
+class LockedMethod(Method):
+    """Family `egan`: the losses of `egan.train.losses`, K and the starting codec."""
+
+    model: EncryptGAN
+
+    def __init__(
+        self,
+        model_options: ModelOptions,
+        options: TrainOptions,
+        sampler: Sampler,
+        perceptual: nn.Module | None = None,
+    ) -> None:
+        super().__init__(options, sampler)
+        self.model = EncryptGAN(model_options).to(self.device)
+        self.critics = nn.ModuleDict({d: PatchGAN(options.discriminator_width) for d in ("d_x", "d_y")})
+        for module in (self.model, self.critics):
+            module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.perceptual = perceptual
+        self.layers = sorted({*model_options.public_layers, *model_options.private_layers})
+        self.both = LockedCycle(self.model)
+
+    def prepare(self) -> dict[str, Any]:
+        """Train K, then set the starting codec of either direction."""
+        s, o = self.sampler, self.options
+        accuracy = train_key_network(self.model.K, s, o.key_steps)
+        composites, _ = s.composite(s.pictures(s.covers, 64), 3)
+        start_codec(self.both.F, self.both.G, composites, o.amplitude)
+        start_codec(self.both.G, self.both.F, s.pictures(s.disguises, 64), o.amplitude)
+        return {"key_network_accuracy": round(accuracy, 4)}
+
+    def start_optimisers(self) -> None:
+        o = self.options
+        self.model.K.requires_grad_(False)
+        self.optimisers = {
+            "generators": self.optimiser(self.both.parameters(), o.learning_rate, (0.9, 0.99)),
+            "critics": self.optimiser(self.critics.parameters(), o.discriminator_rate, (0.5, 0.99)),
+        }
+
+    def rate(self, progress: float, number: int) -> float:
+        """Linear warm-up, full rate for a while, then a cosine down to FLOOR_RATE."""
+        o = self.options
+        falling = max(0.0, progress - o.hold) / max(1 - o.hold, 1e-9)
+        cosine = 0.5 * (1 + math.cos(math.pi * falling))
+        return min(1.0, (number + 1) / o.warmup) * (FLOOR_RATE + (1 - FLOOR_RATE) * cosine)
+
+    @torch.no_grad()
+    def draw(self) -> Batch:
+        """The pictures and all random choices of one step."""
+        o, s, m = self.options, self.sampler, self.model
+        x, y = s.pictures(s.covers, o.batch), s.pictures(s.disguises, o.batch)
+        composite, box = s.composite(x)
+        shape = (len(x), *m.keystream_shape(*x.shape[-2:]))
+        keystream = torch.randint(0, 256, shape, device=self.device)
+        wrong = torch.rand(len(x), device=self.device) < o.wrong_key
+        used = torch.where(wrong[:, None, None, None], torch.randint_like(keystream, 0, 256), keystream)
+        return Batch(
+            x, y, composite, box,
+            kx=m.K.key_image(x, m.options.private_layers),
+            ky=m.K.key_image(y, m.options.public_layers),
+            right=1 - wrong.float(),
+            keystream=keystream,
+            used=used,
+            other=torch.randint_like(keystream[: max(1, len(x) // 4)], 0, 256),
+            noise=o.noise * gauss(x),
+        )  # fmt: skip
+
+    def step(self, number: int) -> dict[str, Tensor]:
+        o = self.options
+        batch = self.draw()
+        window = random_window(batch.x.shape[-1], o.critic_crop, self.sampler)
+        backward = bool(o.backward_every) and number % o.backward_every == 0
+        with self.autocast():
+            there, back, grain = self.both(batch, backward)
+            terms = self.terms(batch, there, window)
+            terms["grain"] = o.grain * grain
+            if back:
+                terms |= {f"back_{name}": v for name, v in self.backward_terms(batch, back, window).items()}
+            total = torch.stack(list(terms.values())).sum()
+        norm = self.update("generators", total, o.clip)
+        if o.adversarial or o.adversarial_x:
+            with self.autocast():
+                d_loss = self.critics_loss(batch, there, back, window)
+            self.update("critics", d_loss)
+            terms["critics"] = d_loss
+        inside = (batch.right[:, None, None, None] * batch.box).expand_as(batch.composite)
+        error = ((there.recovered.detach().clamp(-1, 1) - batch.composite) / 2).square() * inside
+        terms |= {"gradient": norm, "box_mse": error.sum() / inside.sum().clamp_min(1)}
+        return {name: value.detach() for name, value in terms.items()}
+
+    def terms(self, b: Batch, c: Cycle, window: Window) -> dict[str, Tensor]:
+        """The generators' weighted losses of the cycle X-Y-X."""
+        o = self.options
+        fake_x, fake_y = window(c.recovered).clamp(-1, 1), window(c.painted).clamp(-1, 1)
+        real_x, real_y = window(b.x), window(b.y)
+        out = {
+            "phase": o.phase * losses.phase_loss(c.measured, c.locked),
+            "headroom": o.headroom * losses.headroom_loss(c.painted),
+            "cycle": o.cycle * losses.cycle_loss(c.recovered, b.composite, b.right),
+            "information": o.information * losses.information_loss(c.recovered, b.composite, b.box, b.right),
+            "disguise": o.disguise * (c.painted - b.y).abs().mean(),
+        }
+        if self.perceptual is not None:
+            if o.perceptual:
+                out["perceptual"] = o.perceptual * self.perceptual(fake_y, real_y).mean()
+            if o.perceptual_x:
+                distance = self.perceptual(fake_x, window(b.composite)).flatten()
+                out["perceptual_x"] = o.perceptual_x * losses.sample_mean(distance, b.right)
+        if o.key_matching:
+            found = self.model.K.features(torch.cat((fake_y, fake_x)), self.layers[-1])
+            with torch.no_grad():
+                target = self.model.K.features(torch.cat((real_y, real_x)), self.layers[-1])
+            out["key_matching"] = o.key_matching * losses.key_matching_loss(
+                [found[i - 1] for i in self.layers], [target[i - 1] for i in self.layers]
+            )
+        if o.adversarial:
+            out["adversarial"] = o.adversarial * self.fooling("d_y", fake_y)
+        if o.adversarial_x:
+            out["adversarial_x"] = o.adversarial_x * self.fooling("d_x", fake_x)
+        return out
+
+    def backward_terms(self, b: Batch, c: Cycle, window: Window) -> dict[str, Tensor]:
+        """The generators' weighted losses of the cycle Y-X-Y."""
+        o = self.options
+        out = {
+            "phase": o.phase * losses.phase_loss(c.measured, c.locked),
+            "headroom": o.headroom * losses.headroom_loss(c.painted),
+            "cycle": o.cycle * losses.cycle_loss(c.recovered, b.y),
+            "disguise": 0.5 * o.disguise * (c.painted - b.x).abs().mean(),
+        }
+        if o.adversarial_x:
+            out["adversarial"] = o.adversarial_x * self.fooling("d_x", window(c.painted).clamp(-1, 1))
+        return out
+
+    def fooling(self, critic: str, fake: Tensor) -> Tensor:
+        """LSGAN's loss of the generator, with noise on what the discriminator sees."""
+        d = self.critics[critic].requires_grad_(False)
+        loss = losses.lsgan_generator_loss(d(fake + self.options.input_noise * gauss(fake)))
+        d.requires_grad_(True)
+        return loss
+
+    def critics_loss(self, b: Batch, there: Cycle, back: Cycle | None, window: Window) -> Tensor:
+        """LSGAN's loss of both discriminators, with noise on all that they see."""
+        o = self.options
+        pairs = []
+        if o.adversarial:
+            pairs.append(("d_y", b.y + self.payload(self.both.F, b), there.painted))
+        if o.adversarial_x:
+            pairs.append(("d_x", b.composite, there.recovered))
+            if back:
+                pairs.append(("d_x", b.x + self.payload(self.both.G, b), back.painted))
+        total = torch.zeros((), device=self.device)
+        for critic, real, fake in pairs:
+            both = torch.cat((window(real), window(fake.detach()))).clamp(-1, 1)
+            scores = self.critics[critic](both + o.input_noise * gauss(both))
+            total = total + losses.lsgan_discriminator_loss(scores[: len(real)], scores[len(real) :])
+        return total
+
+    @torch.no_grad()
+    def payload(self, hider: LockedGenerator, b: Batch) -> Tensor | float:
+        """The carriers of random phases, for real pictures, so that they do not tell painted pictures from real ones."""
+        if not self.options.grain_on_real:
+            return 0.0
+        angle = torch.rand(b.keystream.shape, device=self.device) * (2 * math.pi)
+        phases = torch.cat((torch.cos(angle), torch.sin(angle)), 1)
+        with torch.autocast(self.device.type, enabled=False):
+            return nn.functional.pixel_shuffle(hider.decoder.direct[HIDE](phases), CELL)
+
+    def sheet(self, model: nn.Module) -> NDArray[np.uint8]:
+        assert isinstance(model, EncryptGAN)
+        return sample_sheet(model, self.sampler)

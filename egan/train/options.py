@@ -1,0 +1,57 @@
+"""How to train: one frozen dataclass that is the command line's settings, the log's and the weights file's record."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from egan.errors import EganError
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """Loss weights are relative; noise is in units of the [-1, 1] range."""
+
+    steps: int = 20_000
+    minutes: float = 0.0  # where positive, stop after this time instead; the learning rate follows the clock
+    batch: int = 4  # pairs a step, over all processes
+    critic_crop: int = 128  # discriminators, K and LPIPS see one random window of this size a step; 0: all
+    learning_rate: float = 8e-4
+    discriminator_rate: float = 2e-4
+    warmup: int = 200  # steps
+    hold: float = 0.0  # the share of the run at the full rate, before it falls
+    clip: float = 1.0  # of the generators' gradient norm
+    average: float = 0.999  # decay of the moving average
+    cycle: float = 5.0
+    information: float = 8.0
+    key_matching: float = 1.0
+    adversarial: float = 0.5  # LSGAN on the disguise
+    adversarial_x: float = 0.1  # LSGAN on the decode, all that a wrong key gets, and on signed pictures
+    disguise: float = 6.0  # L1 between the disguise and the flower whose key was used
+    perceptual: float = 4.0  # LPIPS-squeeze between the same two; needs a backbone file
+    perceptual_x: float = 1.0  # and between decode and composite
+    phase: float = 2.0  # between the phases that were sent and measured
+    grain: float = 4.0  # on what the keystream changes in a disguise
+    headroom: float = 10.0  # on what 8 bits would cut off
+    wrong_key: float = 0.15  # the share of samples that get a wrong keystream (equations 3 to 5)
+    backward_every: int = 4  # steps: how often the cycle Y-X-Y, which signs, is trained as well; 0: never
+    noise: float = 0.002  # on the disguise, after rounding
+    input_noise: float = 0.03  # on what the discriminators see
+    grain_on_real: bool = True  # real pictures get a payload too, so that D judges the painting
+    discriminator_width: int = 32
+    key_steps: int = 400
+    amplitude: float = 4.0  # starting size of the payload, in 8-bit levels per carrier
+    seed: int = 0
+    bf16: bool = True
+    sample_every: int = 500  # steps
+    save_minutes: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.critic_crop and self.critic_crop < 64:
+            raise EganError(
+                "critic_crop is less than the 64 pixels that K needs", "0 shows whole pictures", 2
+            )
+        if self.batch < 1 or self.steps < 1 or self.minutes < 0:
+            raise EganError("batch and steps must be positive, and minutes not negative", status=2)
+        for name in ("wrong_key", "hold", "average"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise EganError(f"{name} is a share from 0 to 1", status=2)
