@@ -29,7 +29,9 @@ MOST_BOXES = 16
 BOX = struct.Struct(">4H")
 WEIGHTS_BYTES = 8
 LETTER_BYTES = SEED_BYTES + 1 + MOST_BOXES * BOX.size
-SENDER = struct.Struct(">64s64s")  # both public keys of the sender, Ed25519 signature; zeros where nobody signed
+SENDER = struct.Struct(
+    ">64s64s"
+)  # both public keys of the sender, Ed25519 signature; zeros where nobody signed
 CONTENT_BYTES = LETTER_BYTES + SENDER.size
 SEALED_BYTES = 32 + CONTENT_BYTES + 16  # encapsulated key, ciphertext, tag
 BODY_BYTES = WEIGHTS_BYTES + SEALED_BYTES
@@ -126,7 +128,9 @@ def unseal(disguise: Picture, private: PrivateKey, name: str) -> Opened | None:
             raise EganError(f"{name}: the envelope names a box outside of the picture")
     letter = content[:LETTER_BYTES]
     return Opened(
-        content[:SEED_BYTES], boxes, sender_of(content[LETTER_BYTES:], disguise, weights, letter, private, name)
+        content[:SEED_BYTES],
+        boxes,
+        sender_of(content[LETTER_BYTES:], disguise, weights, letter, private, name),
     )
 
 

@@ -21,7 +21,9 @@ from egan.header import Kind, Picture
 from egan.keys import PrivateKey, PublicKey, fingerprint, hkdf
 
 SALT_BYTES = 32
-BODY = struct.Struct(f">8s{SALT_BYTES}s32s64s64s")  # weights id, salt, commitment, signer's two keys, signature
+BODY = struct.Struct(
+    f">8s{SALT_BYTES}s32s64s64s"
+)  # weights id, salt, commitment, signer's two keys, signature
 
 
 class NotVerified(EganError):
@@ -105,9 +107,7 @@ def read(picture: Picture, name: str) -> Signature:
             signature, statement(picture, weights, salt, committed, signer)
         )
     except (InvalidSignature, ValueError) as error:
-        raise NotVerified(
-            f"{name}: the signature is not valid: the picture was forged or altered"
-        ) from error
+        raise NotVerified(f"{name}: the signature is not valid: the picture was forged or altered") from error
     return Signature(weights, salt, committed, signer)
 
 
