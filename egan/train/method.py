@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from egan.train.data import Sampler
+from egan.train import losses
 from egan.train.options import TrainOptions
+from egan.train.sampler import Sampler
 
 
 class Method(abc.ABC):
@@ -27,6 +28,8 @@ class Method(abc.ABC):
     model: nn.Module
     critics: nn.ModuleDict
     optimisers: dict[str, torch.optim.Optimizer]
+    passes: nn.Module  # the forward pass of all that "generators" trains, as one module
+    judge: nn.Module  # the loss of all that "critics" trains, as one module
 
     def __init__(self, options: TrainOptions, sampler: Sampler) -> None:
         self.options, self.sampler, self.device = options, sampler, sampler.device
@@ -67,6 +70,19 @@ class Method(abc.ABC):
         """The share of the full learning rate at a share of the run, a number of steps into it."""
         return 1.0
 
+    def share_out(self) -> None:
+        """Average the gradients over all processes: DistributedDataParallel around both passes."""
+        if self.sampler.world == 1:
+            return
+        from torch.nn.parallel import DistributedDataParallel
+
+        devices = [self.device] if self.device.type == "cuda" else None
+        # A step without the backward cycle or without a discriminator leaves some parameters out.
+        self.passes, self.judge = (
+            DistributedDataParallel(m, devices, broadcast_buffers=False, find_unused_parameters=True)
+            for m in (self.passes, self.judge)
+        )
+
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.bf16)
 
@@ -89,15 +105,31 @@ class Method(abc.ABC):
         return norm
 
 
+class LSGANJudge(nn.Module):
+    """The discriminators' loss over (name, real, fake) windows (N, 3, H, W), with Gaussian noise on all that they see."""
+
+    def __init__(self, critics: nn.ModuleDict, noise: float) -> None:
+        super().__init__()
+        self.critics, self.noise = critics, noise
+
+    def forward(self, pairs: list[tuple[str, Tensor, Tensor]]) -> Tensor:
+        total = torch.zeros((), device=pairs[0][1].device)
+        for name, real, fake in pairs:
+            both = torch.cat((real, fake.detach()))
+            scores = self.critics[name](noisy(both, self.noise))
+            total = total + losses.lsgan_discriminator_loss(scores[: len(real)], scores[len(real) :])
+        return total
+
+
 def round8(picture: Tensor) -> Tensor:
     """Clamp to [-1, 1] and round to 8 bits, with a straight-through gradient inside the range."""
     clamped = picture.clamp(-1, 1)
     return clamped + (torch.round((clamped + 1) * 127.5) / 127.5 - 1 - clamped).detach()
 
 
-def gauss(like: Tensor) -> Tensor:
-    """Standard normal noise, contiguous whatever the layout of `like` (strided filling is ten times slower on a CPU)."""
-    return torch.randn(like.shape, device=like.device)
+def noisy(picture: Tensor, deviation: float) -> Tensor:
+    """A picture with Gaussian noise added, drawn contiguous whatever its layout (strided filling is ten times slower on a CPU)."""
+    return picture + deviation * torch.randn(picture.shape, device=picture.device) if deviation else picture
 
 
 def random_window(side: int, size: int, sampler: Sampler) -> Callable[[Tensor], Tensor]:
