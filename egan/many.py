@@ -56,7 +56,7 @@ def find_sources(inputs: Sequence[str] | None, listed: str | None, directory: st
     for name in names:
         if name != files.STDIN and Path(name).is_dir() and directory is not None:
             found += in_folder(Path(name), directory)
-        elif glob.has_magic(name) and not os.path.lexists(name):
+        elif any(c in name for c in "*?") and not os.path.lexists(name):
             matches = sorted(glob.glob(name, recursive=True))
             if not matches:
                 raise EganError(f"no file matches {name}", status=2)
