@@ -26,7 +26,7 @@ from egan.files import current_umask
 from egan.lock import lock
 from egan.networks import CELL, HIDE, REVEAL, KeyNetwork, LockedGenerator, ResNetGenerator, rotate_phases
 from egan.options import ModelOptions
-from egan.weights import WEIGHTS_VERSION, parse_metadata, weights_id
+from egan.weights import WEIGHTS_VERSION, check_safetensors, parse_metadata, weights_id
 
 Pictures = NDArray[np.uint8]
 
@@ -66,6 +66,7 @@ class EncryptGAN(nn.Module):
         """
         path = Path(path)
         identity = weights_id(path)
+        check_safetensors(path)
         try:
             with safe_open(str(path), "pt") as file:
                 options, training = parse_metadata(file.metadata(), str(path))
