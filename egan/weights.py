@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from egan.baselines.options import OPTIONS, BaselineOptions
 from egan.errors import EganError
 from egan.options import ModelOptions
 
@@ -56,7 +57,7 @@ def weights_id(path: Path) -> bytes:
     return digest.digest()[:8]
 
 
-def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions, dict[str, Any]]:
+def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions | BaselineOptions, dict[str, Any]]:
     """Model options and training summary. Raises EganError for what is not egan's or of an unknown version."""
     version = metadata.get("egan") if isinstance(metadata, dict) else None
     if version is None:
@@ -71,6 +72,8 @@ def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions, dict[str, An
         training = json.loads(metadata.get("training", "{}"))
         if not isinstance(options, dict) or not isinstance(training, dict):
             raise TypeError("not an object")
-        return ModelOptions.from_dict(options), training
+        family = options.get("family")
+        kind = OPTIONS.get(family, ModelOptions) if isinstance(family, str) else ModelOptions
+        return kind.from_dict(options), training
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise EganError(f"the description in {name} is damaged") from error

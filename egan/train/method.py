@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from egan.train.data import Sampler
-from egan.train.options import TrainOptions
+from egan.train.options import RunOptions
 
 
 class Method(abc.ABC):
@@ -24,11 +24,12 @@ class Method(abc.ABC):
     checkpoints hold. optimisers: by name, each group with its full rate under "base".
     """
 
+    options: RunOptions
     model: nn.Module
     critics: nn.ModuleDict
     optimisers: dict[str, torch.optim.Optimizer]
 
-    def __init__(self, options: TrainOptions, sampler: Sampler) -> None:
+    def __init__(self, options: RunOptions, sampler: Sampler) -> None:
         self.options, self.sampler, self.device = options, sampler, sampler.device
         self.optimisers = {}
         torch.manual_seed(options.seed)
