@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +13,20 @@ from egan.arguments import Device, Force, Json, Quiet, Weights
 
 
 def train(
-    x: Annotated[str, typer.Option("--x", metavar="DIR", help="Folder of covers, read recursively.")],
-    y: Annotated[str, typer.Option("--y", metavar="DIR", help="Folder of pictures of the disguise's kind.")],
+    x: Annotated[
+        str,
+        typer.Option(
+            "--x", metavar="SOURCE", help="Covers: a folder, read recursively, or a data set's name."
+        ),
+    ],
+    y: Annotated[
+        str, typer.Option("--y", metavar="SOURCE", help="Pictures of the disguise's kind: the same.")
+    ],
     messages: Annotated[
-        list[str], typer.Option("--messages", metavar="DIR", help="Folder of messages; may be repeated.")
+        list[str], typer.Option("--messages", metavar="SOURCE", help="Messages: the same; may be repeated.")
     ],
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="Where the weights go.")],
-    preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="egan or tiny.")] = "egan",
+    preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="egan, tiny or paper.")] = "egan",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Change one option of the preset; may be repeated."),
@@ -46,6 +54,14 @@ def train(
     runs: Annotated[
         str, typer.Option("--runs", metavar="DIR", help="Where checkpoints, log and sample sheets go.")
     ] = "runs",
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            "--cache",
+            metavar="DIR",
+            help="Where decoded pictures and data sets are kept [default: ~/.cache/egan].",
+        ),
+    ] = None,
     device: Device = "auto",
     force: Force = False,
     quiet: Quiet = False,
@@ -56,8 +72,11 @@ def train(
 
     named = {"steps": steps, "minutes": minutes, "batch": batch, "seed": seed}
     changed = [*(settings or []), *(f"{k}={v}" for k, v in named.items() if v is not None)]
+    kept = cache or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egan")
     run_train(
-        Request(x, y, messages, out, preset, changed, limit, lpips_backbone, resume, runs, device, force)
+        Request(
+            x, y, messages, out, preset, changed, limit, lpips_backbone, resume, runs, kept, device, force
+        )
     )
 
 

@@ -151,7 +151,8 @@ class Decoder(nn.Module):
         with float32(z.device):
             phases = torch.cat((z[:, 0], z[:, 1]), 1)
             base = self.direct[role](phases if role == HIDE else components_of(z, self.verniers))
-        h = torch.cat((base, phases, nnf.pixel_unshuffle(key, CELL).to(base.dtype)), 1)
+        seen = base.clamp(-2, 2)  # a phase misread by a turn must not reach the U-Net at full size
+        h = torch.cat((seen, phases, nnf.pixel_unshuffle(key, CELL).to(base.dtype)), 1)
         h1 = self.blocks1(self.stem(h) + self.role[role, :, None, None])
         h2 = self.blocks2(self.down1(h1))
         h3 = self.blocks3(self.down2(h2))

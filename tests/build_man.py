@@ -131,9 +131,23 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
     "train": (
         [
             (
-                "Trains K, then F and G, on folders of pictures, and writes a weights file. Checkpoints, a log of JSON lines and "
-                "sample sheets go to the --runs folder; Ctrl-C saves a checkpoint that --resume goes on from. --set changes any "
-                "option of the model or of the training; an unknown name lists them all."
+                "Trains K, then F and G, and writes a weights file. SOURCE is a folder, read recursively, or celeba, flowers102, "
+                "oxford-iiit-pet or svhn, which torchvision downloads. Every picture is cut to its centre square and resized (Lanczos); "
+                "those that cannot be read are skipped and counted. Decoded pictures are kept in --cache for the next run."
+            ),
+            (
+                "--preset egan is the default family with the phase lock, tiny the same at 64x64 for a first try, paper EncryptGAN as "
+                "published, without a lock. --set changes any option of the model or of the training; an unknown name lists them "
+                "all. All of them are kept in the weights file."
+            ),
+            (
+                "Checkpoints, a log of JSON lines, sample sheets and, where TensorBoard is installed, its event files go to --runs. "
+                "Ctrl-C and SIGTERM save a checkpoint that --resume goes on from exactly. A run that diverges stops and keeps its last "
+                "good state."
+            ),
+            (
+                "torchrun --nproc-per-node N -m egan train ... trains in N processes, one a GPU, that share each batch. Gradients are "
+                "averaged by DistributedDataParallel; the first process writes the files."
             ),
         ],
         [
@@ -142,8 +156,12 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "egan train --preset tiny --x faces --y flowers --messages digits --out tiny.safetensors",
             ),
             (
-                "Four hours",
-                "egan train --x faces --y flowers --messages digits --messages pets --minutes 240 --out my.safetensors",
+                "Data sets that are downloaded",
+                "egan train --x celeba --y flowers102 --messages svhn --messages oxford-iiit-pet --out my.safetensors",
+            ),
+            (
+                "Four hours on eight GPUs",
+                "torchrun --nproc-per-node 8 -m egan train --x celeba --y flowers102 --messages svhn --batch 256 --minutes 240 --out my.safetensors",
             ),
         ],
     ),

@@ -14,12 +14,12 @@ from egan.errors import EganError
 from egan.networks import rotate_phases
 from egan.options import ModelOptions
 from egan.train import losses
-from egan.train.command import parse_options
-from egan.train.data import Sampler
 from egan.train.locked import LockedMethod
 from egan.train.loop import Trainer
 from egan.train.method import round8
 from egan.train.options import TrainOptions
+from egan.train.presets import parse_options
+from egan.train.sampler import Sampler
 from egan.train.start import cell_rows, chroma_carriers, principal_components
 
 TINY = ModelOptions(image_size=64, key_width=4, width=8, encoder_blocks=1, decoder_blocks=1)

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from egan.core import check_sides, fit_keys, to_bytes, to_unit
 from egan.model import Model, Pictures
-from egan.train.data import Sampler
 from egan.train.method import Method
 from egan.train.options import RunOptions
+from egan.train.sampler import Sampler
 
 ROWS = 4  # of a sample sheet
 
@@ -96,7 +96,7 @@ class BaselineMethod(Method):
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor]:
         """Composites, pictures of domain Y, (N, 3, S, S) in [-1, 1], and the message boxes (N, 1, S, S)."""
-        s, n = self.sampler, self.options.batch
+        s, n = self.sampler, self.options.batch  # over all processes
         x, y = s.pictures(s.covers, n), s.pictures(s.disguises, n)
         composite, box = s.composite(x)
         return composite, y, box
@@ -109,6 +109,23 @@ class BaselineMethod(Method):
             yield
         finally:
             module.requires_grad_(True)
+
+    def update(self, name: str, loss: Tensor, clip: float = 0.0) -> Tensor:
+        """As in Method, with gradients averaged over all processes by hand.
+
+        A step passes several times through parts of one network, which DistributedDataParallel does not allow.
+        """
+        optimiser, world = self.optimisers[name], self.sampler.world
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        weights = optimiser.param_groups[0]["params"]
+        if world > 1:
+            for gradient in [p.grad for p in weights if p.grad is not None]:
+                torch.distributed.all_reduce(gradient)
+                gradient /= world
+        norm = nn.utils.clip_grad_norm_(weights, clip) if clip else torch.zeros((), device=self.device)
+        optimiser.step()
+        return norm
 
     def logged(
         self, terms: dict[str, Tensor], recovered: Tensor, composite: Tensor, box: Tensor

@@ -85,6 +85,7 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
         torch.cuda.set_rng_state(tensors["random/cuda"], trainer.device)
     saved = json.loads(metadata["state"])
     trainer.step, trainer.seconds, trainer.record = saved["step"], saved["seconds"], saved["record"]
+    trainer.elapsed = trainer.seconds
     trainer.method.sampler.random.bit_generator.state = saved["sampler"]
 
 

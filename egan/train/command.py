@@ -1,43 +1,30 @@
-"""`egan train`: from folders of pictures to a weights file."""
+"""`egan train`: from two kinds of pictures and some messages to a weights file."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
-from rich.console import Console
+import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from egan import files, terminal
 from egan.core import pick_device
 from egan.errors import EganError
-from egan.options import ModelOptions
-from egan.train.data import Sampler, load_folder
-from egan.train.locked import LockedMethod
+from egan.train.data import CROP, load_cached
 from egan.train.loop import Trainer
+from egan.train.methods import make_method
 from egan.train.options import TrainOptions
 from egan.train.perceptual import load_perceptual
+from egan.train.presets import parse_options
+from egan.train.processes import Place, joined
+from egan.train.sampler import Sampler, free_memory, on_device
 
 FEWEST = 8  # pictures of a kind
-
-PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "egan": ({}, {}),
-    "tiny": (
-        {"image_size": 64, "width": 24, "key_width": 8, "encoder_blocks": 1, "decoder_blocks": 1},
-        {
-            "steps": 600,
-            "batch": 8,
-            "critic_crop": 0,
-            "key_steps": 60,
-            "discriminator_width": 8,
-            "sample_every": 200,
-        },
-    ),
-}
-
-T = TypeVar("T", ModelOptions, TrainOptions)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +41,7 @@ class Request:
     lpips_backbone: str | None
     resume: str | None
     runs: str
+    cache: str
     device: str
     force: bool
 
@@ -62,59 +50,103 @@ def run_train(request: Request) -> None:
     """Train and write the weights file. Raises EganError for unknown presets or options and for unfit folders."""
     files.check_output(request.out, request.force, suffix="")
     model_options, options = parse_options(request.preset, request.settings)
-    device = pick_device(request.device)
-    size = model_options.image_size
-    x, y = load(request.x, size, request.limit), load(request.y, size, request.limit)
-    messages = [load(folder, None, request.limit) for folder in request.messages]
-    sampler = Sampler(np.stack(x), np.stack(y), messages, options.seed, device)
-    perceptual = load_perceptual(request.lpips_backbone, device) if request.lpips_backbone else None
-    if perceptual is None and options.perceptual:
+    if Path(request.x).resolve() == Path(request.y).resolve():
+        raise EganError(
+            "--x and --y are the same pictures", "the disguise has to be of another kind than the cover", 2
+        )
+    with joined(pick_device(request.device)) as (place, device):
+        terminal.quiet = terminal.quiet or not place.writes
+        sampler = load_sampler(request, model_options.image_size, options.seed, device, place)
+        sampler.own(options.batch)
+        perceptual = load_lpips(request, options, device, model_options.family)
+        method = make_method(model_options, options, sampler, perceptual)
+        with display(options) as (log, show):
+            trainer = Trainer(method, Path(request.runs), log=log, show=show, place=place)
+            if request.resume:
+                trainer.resume(Path(request.resume))
+            else:
+                trainer.prepare()
+            with enough_memory(options.batch):
+                trainer.run()
+    if place.writes:
+        weights = (Path(request.runs) / "weights.safetensors").read_bytes()
+        files.write_output(weights, request.out, request.force)
+
+
+def load_sampler(request: Request, size: int, seed: int, device: torch.device, place: Place) -> Sampler:
+    """The pictures of all sources, from the cache, and on the device where they fit."""
+
+    def load(name: str, side: int | None) -> NDArray[np.uint8]:
+        pictures, bad = load_cached(name, side, request.cache, request.limit, FEWEST)
+        shape = f"{len(pictures)} pictures from {name}, {CROP} to {pictures.shape[1]}x{pictures.shape[2]}"
+        terminal.note(shape)
+        if bad:
+            terminal.warn(f"skipped {bad} pictures in {name} that cannot be read")
+        return pictures
+
+    x, y = load(request.x, size), load(request.y, size)
+    messages = [load(name, None) for name in request.messages]
+    room = free_memory(device)
+    placed = []
+    for pictures in (x, y, *messages):
+        placed.append(on_device(pictures, device, room))
+        room -= pictures.nbytes if isinstance(placed[-1], torch.Tensor) else 0
+    return Sampler(placed[0], placed[1], placed[2:], seed, device, place.rank, place.world)
+
+
+def load_lpips(
+    request: Request, options: TrainOptions, device: torch.device, family: str
+) -> nn.Module | None:
+    if request.lpips_backbone:
+        return load_perceptual(request.lpips_backbone, device)
+    if family == "egan" and (options.perceptual or options.perceptual_x):
         terminal.note("no --lpips-backbone: training without the perceptual loss")
-    runs = Path(request.runs)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    method = LockedMethod(model_options, options, sampler, perceptual)
-    trainer = Trainer(method, runs, log=lambda line: console.print(line, markup=False))
-    if request.resume:
-        trainer.resume(Path(request.resume))
-    else:
-        trainer.prepare()
-    trainer.run()
-    files.write_output((runs / "weights.safetensors").read_bytes(), request.out, request.force)
+    return None
 
 
-def load(folder: str, size: int | None, limit: int | None) -> list[np.ndarray]:
-    """Pictures of a folder; unreadable ones are skipped and counted, too few are an error."""
-    pictures, bad = load_folder(folder, size, limit)
-    if bad:
-        terminal.warn(f"skipped {bad} pictures in {folder} that cannot be read")
-    if len(pictures) < FEWEST:
-        raise EganError(f"only {len(pictures)} pictures in {folder}", f"at least {FEWEST} are needed")
-    return pictures
+@contextlib.contextmanager
+def display(options: TrainOptions) -> Iterator[tuple[Callable[[str], None], Callable[[float, str], None]]]:
+    """How a run shows itself: a function for lines and one for progress (share done, words).
+
+    A bar with the last figures under the lines on a terminal, lines alone elsewhere, nothing with --quiet.
+    """
+    if terminal.quiet:
+        yield (lambda line: None), (lambda share, words: None)
+        return
+    console = terminal.console()
+    if not console.is_terminal:
+        yield terminal.note, (lambda share, words: None)
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=1.0)
+
+        def show(share: float, words: str) -> None:
+            bar.update(task, completed=share, description=words)
+
+        yield (lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)), show
 
 
-def parse_options(preset: str, settings: Sequence[str]) -> tuple[ModelOptions, TrainOptions]:
-    """A preset with NAME=VALUE settings on top, each for whichever of the two option sets knows the name."""
-    if preset not in PRESETS:
-        raise EganError(f"unknown preset {preset!r}", f"known: {', '.join(PRESETS)}", 2)
-    model_values, train_values = (dict(values) for values in PRESETS[preset])
-    fields = {f.name: (f, model_values) for f in dataclasses.fields(ModelOptions)}
-    fields |= {f.name: (f, train_values) for f in dataclasses.fields(TrainOptions)}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals or name not in fields:
-            raise EganError(f"unknown setting {setting!r}", f"known names: {', '.join(sorted(fields))}", 2)
-        field, values = fields[name]
-        values[name] = parse_value(name, text, field.default)
-    return ModelOptions(**model_values), TrainOptions(**train_values)
-
-
-def parse_value(name: str, text: str, default: object) -> object:
-    """Text to the type of the default; tuples are comma-separated."""
+@contextlib.contextmanager
+def enough_memory(batch: int) -> Iterator[None]:
+    """Turn running out of memory, on a GPU or a CPU, into a line with the batch size to try."""
     try:
-        if isinstance(default, bool):
-            return {"true": True, "false": False}[text.lower()]
-        if isinstance(default, tuple):
-            return tuple(type(default[0])(part) for part in text.split(","))
-        return type(default)(text)  # type: ignore[call-arg]
-    except (ValueError, KeyError) as error:
-        raise EganError(f"setting {name} cannot be {text!r}", f"its default is {default}", 2) from error
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise out_of_memory(batch) from error
+    except RuntimeError as error:
+        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
+            raise out_of_memory(batch) from error
+        raise
+
+
+def out_of_memory(batch: int) -> EganError:
+    hint = f"try --batch {max(1, batch // 2)}" if batch > 1 else "try --set image_size=128"
+    return EganError(f"no memory for a batch of {batch}", f"{hint}; the last checkpoint is kept")

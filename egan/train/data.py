@@ -1,31 +1,39 @@
-"""Pictures for training, decoded once into uint8 arrays, and composites made on the fly.
+"""Pictures for training, decoded once into a memory-mapped cache, and composites made on the fly.
 
-Folders are read recursively. A picture is cut to its centre square and resized with an antialiased Lanczos filter.
-Pictures that cannot be read are skipped and counted.
+A source is a folder, read recursively, or the name of a data set that torchvision can download. Every picture is cut to
+its centre square and resized with Pillow's antialiased Lanczos filter. Pictures that cannot be read are skipped and
+counted. On a GPU the decoded pictures move to its memory where they fit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as nnf
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from torch import Tensor
 
-from egan.core import to_unit
 from egan.errors import EganError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+CROP = "centre square, Lanczos"
+NAMES = ("celeba", "flowers102", "oxford-iiit-pet", "svhn")  # what torchvision can download
+MESSAGE_SIDE = 128  # the largest side that a message is kept at
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 def picture_paths(folder: str | Path) -> list[Path]:
     """Every picture file below a folder, sorted. Raises EganError where there is none."""
     root = Path(folder)
     if not root.is_dir():
-        raise EganError(f"no such folder: {folder}", "give a folder of pictures", 2)
+        raise EganError(
+            f"no such folder: {folder}", f"give a folder of pictures, or one of {', '.join(NAMES)}", 2
+        )
     paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not paths:
         raise EganError(f"no pictures in {folder}")
@@ -35,65 +43,116 @@ def picture_paths(folder: str | Path) -> list[Path]:
 def load_square(path: Path, size: int | None) -> np.ndarray:
     """One picture as uint8 (S, S, 3): EXIF orientation applied, centre square, resized to `size` (None: as it is)."""
     with Image.open(path) as file:
-        im = ImageOps.exif_transpose(file).convert("RGB")
-        side = min(im.size)
-        if size is None:
-            size = side
-        return np.asarray(ImageOps.fit(im, (size, size), Image.Resampling.LANCZOS))
+        return square(file, size)
 
 
-def load_folder(
-    folder: str | Path, size: int | None, limit: int | None = None
-) -> tuple[list[np.ndarray], int]:
-    """Pictures of a folder, and how many could not be read."""
-    out, bad = [], 0
-    for path in picture_paths(folder)[:limit]:
+def square(picture: Image.Image, size: int | None) -> np.ndarray:
+    im = ImageOps.exif_transpose(picture).convert("RGB")
+    size = size or min(im.size)
+    return np.asarray(ImageOps.fit(im, (size, size), Image.Resampling.LANCZOS))
+
+
+class Source:
+    """Where pictures come from: `describe` names it for the cache and the log, `read(i, size)` decodes number i."""
+
+    def __init__(self, name: str, data: str | Path) -> None:
+        self.name = name
+        self.pictures: Any
+        if name in NAMES and not Path(name).exists():
+            self.pictures = torchvision_set(name, Path(data))
+            self.describe = f"torchvision {name}, {len(self.pictures)} pictures"
+        else:
+            paths = picture_paths(name)
+            stats = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+            self.pictures = paths
+            self.describe = hashlib.sha256(json.dumps(stats).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def read(self, index: int, size: int | None) -> np.ndarray | None:
+        """uint8 (S, S, 3), or None for a picture that cannot be read."""
         try:
-            out.append(load_square(path, size))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            bad += 1
-    return out, bad
+            item = self.pictures[index]
+            return load_square(item, size) if isinstance(item, Path) else square(item[0], size)
+        except UNREADABLE:
+            return None
 
 
-class Sampler:
-    """Random batches of covers, flowers and messages, seeded; flips left and right, never messages."""
+def torchvision_set(name: str, data: Path) -> Any:
+    """The training part of a torchvision data set, downloaded to `data` where it is not there yet."""
+    from torchvision import datasets
 
-    def __init__(
-        self,
-        covers: np.ndarray,
-        disguises: np.ndarray,
-        messages: Sequence[Sequence[np.ndarray]],
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        self.covers, self.disguises, self.messages = covers, disguises, messages
-        self.random = np.random.default_rng(seed)
-        self.device = device
+    makers: dict[str, Any] = {
+        "celeba": lambda **k: datasets.CelebA(split="train", target_type="identity", **k),
+        "flowers102": lambda **k: datasets.Flowers102(split="test", **k),  # by far its largest part
+        "oxford-iiit-pet": lambda **k: datasets.OxfordIIITPet(split="trainval", **k),
+        "svhn": lambda **k: datasets.SVHN(split="train", **k),
+    }
+    folder = data / name
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return makers[name](root=str(folder), download=True)
+    except (
+        OSError,
+        RuntimeError,
+        ImportError,
+    ) as error:  # no network, a quota, a damaged archive, no scipy or gdown
+        raise EganError(
+            f"cannot get the data set {name}: {error}",
+            f"download it to {folder} as torchvision has it, or give a folder of pictures",
+        ) from error
 
-    def pictures(self, source: np.ndarray, count: int) -> Tensor:
-        index = self.random.integers(len(source), size=count)
-        batch = source[index]
-        flip = self.random.random(count) < 0.5
-        batch[flip] = batch[flip, :, ::-1]
-        return to_unit(batch, self.device)
 
-    def composite(self, covers: Tensor, most: int = 2) -> tuple[Tensor, Tensor]:
-        """Paste one to `most` messages of 1/8 to 1/2 of the side on each cover: composites and boxes (N, 1, H, W)."""
-        composites = covers.clone()
-        side = covers.shape[-1]
-        boxes = torch.zeros_like(covers[:, :1])
-        for i in range(len(covers)):
-            for _ in range(int(self.random.integers(1, most + 1))):
-                group = self.messages[int(self.random.integers(len(self.messages)))]
-                message = group[int(self.random.integers(len(group)))]
-                size = int(self.random.integers(side // 8, side // 2 + 1))
-                x, y = (int(v) for v in self.random.integers(0, side - size + 1, size=2))
-                pasted = nnf.interpolate(
-                    to_unit(message[None], self.device),
-                    (size, size), mode="bicubic", antialias=True, align_corners=False,
-                ).clamp(-1, 1)  # fmt: skip
-                composites[i, :, y : y + size, x : x + size] = (
-                    torch.round((pasted[0] + 1) * 127.5) / 127.5 - 1
-                )
-                boxes[i, :, y : y + size, x : x + size] = 1
-        return composites, boxes
+def load_cached(
+    name: str, size: int | None, cache: str | Path, limit: int | None = None, fewest: int = 1
+) -> tuple[NDArray[np.uint8], int]:
+    """The pictures of a source as one memory-mapped array (N, S, S, 3), and how many could not be read.
+
+    size None keeps a message's own side, the largest of the source and at most MESSAGE_SIDE. Decoded once: the cache is
+    found again by the files' names, sizes and times. Raises EganError for a source with fewer than `fewest` pictures.
+    """
+    source = Source(name, Path(cache) / "data")
+    count = min(len(source), limit or len(source))
+    if size is None:
+        probe = [p for i in range(min(count, 32)) if (p := source.read(i, None)) is not None]
+        size = min(MESSAGE_SIDE, max((len(p) for p in probe), default=MESSAGE_SIDE))
+    key = hashlib.sha256(f"{source.describe} {count} {size} {CROP}".encode()).hexdigest()[:24]
+    path = Path(cache) / f"{key}.npy"
+    if not path.exists():
+        decode(source, count, size, path)
+    pictures = np.load(path, mmap_mode="r", allow_pickle=False)
+    if len(pictures) < fewest:
+        raise EganError(f"only {len(pictures)} pictures in {name}", f"at least {fewest} are needed")
+    return pictures, count - len(pictures)
+
+
+def decode(source: Source, count: int, size: int, path: Path) -> None:
+    """Write the cache file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        good = 0
+        with ThreadPoolExecutor() as pool:
+            room = np.lib.format.open_memmap(part, "w+", np.uint8, (count, size, size, 3))
+            for begin in range(0, count, 256):
+                numbers = range(begin, min(begin + 256, count))
+                for picture in pool.map(lambda i: source.read(i, size), numbers):
+                    if picture is not None:
+                        room[good] = picture
+                        good += 1
+            room.flush()
+        if good < count:  # the header says how many there are, so write the good ones again
+            whole = np.lib.format.open_memmap(f"{part}2", "w+", np.uint8, (good, size, size, 3))
+            for begin in range(0, good, 256):
+                whole[begin : begin + 256] = room[begin : min(begin + 256, good)]
+            whole.flush()
+            os.replace(f"{part}2", part)
+        os.replace(part, path)
+    except OSError as error:
+        raise EganError(
+            f"cannot write the cache {path}: {(error.strerror or str(error)).lower()}",
+            "--cache DIR puts it elsewhere",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as nnf
 
 from egan.networks import KeyNetwork
-from egan.train.data import Sampler
+from egan.train.sampler import Sampler
 
 HALF_BATCH = 8
 RATE = 5e-4

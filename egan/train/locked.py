@@ -19,10 +19,10 @@ from egan.core import EncryptGAN
 from egan.networks import CELL, HIDE, REVEAL, LockedGenerator, PatchGAN, quantise_phases, rotate_phases
 from egan.options import ModelOptions
 from egan.train import losses
-from egan.train.data import Sampler
 from egan.train.keynet import train_key_network
-from egan.train.method import Method, gauss, random_window, round8
+from egan.train.method import LSGANJudge, Method, gauss, random_window, round8
 from egan.train.options import TrainOptions
+from egan.train.sampler import Sampler
 from egan.train.samples import sample_sheet
 from egan.train.start import start_codec
 
@@ -115,10 +115,12 @@ class LockedMethod(Method):
         self.perceptual = perceptual
         self.layers = sorted({*model_options.public_layers, *model_options.private_layers})
         self.both = LockedCycle(self.model)
+        self.passes, self.judge = self.both, LSGANJudge(self.critics, options.input_noise)
+        self.share_out()
 
     def prepare(self) -> dict[str, Any]:
         """Train K, then set the starting codec of either direction."""
-        s, o = self.sampler, self.options
+        s, o = self.sampler.alone(), self.options
         accuracy = train_key_network(self.model.K, s, o.key_steps)
         composites, _ = s.composite(s.pictures(s.covers, 64), 3)
         start_codec(self.both.F, self.both.G, composites, o.amplitude)
@@ -146,10 +148,10 @@ class LockedMethod(Method):
         o, s, m = self.options, self.sampler, self.model
         x, y = s.pictures(s.covers, o.batch), s.pictures(s.disguises, o.batch)
         composite, box = s.composite(x)
-        shape = (len(x), *m.keystream_shape(*x.shape[-2:]))
-        keystream = torch.randint(0, 256, shape, device=self.device)
-        wrong = torch.rand(len(x), device=self.device) < o.wrong_key
-        used = torch.where(wrong[:, None, None, None], torch.randint_like(keystream, 0, 256), keystream)
+        shape = (o.batch, *m.keystream_shape(*x.shape[-2:]))
+        keystream = s.randint(shape)
+        wrong = s.uniform(o.batch) < o.wrong_key
+        used = torch.where(wrong[:, None, None, None], s.randint(shape), keystream)
         return Batch(
             x, y, composite, box,
             kx=m.K.key_image(x, m.options.private_layers),
@@ -158,7 +160,7 @@ class LockedMethod(Method):
             keystream=keystream,
             used=used,
             other=torch.randint_like(keystream[: max(1, len(x) // 4)], 0, 256),
-            noise=o.noise * gauss(x),
+            noise=o.noise * s.normal((o.batch, *x.shape[1:])),
         )  # fmt: skip
 
     def step(self, number: int) -> dict[str, Tensor]:
@@ -167,7 +169,7 @@ class LockedMethod(Method):
         window = random_window(batch.x.shape[-1], o.critic_crop, self.sampler)
         backward = bool(o.backward_every) and number % o.backward_every == 0
         with self.autocast():
-            there, back, grain = self.both(batch, backward)
+            there, back, grain = self.passes(batch, backward)
             terms = self.terms(batch, there, window)
             terms["grain"] = o.grain * grain
             if back:
@@ -245,12 +247,9 @@ class LockedMethod(Method):
             pairs.append(("d_x", b.composite, there.recovered))
             if back:
                 pairs.append(("d_x", b.x + self.payload(self.both.G, b), back.painted))
-        total = torch.zeros((), device=self.device)
-        for critic, real, fake in pairs:
-            both = torch.cat((window(real), window(fake.detach()))).clamp(-1, 1)
-            scores = self.critics[critic](both + o.input_noise * gauss(both))
-            total = total + losses.lsgan_discriminator_loss(scores[: len(real)], scores[len(real) :])
-        return total
+        return self.judge(
+            [(name, window(real).clamp(-1, 1), window(fake).clamp(-1, 1)) for name, real, fake in pairs]
+        )
 
     @torch.no_grad()
     def payload(self, hider: LockedGenerator, b: Batch) -> Tensor | float:

@@ -6,6 +6,7 @@ one was finite, so a diverged run keeps its last good state.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import json
@@ -13,7 +14,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from PIL import Image
@@ -22,21 +23,35 @@ from torch import Tensor, nn
 from egan.errors import EganError
 from egan.train.checkpoint import load_checkpoint, save_checkpoint
 from egan.train.method import Method
+from egan.train.processes import Place, agreed
 
 REPORT_EVERY = 50  # steps
+ALONE = Place()
 
 
 class Trainer:
     """State of a run: a method, its moving average, counters.
 
-    out: the folder of checkpoint.safetensors, weights.safetensors, log.jsonl and sample sheets.
+    out: the folder of checkpoint.safetensors, weights.safetensors, log.jsonl, sample sheets, and TensorBoard's event files
+    where that is installed. log takes lines, show the share done and some words. place: this process among several; the
+    first alone writes.
     """
 
-    def __init__(self, method: Method, out: Path, log: Callable[[str], None] = print) -> None:
-        self.method, self.options, self.out, self.log = method, method.options, out, log
+    def __init__(
+        self,
+        method: Method,
+        out: Path,
+        log: Callable[[str], None] = print,
+        show: Callable[[float, str], None] = lambda share, words: None,
+        place: Place = ALONE,
+    ) -> None:
+        self.method, self.options, self.out, self.place = method, method.options, out, place
+        self.log, self.show = log, show
+        self.words = ""  # the figures of the last report, for `show`
         self.device = method.device
         self.step = 0
-        self.seconds = 0.0
+        self.seconds = 0.0  # of steps, as the run's clock has it
+        self.elapsed = 0.0  # of this process's steps
         self.record: dict[str, Any] = {}  # what `prepare` found out
         self.sums: dict[str, Tensor] = {}  # of the losses since the last report
         self.counts: dict[str, int] = {}  # of the steps that had each loss
@@ -88,28 +103,36 @@ class Trainer:
         """Train to the end of the budget; Ctrl-C and SIGTERM save first. Raises EganError for a diverged run."""
         self.out.mkdir(parents=True, exist_ok=True)
         last_save = time.monotonic()
-        try:
-            with (self.out / "log.jsonl").open("a") as journal:
+        with Journal(self.out, self.place.writes) as journal:
+            try:
                 while self.progress() < 1.0:
                     begin = time.monotonic()
                     self.one_step()
-                    self.seconds += time.monotonic() - begin
+                    self.tick(time.monotonic() - begin)
                     if self.step % REPORT_EVERY == 0:
-                        journal.write(json.dumps(self.report()) + "\n")
-                        journal.flush()
+                        journal.write(self.report())
                     if self.step % self.options.sample_every == 0:
                         self.write_sheet(f"sample-{self.step:06d}.png")
                     if time.monotonic() - last_save > 60 * self.options.save_minutes:
                         self.save()
                         last_save = time.monotonic()
-        except KeyboardInterrupt:
-            self.save()
-            self.log(
-                f"stopped at step {self.step}; go on with --resume {self.out / 'checkpoint.safetensors'}"
-            )
-            raise
+            except KeyboardInterrupt:
+                self.save()
+                self.log(
+                    f"stopped at step {self.step}; go on with --resume {self.out / 'checkpoint.safetensors'}"
+                )
+                raise
         self.save()
         self.write_sheet("sample-last.png")
+
+    def tick(self, seconds: float) -> None:
+        """Count the time of a step. Several processes go by the clock of the first, which they compare now and then."""
+        self.elapsed += seconds
+        if self.place.world == 1:
+            self.seconds = self.elapsed
+        elif self.step % REPORT_EVERY == 0:
+            self.seconds = agreed(self.elapsed, self.device)
+        self.show(self.progress(), self.words)
 
     def check(self) -> dict[str, float]:
         """The losses since the last report. Raises EganError where one is not finite."""
@@ -130,21 +153,58 @@ class Trainer:
         left = self.seconds * (1 / max(self.progress(), 1e-9) - 1) / 60
         words = " ".join(f"{k} {row[k]:.3f}" for k in row if k not in ("step", "minutes"))
         rate = self.step * self.options.batch / max(self.seconds, 1e-9)
+        self.words = f"{rate:.1f} pairs/s, {row['psnr']:.1f} dB" if "psnr" in row else f"{rate:.1f} pairs/s"
         self.log(f"step {self.step}, {rate:.1f} pairs/s, {left:.0f} min left: {words}")
         return row
 
     def write_sheet(self, name: str) -> None:
-        Image.fromarray(self.method.sheet(self.average)).save(self.out / name)
+        if self.place.writes:
+            Image.fromarray(self.method.sheet(self.average)).save(self.out / name)
 
     def save(self) -> None:
         """Checkpoint and weights, each written whole or not at all, and only in a good state."""
         self.check()
+        if not self.place.writes:
+            return
+        self.out.mkdir(parents=True, exist_ok=True)
         save_checkpoint(self, self.out / "checkpoint.safetensors")
         summary = {
             "step": self.step,
             "minutes": round(self.seconds / 60, 1),
             "pairs": self.step * self.options.batch,
+            "processes": self.place.world,
+            "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
             **self.record,
             "options": dataclasses.asdict(self.options),
         }
         self.average.save(self.out / "weights.safetensors", summary)  # type: ignore[operator]
+
+
+class Journal:
+    """The figures of a run, appended to log.jsonl, and to TensorBoard's files where it is installed."""
+
+    def __init__(self, out: Path, writes: bool) -> None:
+        self.file = (out / "log.jsonl").open("a") if writes else None
+        self.board: Any = None
+        if writes:
+            with contextlib.suppress(ImportError):
+                from torch.utils.tensorboard import SummaryWriter
+
+                self.board = SummaryWriter(str(out))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for thing in (self.file, self.board):
+            if thing is not None:
+                thing.close()
+
+    def write(self, row: dict[str, float]) -> None:
+        if self.file is not None:
+            self.file.write(json.dumps(row) + "\n")
+            self.file.flush()
+        if self.board is not None:
+            for name, value in row.items():
+                if name != "step":
+                    self.board.add_scalar(name, value, row["step"])

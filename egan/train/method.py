@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from egan.train.data import Sampler
+from egan.train import losses
 from egan.train.options import RunOptions
+from egan.train.sampler import Sampler
 
 
 class Method(abc.ABC):
@@ -28,6 +29,8 @@ class Method(abc.ABC):
     model: nn.Module
     critics: nn.ModuleDict
     optimisers: dict[str, torch.optim.Optimizer]
+    passes: nn.Module  # the forward pass of all that "generators" trains, as one module
+    judge: nn.Module  # the loss of all that "critics" trains, as one module
 
     def __init__(self, options: RunOptions, sampler: Sampler) -> None:
         self.options, self.sampler, self.device = options, sampler, sampler.device
@@ -68,6 +71,19 @@ class Method(abc.ABC):
         """The share of the full learning rate at a share of the run, a number of steps into it."""
         return 1.0
 
+    def share_out(self) -> None:
+        """Average the gradients over all processes: DistributedDataParallel around both passes."""
+        if self.sampler.world == 1:
+            return
+        from torch.nn.parallel import DistributedDataParallel
+
+        devices = [self.device] if self.device.type == "cuda" else None
+        # A step without the backward cycle or without a discriminator leaves some parameters out.
+        self.passes, self.judge = (
+            DistributedDataParallel(m, devices, broadcast_buffers=False, find_unused_parameters=True)
+            for m in (self.passes, self.judge)
+        )
+
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.bf16)
 
@@ -88,6 +104,22 @@ class Method(abc.ABC):
             norm = nn.utils.clip_grad_norm_(optimiser.param_groups[0]["params"], clip)
         optimiser.step()
         return norm
+
+
+class LSGANJudge(nn.Module):
+    """The discriminators' loss over (name, real, fake) windows (N, 3, H, W), with Gaussian noise on all that they see."""
+
+    def __init__(self, critics: nn.ModuleDict, noise: float) -> None:
+        super().__init__()
+        self.critics, self.noise = critics, noise
+
+    def forward(self, pairs: list[tuple[str, Tensor, Tensor]]) -> Tensor:
+        total = torch.zeros((), device=pairs[0][1].device)
+        for name, real, fake in pairs:
+            both = torch.cat((real, fake.detach()))
+            scores = self.critics[name](both + self.noise * gauss(both))
+            total = total + losses.lsgan_discriminator_loss(scores[: len(real)], scores[len(real) :])
+        return total
 
 
 def round8(picture: Tensor) -> Tensor:

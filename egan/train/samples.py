@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 
 from egan.core import EncryptGAN, to_bytes
-from egan.train.data import Sampler
+from egan.train.sampler import Sampler
 
 ROWS = 4
 
 
 @torch.no_grad()
 def sample_sheet(model: EncryptGAN, sampler: Sampler) -> NDArray[np.uint8]:
-    """Rows of composite, private key, public key, flower, disguise, decode, decode with a wrong keystream, one uint8 picture.
+    """Rows of composite, private key, public key, flower, disguise, decode, decode with a wrong key, one uint8 picture.
 
     The pictures and keystreams are the same at every call; the sampler's own random state is not touched.
     """
@@ -26,11 +26,13 @@ def sample_sheet(model: EncryptGAN, sampler: Sampler) -> NDArray[np.uint8]:
     faces, flowers = to_bytes(x), to_bytes(y)
     private = model.key_images(faces, model.options.private_layers)
     public = model.key_images(flowers, model.options.public_layers)
-    shape = (ROWS, *model.keystream_shape(*faces.shape[1:3]))
-    right, wrong = (fixed.random.integers(0, 256, shape, dtype=np.uint8) for _ in range(2))
+    right, wrong = None, None
+    if model.locked:
+        shape = (ROWS, *model.keystream_shape(*faces.shape[1:3]))
+        right, wrong = (fixed.random.integers(0, 256, shape, dtype=np.uint8) for _ in range(2))
     disguise = model.encrypt(composite, public, right)
     columns = (
         composite, private, public, flowers, disguise,
-        model.decrypt(disguise, private, right), model.decrypt(disguise, private, wrong),
+        model.decrypt(disguise, private, right), model.decrypt(disguise, private[::-1].copy(), wrong),
     )  # fmt: skip
     return cast(np.ndarray, np.concatenate([np.concatenate(list(column), 0) for column in columns], 1))

@@ -1,0 +1,79 @@
+"""Named starting points, and how settings on the command line change them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from egan.errors import EganError
+from egan.options import ModelOptions
+from egan.train.options import TrainOptions
+
+# Each: model options, training options, where they differ from the defaults.
+PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "egan": ({}, {}),
+    "tiny": (
+        {"image_size": 64, "width": 24, "key_width": 8, "encoder_blocks": 1, "decoder_blocks": 1},
+        {
+            "steps": 600,
+            "batch": 8,
+            "critic_crop": 0,
+            "key_steps": 60,
+            "discriminator_width": 8,
+            "sample_every": 200,
+        },
+    ),
+    # As published: CycleGAN's networks and schedule, the paper's key layers, right and wrong keys at one half.
+    "paper": (
+        {"family": "paper", "public_layers": (3, 5, 6)},
+        {
+            "steps": 200_000,
+            "batch": 1,
+            "critic_crop": 0,
+            "learning_rate": 2e-4,
+            "discriminator_rate": 2e-4,
+            "hold": 0.5,
+            "clip": 0.0,
+            "average": 0.0,
+            "cycle": 10.0,
+            "information": 10.0,
+            "key_matching": 1.0,
+            "adversarial": 1.0,
+            "adversarial_x": 1.0,
+            "wrong_key": 0.5,
+            "noise": 0.02,
+            "input_noise": 0.02,
+            "discriminator_width": 64,
+        },
+    ),
+}  # fmt: skip
+
+
+def parse_options(preset: str, settings: Sequence[str]) -> tuple[ModelOptions, TrainOptions]:
+    """A preset with NAME=VALUE settings on top, each for whichever of the two option sets knows the name."""
+    if preset not in PRESETS:
+        raise EganError(f"unknown preset {preset!r}", f"known: {', '.join(PRESETS)}", 2)
+    model_values, train_values = (dict(values) for values in PRESETS[preset])
+    fields = {f.name: (f, model_values) for f in dataclasses.fields(ModelOptions)}
+    fields |= {f.name: (f, train_values) for f in dataclasses.fields(TrainOptions)}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or name not in fields:
+            raise EganError(f"unknown setting {setting!r}", f"known names: {', '.join(sorted(fields))}", 2)
+        field, values = fields[name]
+        values[name] = parse_value(name, text, field.default)
+    return ModelOptions(**model_values), TrainOptions(**train_values)
+
+
+def parse_value(name: str, text: str, default: object) -> object:
+    """Text to the type of the default; tuples are comma-separated."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text.lower()]
+        if isinstance(default, tuple):
+            kind = type(default[0]) if default else str
+            return tuple(kind(part) for part in text.split(",") if part)
+        return type(default)(text)  # type: ignore[call-arg]
+    except (ValueError, KeyError) as error:
+        raise EganError(f"setting {name} cannot be {text!r}", f"its default is {default}", 2) from error

@@ -1,0 +1,179 @@
+"""The family `paper`: EncryptGAN as published (arXiv 1905.11582), CycleGAN's networks with key images and no lock.
+
+Both directions of the cycle, each with the right or a wrong key image (equations 3 to 5), key matching (1), information
+(2) and LSGAN for both discriminators. Pictures and keys are rounded to 8 bits inside the loop, so what is learned
+survives PNG.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from egan.core import EncryptGAN
+from egan.networks import PatchGAN
+from egan.options import ModelOptions
+from egan.train import losses
+from egan.train.keynet import train_key_network
+from egan.train.method import LSGANJudge, Method, gauss, random_window, round8
+from egan.train.options import TrainOptions
+from egan.train.sampler import Sampler
+from egan.train.samples import sample_sheet
+
+
+@dataclasses.dataclass
+class Batch:
+    """Pictures and key images (N, 3, H, W) in [-1, 1], box (N, 1, H, W); right_* (N,) is 1 where the key fits."""
+
+    x: Tensor
+    y: Tensor
+    composite: Tensor
+    box: Tensor
+    kx: Tensor
+    ky: Tensor
+    used_x: Tensor  # the private key that G decrypts with: K(x), or that of another cover
+    used_y: Tensor  # the public key that F verifies with
+    right_x: Tensor
+    right_y: Tensor
+
+
+@dataclasses.dataclass
+class Cycles:
+    """The four generated pictures before rounding."""
+
+    disguise: Tensor
+    recovered: Tensor
+    signed: Tensor
+    verified: Tensor
+
+
+class KeyedCycle(nn.Module):
+    """F and G through both directions of the cycle, as one module for the optimiser and DistributedDataParallel."""
+
+    def __init__(self, model: EncryptGAN, noise: float) -> None:
+        super().__init__()
+        self.F, self.G, self.noise = model.F, model.G, noise
+
+    def forward(self, b: Batch) -> Cycles:
+        disguise = self.F(self.noisy(b.composite, b.ky))
+        recovered = self.G(self.noisy(round8(disguise), b.used_x))
+        signed = self.G(self.noisy(b.y, b.kx))
+        verified = self.F(self.noisy(round8(signed), b.used_y))
+        return Cycles(disguise, recovered, signed, verified)
+
+    def noisy(self, picture: Tensor, key: Tensor) -> Tensor:
+        return torch.cat((picture + self.noise * gauss(picture), key), 1)
+
+
+class PublishedMethod(Method):
+    """Family `paper`."""
+
+    options: TrainOptions
+    model: EncryptGAN
+
+    def __init__(self, model_options: ModelOptions, options: TrainOptions, sampler: Sampler) -> None:
+        super().__init__(options, sampler)
+        self.model = EncryptGAN(model_options).to(self.device)
+        self.critics = nn.ModuleDict({d: PatchGAN(options.discriminator_width) for d in ("d_x", "d_y")})
+        for module in (self.model, self.critics):
+            module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.layers = sorted({*model_options.public_layers, *model_options.private_layers})
+        self.both = KeyedCycle(self.model, options.noise)
+        self.passes, self.judge = self.both, LSGANJudge(self.critics, options.input_noise)
+        self.share_out()
+
+    def prepare(self) -> dict[str, Any]:
+        return {
+            "key_network_accuracy": round(
+                train_key_network(self.model.K, self.sampler.alone(), self.options.key_steps), 4
+            )
+        }
+
+    def start_optimisers(self) -> None:
+        o = self.options
+        self.model.K.requires_grad_(False)
+        generators = [*self.model.F.parameters(), *self.model.G.parameters()]
+        self.optimisers = {
+            "generators": self.optimiser(generators, o.learning_rate, (0.5, 0.999)),
+            "critics": self.optimiser(self.critics.parameters(), o.discriminator_rate, (0.5, 0.999)),
+        }
+
+    def rate(self, progress: float, number: int) -> float:
+        """CycleGAN's: constant, then linear to zero."""
+        hold = self.options.hold
+        return 1.0 - max(0.0, progress - hold) / max(1 - hold, 1e-9)
+
+    @torch.no_grad()
+    def draw(self) -> Batch:
+        """The pictures and all random choices of one step; a wrong key is the key of another picture."""
+        o, s, m = self.options, self.sampler, self.model
+        x, y = s.pictures(s.covers, o.batch), s.pictures(s.disguises, o.batch)
+        others = s.pictures(s.covers, o.batch), s.pictures(s.disguises, o.batch)
+        composite, box = s.composite(x)
+        keys = [m.K.key_image(x, m.options.private_layers), m.K.key_image(y, m.options.public_layers)]
+        wrong_keys = [
+            m.K.key_image(others[0], m.options.private_layers),
+            m.K.key_image(others[1], m.options.public_layers),
+        ]
+        wrong = torch.stack([s.uniform(o.batch), s.uniform(o.batch)]) < o.wrong_key
+        used = [
+            torch.where(w[:, None, None, None], bad, good)
+            for w, good, bad in zip(wrong, keys, wrong_keys, strict=True)
+        ]
+        right = 1 - wrong.float()
+        return Batch(x, y, composite, box, keys[0], keys[1], used[0], used[1], right[0], right[1])
+
+    def step(self, number: int) -> dict[str, Tensor]:
+        o = self.options
+        b = self.draw()
+        window = random_window(b.x.shape[-1], o.critic_crop, self.sampler)
+        with self.autocast():
+            c = self.passes(b)
+            fakes = {
+                "d_y": [window(c.disguise), window(c.verified)],
+                "d_x": [window(c.recovered), window(c.signed)],
+            }
+            terms = {
+                "cycle": o.cycle * losses.cycle_loss(c.recovered, b.composite, b.right_x),
+                "information": o.information
+                * losses.information_loss(c.recovered, b.composite, b.box, b.right_x),
+                "back_cycle": o.cycle * losses.cycle_loss(c.verified, b.y, b.right_y),
+                "key_matching": o.key_matching * self.key_matching(b, c),
+                "adversarial": o.adversarial * self.fooling("d_y", fakes["d_y"]),
+                "adversarial_x": o.adversarial_x * self.fooling("d_x", fakes["d_x"]),
+            }
+            total = torch.stack(list(terms.values())).sum()
+        norm = self.update("generators", total, o.clip)
+        with self.autocast():
+            reals = {"d_y": window(b.y), "d_x": window(b.x)}
+            d_loss = self.judge([(d, reals[d], torch.cat(fakes[d])) for d in reals])
+        self.update("critics", d_loss)
+        inside = (b.right_x[:, None, None, None] * b.box).expand_as(b.composite)
+        error = ((c.recovered.detach() - b.composite) / 2).square() * inside
+        terms |= {"critics": d_loss, "gradient": norm, "box_mse": error.sum() / inside.sum().clamp_min(1)}
+        return {name: value.detach() for name, value in terms.items()}
+
+    def key_matching(self, b: Batch, c: Cycles) -> Tensor:
+        """Equation 1 for F's output against y and G's against x, at the key layers."""
+        found = self.model.K.features(torch.cat((c.disguise, c.recovered)), self.layers[-1])
+        with torch.no_grad():
+            target = self.model.K.features(torch.cat((b.y, b.x)), self.layers[-1])
+        return losses.key_matching_loss(
+            [found[i - 1] for i in self.layers], [target[i - 1] for i in self.layers]
+        )
+
+    def fooling(self, critic: str, fakes: list[Tensor]) -> Tensor:
+        d = self.critics[critic].requires_grad_(False)
+        seen = torch.cat(fakes)
+        loss = losses.lsgan_generator_loss(d(seen + self.options.input_noise * gauss(seen)))
+        d.requires_grad_(True)
+        return loss
+
+    def sheet(self, model: nn.Module) -> NDArray[np.uint8]:
+        assert isinstance(model, EncryptGAN)
+        return sample_sheet(model, self.sampler)

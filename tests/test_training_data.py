@@ -1,0 +1,152 @@
+"""Where training pictures come from: folders and torchvision's names, the cache, bad pictures, shares of a batch."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Run, smooth
+from PIL import Image
+
+from egan.core import to_bytes
+from egan.errors import EganError
+from egan.train import data
+from egan.train.data import load_cached
+from egan.train.sampler import Sampler, on_device
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twelve pictures of 40x64 in two levels of folders, one damaged, one that is text."""
+    root = tmp_path / "pictures"
+    (root / "deep").mkdir(parents=True)
+    for i in range(12):
+        Image.fromarray(smooth(40, 64, i)).save(root / ("deep" if i % 2 else ".") / f"{i:02d}.png")
+    (root / "bad.png").write_bytes((root / "00.png").read_bytes()[:100])
+    (root / "notes.txt").write_text("no picture")
+    return root
+
+
+def test_pictures_are_the_centre_square_and_bad_ones_are_counted(folder: Path, tmp_path: Path) -> None:
+    pictures, bad = load_cached(str(folder), 32, tmp_path / "cache")
+    assert pictures.shape == (12, 32, 32, 3)
+    assert bad == 1
+    middle = Image.open(folder / "00.png").crop((12, 0, 52, 40)).resize((32, 32), Image.Resampling.LANCZOS)
+    assert np.abs(pictures[0].astype(int) - np.asarray(middle)).max() <= 2
+
+
+def test_messages_keep_their_side(folder: Path, tmp_path: Path) -> None:
+    assert load_cached(str(folder), None, tmp_path / "cache")[0].shape[1:] == (40, 40, 3)
+    Image.fromarray(smooth(300, 200, 1)).save(folder / "large.png")
+    assert load_cached(str(folder), None, tmp_path / "cache")[0].shape[1:] == (128, 128, 3)
+
+
+def test_the_cache_is_read_again_until_a_file_changes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = np.array(load_cached(str(folder), 32, tmp_path / "cache")[0])
+    decoded = []
+    monkeypatch.setattr(data, "decode", lambda *a: decoded.append(a))
+    again, bad = load_cached(str(folder), 32, tmp_path / "cache")
+    assert (again == first).all() and bad == 1 and not decoded
+    assert isinstance(again, np.memmap)
+    os.utime(folder / "02.png", (1, 1))
+    with pytest.raises(FileNotFoundError):
+        load_cached(str(folder), 32, tmp_path / "cache")
+    assert len(decoded) == 1
+
+
+def test_too_few_pictures_and_no_such_source(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(EganError, match="only 12 pictures"):
+        load_cached(str(folder), 32, tmp_path / "cache", fewest=13)
+    assert not list((tmp_path / "cache").glob("*.part*"))
+    with pytest.raises(EganError, match="no such folder") as caught:
+        load_cached("roses102", 32, tmp_path / "cache")
+    assert "flowers102" in caught.value.hint
+
+
+def test_a_name_of_torchvision_is_a_source(tmp_path: Path) -> None:
+    """The Oxford pets as torchvision lays them out, as if downloaded: three pictures, one of them damaged."""
+    root = tmp_path / "cache" / "data" / "oxford-iiit-pet" / "oxford-iiit-pet"
+    (root / "images").mkdir(parents=True)
+    (root / "annotations").mkdir()
+    names = ["Abyssinian_1", "Bombay_2", "Birman_3"]
+    (root / "annotations" / "trainval.txt").write_text(
+        "".join(f"{n} {i + 1} 1 1\n" for i, n in enumerate(names))
+    )
+    for i, name in enumerate(names[:2]):
+        Image.fromarray(smooth(50, 40, i)).save(root / "images" / f"{name}.jpg")
+    (root / "images" / "Birman_3.jpg").write_bytes(b"not a picture")
+    pictures, bad = load_cached("oxford-iiit-pet", 32, tmp_path / "cache")
+    assert pictures.shape == (2, 32, 32, 3)
+    assert bad == 1
+
+
+def sampler(rank: int = 0, world: int = 1) -> Sampler:
+    pictures = np.stack([smooth(64, 64, i) for i in range(6)])
+    return Sampler(pictures, pictures, [pictures[:, :32, :32]], 3, torch.device("cpu"), rank, world)
+
+
+def test_the_shares_of_two_processes_are_the_batch_of_one() -> None:
+    whole = sampler()
+    x = whole.pictures(whole.covers, 4)
+    composite, box = whole.composite(x)
+    torch.manual_seed(1)
+    k = whole.randint((4, 2, 3, 3))
+    for rank in range(2):
+        part, own = sampler(rank, 2), slice(2 * rank, 2 * rank + 2)
+        mine = part.pictures(part.covers, 4)
+        assert torch.equal(mine, x[own])
+        for theirs, ours in zip((composite, box), part.composite(mine), strict=True):
+            assert torch.equal(theirs[own], ours)
+        torch.manual_seed(1)
+        assert torch.equal(part.randint((4, 2, 3, 3)), k[own])
+    with pytest.raises(EganError, match="cannot be shared"):
+        sampler(0, 2).own(3)
+
+
+def test_pictures_on_the_device_are_the_same_pictures() -> None:
+    one, two = sampler(), sampler()
+    two.covers = torch.from_numpy(np.array(two.covers))
+    two.messages = [torch.from_numpy(np.array(g)) for g in two.messages]
+    a, b = one.pictures(one.covers, 5), two.pictures(two.covers, 5)
+    assert (to_bytes(a) == to_bytes(b)).all()
+    assert (to_bytes(one.composite(a)[0]) == to_bytes(two.composite(b)[0])).all()
+    assert on_device(np.zeros((1, 2, 2, 3), np.uint8), torch.device("cpu"), 100) is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--x", "nowhere"], "no such folder"),
+        (["--y", "pictures"], "same pictures"),
+        (["--preset", "huge"], "unknown preset"),
+        (["--set", "phases=zero"], "cannot be"),
+        (["--set", "wrong_key=2"], "share from 0 to 1"),
+        (["--batch", "0"], "must be positive"),
+        (["--resume", "pictures/00.png"], "cannot read checkpoint"),
+        (["--limit", "4"], "at least 8"),
+    ],
+)
+def test_bad_input_is_named_and_leaves_nothing(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch, change: list[str], words: str
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    others = folder.parent / "others"
+    others.mkdir()
+    for i in range(9):
+        Image.fromarray(smooth(64, 64, 50 + i)).save(others / f"{i}.png")
+    options = {
+        "--x": "pictures",
+        "--y": "others",
+        "--messages": "pictures",
+        "--preset": "tiny",
+        "--steps": "1",
+    }
+    options |= {"--out": "w.safetensors", "--cache": "cache", **{change[0]: change[1]}}
+    result = run("train", *[word for pair in options.items() for word in pair])
+    assert result.status in (1, 2)
+    assert words in result.err
+    assert "Traceback" not in result.err
+    assert not Path("w.safetensors").exists()
