@@ -26,7 +26,18 @@ def train(
         list[str], typer.Option("--messages", metavar="SOURCE", help="Messages: the same; may be repeated.")
     ],
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="Where the weights go.")],
-    preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="egan, tiny or paper.")] = "egan",
+    method: Annotated[
+        str,
+        typer.Option("--method", metavar="NAME", help="egan, or cyclegan, munit, drit, baluja to compare."),
+    ] = "egan",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="egan, tiny or paper; for the methods to compare, published or tiny.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Change one option of the preset; may be repeated."),
@@ -75,7 +86,20 @@ def train(
     kept = cache or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egan")
     run_train(
         Request(
-            x, y, messages, out, preset, changed, limit, lpips_backbone, resume, runs, kept, device, force
+            x,
+            y,
+            messages,
+            out,
+            preset,
+            changed,
+            limit,
+            lpips_backbone,
+            resume,
+            runs,
+            kept,
+            device,
+            force,
+            method,
         )
     )
 

@@ -73,7 +73,7 @@ def describe_weights(path: Path) -> Facts:
     options, training = parse_metadata(metadata, str(path))
     numbers = {
         part: sum(math.prod(v["shape"]) for name, v in parsed.items() if name.startswith(part + "."))
-        for part in "FGK"
+        for part in sorted({name.partition(".")[0] for name in parsed})
     }
     return {
         "kind": "weights",

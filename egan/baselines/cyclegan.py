@@ -71,6 +71,7 @@ class ImagePool(nn.Module):
 class CycleGANTraining(BaselineTraining):
     """The published recipe: Adam 2e-4 (0.5, 0.999), constant for half of the run and then linear to 0, batch 1."""
 
+    steps: int = 200_000  # 200 epochs of a thousand pictures
     learning_rate: float = 2e-4
     cycle: float = 10.0
     identity: float = 0.5  # times the cycle weight

@@ -192,6 +192,7 @@ def kl_loss(mean: Tensor, log_variance: Tensor) -> Tensor:
 class DRITTraining(BaselineTraining):
     """The published recipe: Adam 1e-4 (0.5, 0.999), constant for half of the run and then linear to 0, batch 1."""
 
+    steps: int = 400_000  # 400 epochs of a thousand pictures
     content_adversarial: float = 1.0
     adversarial: float = 1.0
     cross_cycle: float = 10.0

@@ -156,6 +156,7 @@ def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor
 class MUNITTraining(BaselineTraining):
     """The published recipe: Adam 1e-4 (0.5, 0.999), halved every tenth of the run, weight decay 1e-4, batch 1."""
 
+    steps: int = 1_000_000
     learning_rate: float = 1e-4
     weight_decay: float = 1e-4
     adversarial: float = 1.0
