@@ -144,7 +144,7 @@ def test_bad_input_is_named_and_leaves_nothing(
         "--preset": "tiny",
         "--steps": "1",
     }
-    options |= {"--out": "w.safetensors", "--cache": "cache", **{change[0]: change[1]}}
+    options |= {"--out": "w.safetensors", "--cache": "cache", change[0]: change[1]}
     result = run("train", *[word for pair in options.items() for word in pair])
     assert result.status in (1, 2)
     assert words in result.err

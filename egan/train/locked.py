@@ -20,7 +20,7 @@ from egan.networks import CELL, HIDE, REVEAL, LockedGenerator, PatchGAN, quantis
 from egan.options import ModelOptions
 from egan.train import losses
 from egan.train.keynet import train_key_network
-from egan.train.method import LSGANJudge, Method, gauss, random_window, round8
+from egan.train.method import LSGANJudge, Method, noisy, random_window, round8
 from egan.train.options import TrainOptions
 from egan.train.sampler import Sampler
 from egan.train.samples import sample_sheet
@@ -233,7 +233,7 @@ class LockedMethod(Method):
     def fooling(self, critic: str, fake: Tensor) -> Tensor:
         """LSGAN's loss of the generator, with noise on what the discriminator sees."""
         d = self.critics[critic].requires_grad_(False)
-        loss = losses.lsgan_generator_loss(d(fake + self.options.input_noise * gauss(fake)))
+        loss = losses.lsgan_generator_loss(d(noisy(fake, self.options.input_noise)))
         d.requires_grad_(True)
         return loss
 

@@ -117,7 +117,7 @@ class LSGANJudge(nn.Module):
         total = torch.zeros((), device=pairs[0][1].device)
         for name, real, fake in pairs:
             both = torch.cat((real, fake.detach()))
-            scores = self.critics[name](both + self.noise * gauss(both))
+            scores = self.critics[name](noisy(both, self.noise))
             total = total + losses.lsgan_discriminator_loss(scores[: len(real)], scores[len(real) :])
         return total
 
@@ -128,9 +128,9 @@ def round8(picture: Tensor) -> Tensor:
     return clamped + (torch.round((clamped + 1) * 127.5) / 127.5 - 1 - clamped).detach()
 
 
-def gauss(like: Tensor) -> Tensor:
-    """Standard normal noise, contiguous whatever the layout of `like` (strided filling is ten times slower on a CPU)."""
-    return torch.randn(like.shape, device=like.device)
+def noisy(picture: Tensor, deviation: float) -> Tensor:
+    """A picture with Gaussian noise added, drawn contiguous whatever its layout (strided filling is ten times slower on a CPU)."""
+    return picture + deviation * torch.randn(picture.shape, device=picture.device) if deviation else picture
 
 
 def random_window(side: int, size: int, sampler: Sampler) -> Callable[[Tensor], Tensor]:

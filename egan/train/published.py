@@ -20,7 +20,7 @@ from egan.networks import PatchGAN
 from egan.options import ModelOptions
 from egan.train import losses
 from egan.train.keynet import train_key_network
-from egan.train.method import LSGANJudge, Method, gauss, random_window, round8
+from egan.train.method import LSGANJudge, Method, noisy, random_window, round8
 from egan.train.options import TrainOptions
 from egan.train.sampler import Sampler
 from egan.train.samples import sample_sheet
@@ -60,14 +60,14 @@ class KeyedCycle(nn.Module):
         self.F, self.G, self.noise = model.F, model.G, noise
 
     def forward(self, b: Batch) -> Cycles:
-        disguise = self.F(self.noisy(b.composite, b.ky))
-        recovered = self.G(self.noisy(round8(disguise), b.used_x))
-        signed = self.G(self.noisy(b.y, b.kx))
-        verified = self.F(self.noisy(round8(signed), b.used_y))
+        disguise = self.F(self.seen(b.composite, b.ky))
+        recovered = self.G(self.seen(round8(disguise), b.used_x))
+        signed = self.G(self.seen(b.y, b.kx))
+        verified = self.F(self.seen(round8(signed), b.used_y))
         return Cycles(disguise, recovered, signed, verified)
 
-    def noisy(self, picture: Tensor, key: Tensor) -> Tensor:
-        return torch.cat((picture + self.noise * gauss(picture), key), 1)
+    def seen(self, picture: Tensor, key: Tensor) -> Tensor:
+        return torch.cat((noisy(picture, self.noise), key), 1)
 
 
 class PublishedMethod(Method):
@@ -170,7 +170,7 @@ class PublishedMethod(Method):
     def fooling(self, critic: str, fakes: list[Tensor]) -> Tensor:
         d = self.critics[critic].requires_grad_(False)
         seen = torch.cat(fakes)
-        loss = losses.lsgan_generator_loss(d(seen + self.options.input_noise * gauss(seen)))
+        loss = losses.lsgan_generator_loss(d(noisy(seen, self.options.input_noise)))
         d.requires_grad_(True)
         return loss
 
