@@ -122,7 +122,17 @@ def bench(
     ] = None,
     weights: Annotated[
         list[Path] | None,
-        typer.Option("--weights", metavar="FILE", help="A weights file; may be repeated to compare several."),
+        typer.Option(
+            "--weights", metavar="PATH", help="A weights file, or a folder of them; may be repeated."
+        ),
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--methods",
+            metavar="LIST",
+            help="Only these of the weights: egan, paper, cyclegan, munit, drit, baluja, or all.",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", help="Measure at most N pictures.")
@@ -172,6 +182,7 @@ def bench(
     run_bench(
         BenchOptions(
             weights=tuple(weights or ()),
+            methods=tuple(methods or ()),
             x=x,
             y=y,
             messages=tuple(messages or ()),

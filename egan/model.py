@@ -57,6 +57,10 @@ class Model(nn.Module, abc.ABC):
     def locked(self) -> bool:
         return False
 
+    def keystream_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """Shape (P, H/4, W/4) of the keystream of one picture: P is 0 without a lock."""
+        return 0, height // 4, width // 4
+
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
