@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from egan.errors import EganError
 from egan.files import current_umask
-from egan.weights import WEIGHTS_VERSION, parse_metadata, weights_id
+from egan.weights import WEIGHTS_VERSION, check_safetensors, parse_metadata, weights_id
 
 Pictures = NDArray[np.uint8]
 
@@ -87,6 +87,7 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> Model:
     """
     path = Path(path)
     identity = weights_id(path)
+    check_safetensors(path)
     try:
         with safe_open(str(path), "pt") as file:
             options, training = parse_metadata(file.metadata(), str(path))
