@@ -51,7 +51,7 @@ def describe_weights(file: BinaryIO, size: int, name: str, digest: bytes | None)
     options, training = parse_metadata(metadata, name)
     numbers = {
         part: sum(math.prod(v["shape"]) for name, v in parsed.items() if name.startswith(part + "."))
-        for part in "FGK"
+        for part in sorted({name.partition(".")[0] for name in parsed})
     }
     return {
         "kind": "weights",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as nnf
@@ -167,7 +168,8 @@ class Decoder(nn.Module):
 
     def beside_carriers(self) -> Tensor:
         """The projection (48, 48) of a cell off its carriers, so that nothing painted is taken for payload."""
-        q, _ = torch.linalg.qr(self.direct[HIDE].weight[:, :, 0, 0].detach().float())
+        carriers = cast(nn.Conv2d, self.direct[HIDE]).weight[:, :, 0, 0].detach().float()
+        q, _ = torch.linalg.qr(carriers)
         return torch.eye(len(q), device=q.device) - q @ q.T
 
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from egan.baselines.options import OPTIONS, BaselineOptions
 from egan.errors import EganError
 from egan.options import ModelOptions
 
@@ -118,7 +119,7 @@ def check_safetensors(path: Path) -> None:
         raise EganError(f"cannot read weights {path}: {error}", hint) from error
 
 
-def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions, dict[str, Any]]:
+def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions | BaselineOptions, dict[str, Any]]:
     """Model options and training summary. Raises EganError for what is not egan's or of an unknown version."""
     version = metadata.get("egan") if isinstance(metadata, dict) else None
     if version is None:
@@ -133,6 +134,8 @@ def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions, dict[str, An
         training = json.loads(metadata.get("training", "{}"))
         if not isinstance(options, dict) or not isinstance(training, dict):
             raise TypeError("not an object")
-        return ModelOptions.from_dict(options), training
+        family = options.get("family")
+        kind = OPTIONS.get(family, ModelOptions) if isinstance(family, str) else ModelOptions
+        return kind.from_dict(options), training
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise EganError(f"the description in {name} is damaged") from error

@@ -249,6 +249,11 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "all. All of them are kept in the weights file."
             ),
             (
+                "--method cyclegan, munit, drit or baluja trains one of the methods that the paper compares with instead, from the "
+                "same pictures. --preset published is what its own paper says, tiny a 64x64 copy of about a quarter of the width for a "
+                "first try. None of them has keys: whoever has the weights reads every disguise."
+            ),
+            (
                 "Checkpoints, a log of JSON lines, sample sheets and, where TensorBoard is installed, its event files go to --runs. "
                 "Ctrl-C and SIGTERM save a checkpoint that --resume goes on from exactly. A run that diverges stops and keeps its last "
                 "good state."
@@ -281,12 +286,20 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "built-in set, which is a smoke test and says nothing of quality on photographs. A figure whose backbone "
                 "cannot be had is empty, with the reason."
             ),
+            (
+                "--methods all puts every method that there are weights for into one table, each on the same pairs, beside the "
+                "paper's own rows. --weights then names folders to look in, or files. Methods without keys have no security figures."
+            ),
         ],
         [
             ("Smoke test", "egan bench --limit 8"),
             (
                 "On real pictures",
                 "egan bench --x faces/test --y flowers/test --messages digits/test --json",
+            ),
+            (
+                "The paper's Table 1",
+                "egan bench --methods all --weights models/ --x faces/test --y flowers/test --messages digits/test",
             ),
             ("Speed and cost", "egan bench --speed"),
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from egan.bench.methods import parse_methods
 from egan.errors import EganError
 
 # The columns of the paper's Table 1, and what it lacks: the blind floor and a Frechet distance without Inception.
@@ -19,7 +20,8 @@ SMOKE_WRONG = 8  # wrong keys per picture on the smoke set; folders get all of t
 class BenchOptions:
     """Options of `egan bench`. Without `x`, `y` and `messages` the built-in smoke set is used."""
 
-    weights: tuple[Path, ...] = ()  # one method each; none: the installed weights
+    weights: tuple[Path, ...] = ()  # files, or folders of them; none: the installed weights
+    methods: tuple[str, ...] = ()  # families to look for among the weights; none: every file named
     x: Path | None = None  # covers
     y: Path | None = None  # disguises
     messages: tuple[Path, ...] = ()
@@ -53,6 +55,7 @@ class BenchOptions:
             raise EganError(
                 "--x, --y and --messages belong together", "give all three, or none for the smoke set", 2
             )
+        object.__setattr__(self, "methods", parse_methods(self.methods))
         object.__setattr__(self, "metrics", parse_metrics(self.metrics))
         if not self.metrics and not self.speed:
             raise EganError("no metrics asked for", f"known: all, {', '.join(METRICS)}", 2)

@@ -103,6 +103,8 @@ def cycle(
 class LockedMethod(Method):
     """Family `egan`: the losses of `egan.train.losses`, K and the starting codec."""
 
+    options: TrainOptions
+
     model: EncryptGAN
 
     def __init__(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from egan.train import losses
-from egan.train.options import TrainOptions
+from egan.train.options import RunOptions
 from egan.train.sampler import Sampler
 
 
@@ -25,13 +25,14 @@ class Method(abc.ABC):
     checkpoints hold. optimisers: by name, each group with its full rate under "base".
     """
 
+    options: RunOptions
     model: nn.Module
     critics: nn.ModuleDict
     optimisers: dict[str, torch.optim.Optimizer]
     passes: nn.Module  # the forward pass of all that "generators" trains, as one module
     judge: nn.Module  # the loss of all that "critics" trains, as one module
 
-    def __init__(self, options: TrainOptions, sampler: Sampler) -> None:
+    def __init__(self, options: RunOptions, sampler: Sampler) -> None:
         self.options, self.sampler, self.device = options, sampler, sampler.device
         self.optimisers = {}
         torch.manual_seed(options.seed)
