@@ -259,6 +259,11 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "good state."
             ),
             (
+                "--robust makes a model whose disguises can be decoded after JPEG, noise or resizing, at a price: four strong phases a cell "
+                "in the brightness instead of sixteen faint ones in the colours, so the decode is coarser and the disguise shows it. The pixel "
+                "header does not survive such a channel; egan bench --attacks measures what does."
+            ),
+            (
                 "torchrun --nproc-per-node N -m egan train ... trains in N processes, one a GPU, that share each batch. Gradients are "
                 "averaged by DistributedDataParallel; the first process writes the files."
             ),
