@@ -173,12 +173,30 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "built-in set, which is a smoke test and says nothing of quality on photographs. A figure whose backbone "
                 "cannot be had is empty, with the reason."
             ),
+            (
+                "--attacks tries nine attacks, each beside the right key, the blind floor and a control in which a leak is "
+                "planted; if one does not find its planted leak the exit status is 1. --payloads, --figures, --speed and "
+                "--ablation measure other things; with one of them the table is left out unless --metrics or --report asks for it."
+            ),
         ],
         [
             ("Smoke test", "egan bench --limit 8"),
             (
                 "On real pictures",
                 "egan bench --x faces/test --y flowers/test --messages digits/test --json",
+            ),
+            (
+                "Try to break it, with a minute for each attack that trains",
+                "egan bench --attacks --budget 60s --x faces/test --y flowers/test --messages digits/test --limit 40",
+            ),
+            (
+                "The paper's figures, and everything on one page",
+                "egan bench --figures figures --report bench.html --limit 12",
+            ),
+            ("QR codes and text", "egan bench --payloads"),
+            (
+                "The key layers of the paper's second table",
+                "egan bench --ablation key-layers --budget 300steps",
             ),
             ("Speed and cost", "egan bench --speed"),
         ],
