@@ -67,7 +67,7 @@ class ModelOptions(Described):
         if not 0 <= self.verniers < self.phases / 2:
             raise EganError(f"{self.verniers} verniers are not fewer than half of {self.phases} phases")
         limits = {
-            "key_width": 512, "phases": 24, "width": 512, "encoder_blocks": 64,
+            "key_width": 512, "phases": 20, "width": 512, "encoder_blocks": 64,
             "decoder_blocks": 64, "resnet_width": 512, "resnet_blocks": 64,
         }  # fmt: skip
         for name, most in limits.items():

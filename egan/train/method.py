@@ -72,7 +72,9 @@ class Method(abc.ABC):
         return 1.0
 
     def share_out(self) -> None:
-        """Average the gradients over all processes: DistributedDataParallel around both passes."""
+        """Compile both passes where asked to, and average the gradients over all processes (DistributedDataParallel)."""
+        if self.options.compile:
+            self.passes, self.judge = (torch.compile(m) for m in (self.passes, self.judge))  # type: ignore[assignment]
         if self.sampler.world == 1:
             return
         from torch.nn.parallel import DistributedDataParallel

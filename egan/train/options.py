@@ -6,6 +6,8 @@ import dataclasses
 
 from egan.errors import EganError
 
+ROBUST = ("jpeg", "noise", "resize")  # the channels of `egan.train.channels`
+
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
@@ -17,6 +19,7 @@ class RunOptions:
     average: float = 0.999  # decay of the moving average
     seed: int = 0
     bf16: bool = True
+    compile: bool = False  # both passes through torch.compile: slow to start, faster after
     sample_every: int = 500  # steps
     save_minutes: float = 5.0
 
@@ -51,6 +54,7 @@ class TrainOptions(RunOptions):
     wrong_key: float = 0.15  # the share of samples that get a wrong keystream (equations 3 to 5)
     backward_every: int = 4  # steps: how often the cycle Y-X-Y, which signs, is trained as well; 0: never
     noise: float = 0.002  # on the disguise, after rounding
+    robust: tuple[str, ...] = ()  # channels that a disguise should survive: jpeg, noise, resize
     input_noise: float = 0.03  # on what the discriminators see
     grain_on_real: bool = True  # real pictures get a payload too, so that D judges the painting
     discriminator_width: int = 32
@@ -63,6 +67,9 @@ class TrainOptions(RunOptions):
             raise EganError(
                 "critic_crop is less than the 64 pixels that K needs", "0 shows whole pictures", 2
             )
+        for channel in self.robust:
+            if channel not in ROBUST:
+                raise EganError(f"unknown channel {channel!r}", f"known: {', '.join(ROBUST)}", 2)
         for name in ("wrong_key", "hold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise EganError(f"{name} is a share from 0 to 1", status=2)
