@@ -107,6 +107,10 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "With --sign the receiver, and nobody else, can tell whose key made it: an Ed25519 signature over sender, "
                 "receiver, pixels and content lies inside of the seal. Signed or not, a disguise looks the same from outside."
             ),
+            (
+                "Weights of a method without keys (see egan-train(1), --method) take no --pub. munit, drit and baluja need --flower, "
+                "the picture that gives the disguise its look; cyclegan makes its own. Whoever has such weights can read the message."
+            ),
             MANY,
         ],
         [
@@ -116,6 +120,10 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "egan encrypt --pub pub.png --sign priv.png composite.png -o flower.png",
             ),
             ("Many", "egan encrypt --pub pub.png composites/*.png -d disguises"),
+            (
+                "A method without keys",
+                "egan encrypt --weights munit.safetensors --flower rose.png composite.png -o flower.png",
+            ),
             (
                 "Very many",
                 "find composites -name '*.png' -print0 | egan encrypt --pub pub.png --files0-from - -d disguises",
@@ -135,6 +143,10 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             (
                 "With --from only what the holder of that key signed, for this receiver, is decoded. Without it, the fingerprint "
                 "of a signer is printed where there is one."
+            ),
+            (
+                "Weights of a method without keys take no --priv. The look of the cover does not travel in a disguise of munit or "
+                "drit: --cover names a picture to take it from, and without one it is guessed."
             ),
             MANY,
         ],
