@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import NoReturn
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # until egan.terminal has something to say about it
 
 
 def main() -> NoReturn:

@@ -25,4 +25,10 @@ Folder = Annotated[
     str | None,
     typer.Option("-d", "--directory", metavar="DIR", help="Write one PNG per input into this folder."),
 ]
+Listed = Annotated[
+    str | None,
+    typer.Option(
+        "--files0-from", metavar="FILE", help="Read the inputs' names, each ended by NUL, from FILE or -."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

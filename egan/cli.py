@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from egan import cli_models, terminal
-from egan.arguments import Device, Folder, Force, Json, Out, Quiet, Weights
+from egan import cli_models, cli_signing, terminal
+from egan.arguments import Device, Folder, Force, Json, Listed, Out, Quiet, Weights
 from egan.errors import EganError
 
 app = typer.Typer(
@@ -45,9 +45,15 @@ def root(
 
 @app.command()
 def keygen(
-    face: Annotated[str, typer.Argument(metavar="FACE", help="Picture of the domain of covers, or -.")],
+    face: Annotated[
+        str,
+        typer.Argument(metavar="FACE", help="Picture of the domain of covers, or -; with -d, or a folder."),
+    ],
     flower: Annotated[
-        str, typer.Argument(metavar="FLOWER", help="Picture of the domain of disguises, or -.")
+        str,
+        typer.Argument(
+            metavar="FLOWER", help="Picture of the domain of disguises, or -; or a folder, as for FACE."
+        ),
     ],
     pub: Annotated[str, typer.Option("--pub", metavar="FILE", help="Where the public key goes.")] = "pub.png",
     priv: Annotated[
@@ -56,6 +62,15 @@ def keygen(
     size: Annotated[
         int, typer.Option("--size", metavar="N", help="Side of the key pictures in pixels.")
     ] = 256,
+    directory: Annotated[
+        str | None,
+        typer.Option(
+            "-d",
+            "--directory",
+            metavar="DIR",
+            help="Make NAME-pub.png and NAME-priv.png here for every FACE.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing public key.")] = False,
     weights: Weights = None,
     device: Device = "auto",
@@ -63,17 +78,25 @@ def keygen(
 ) -> None:
     """Make a key pair from a face and a flower: pub.png to hand out, priv.png to keep."""
     terminal.quiet = quiet
-    from egan import pipeline
+    from egan import batch, pipeline
 
+    if directory is not None:
+        if (pub, priv) != ("pub.png", "priv.png"):
+            raise EganError("-d and --pub or --priv exclude each other", status=2)
+        batch.keygen(face, flower, directory, size, force, weights, device)
+        return
     fingerprint = pipeline.make_keys(face, flower, pub, priv, size, force, weights, device)
     terminal.note(f"public key: {pub}\nprivate key: {priv}\nfingerprint: {fingerprint}")
 
 
 @app.command()
 def compose(
-    cover: Annotated[str, typer.Argument(metavar="COVER", help="The picture to paste on, or -.")],
-    message: Annotated[
-        str, typer.Argument(metavar="MESSAGE", help="The picture to hide, or -; alpha is respected.")
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="COVER... MESSAGE",
+            help="The pictures to paste on, then the one to hide, of which alpha is respected; - is standard input.",
+        ),
     ],
     at: Annotated[
         str | None,
@@ -98,44 +121,31 @@ def compose(
         ),
     ] = None,
     output: Out = None,
+    directory: Folder = None,
+    listed: Listed = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Paste a message on a cover, and note its box for `egan encrypt`. Repeat it in a pipe for several messages."""
     terminal.quiet = quiet
+    from egan import batch, files
     from egan import compose as composing
-    from egan import files, pipeline
 
     if at is not None and random:
         raise EganError("--at and --random exclude each other", status=2)
     if seed is not None and not random:
         raise EganError("--seed is for --random", status=2)
-    pipeline.one_standard_input(cover, message)
-    files.check_output(output, force)
+    *covers, message = inputs
+    if not covers and listed is None:
+        raise EganError("missing argument 'MESSAGE'", "see egan compose --help", 2)
+    sources = batch.start(covers, directory, output, (message,), force, listed)
     place = composing.parse_place(at) if at is not None else None
-    wanted = None if cover_size == "keep" else composing.parse_size(cover_size or "256", "--cover-size")
-    under, over = files.read_picture(cover), files.read_picture(message)
-    boxes = composing.noted_boxes(under)
-    if boxes:  # already composed: cutting it again would move the boxes
-        if cover_size not in (None, "keep"):
-            raise EganError(
-                f"{under.name} is composed already", "give --cover-size where it is composed first", 2
-            )
-        wanted = None
-    canvas = composing.fit_cover(under, wanted)
-    pasted = composing.fit_message(over, size)
-    if place is None:
-        place = composing.Place(0, 0)
-        if random:
-            place = composing.random_place((canvas.shape[1], canvas.shape[0]), pasted.size, seed)
-        elif pasted.width <= canvas.shape[1] and pasted.height <= canvas.shape[0]:
-            place = composing.Place(
-                (canvas.shape[1] - pasted.width) // 2, (canvas.shape[0] - pasted.height) // 2
-            )
-    result, box = composing.paste(canvas, pasted, place)
-    if len(boxes) + 1 > composing.MOST_BOXES:
-        raise EganError(f"{under.name} holds {len(boxes)} messages already", "that is the most")
-    files.write_output(files.png_bytes(result, composing.boxes_text((*boxes, box))), output, force)
+    recipe = composing.Recipe(place, size, random, seed, cover_size)
+    if directory is not None:
+        batch.compose(sources, message, recipe, directory, force)
+        return
+    result, text = recipe.apply(files.read_picture(sources[0].path), files.read_picture(message))
+    files.write_output(files.png_bytes(result, text), output, force)
 
 
 @app.command()
@@ -143,10 +153,22 @@ def encrypt(
     pub: Annotated[str, typer.Option("--pub", metavar="FILE", help="The receiver's public key.")],
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[COMPOSITE]...", help="Composites; standard input when none is named."),
+        typer.Argument(
+            metavar="[COMPOSITE]...",
+            help="Composites, with -d also folders; standard input when none is named.",
+        ),
+    ] = None,
+    sign: Annotated[
+        str | None,
+        typer.Option(
+            "--sign",
+            metavar="FILE",
+            help="Your private key: tell the receiver, and nobody else, who you are.",
+        ),
     ] = None,
     output: Out = None,
     directory: Folder = None,
+    listed: Listed = None,
     force: Force = False,
     weights: Weights = None,
     device: Device = "auto",
@@ -154,29 +176,19 @@ def encrypt(
 ) -> None:
     """Turn composites into disguises that only the holder of the private key turns back."""
     terminal.quiet = quiet
-    from egan import files, keys, pipeline
+    from egan import batch, files, pipeline
 
-    sources = start_many(inputs, directory, output, pub, force)
-    public = keys.read_public(files.read_picture(pub).pixels, files.shown(pub))
-    if directory is None:
-        job = pipeline.read_composite(sources[0])
-        model = pipeline.load_model(weights, device)
-        (disguise,) = pipeline.encrypt_batch(model, public, [job])
-        files.write_output(files.png_bytes(disguise), output, force)
+    sources = batch.start(inputs, directory, output, (pub, sign), force, listed)
+    public = pipeline.read_public(pub)
+    signer = pipeline.read_private(sign) if sign is not None else None
+    if directory is not None:
+        batch.encrypt(sources, directory, public, signer, force, weights, device)
         return
-    pipeline.check_folder(directory, sources)
+    job = pipeline.read_composite(sources[0].path)
     model = pipeline.load_model(weights, device)
-
-    def work(jobs: Any) -> Any:
-        disguises = pipeline.encrypt_batch(model, public, jobs)
-        return [(job, "", disguise, {}) for job, disguise in zip(jobs, disguises, strict=True)]
-
-    finish(
-        pipeline.many(
-            sources, directory, force, pipeline.read_composite, work, batch_size(model), "encrypting"
-        ),
-        sources,
-    )
+    pipeline.can_sign(model, signer)
+    (disguise,) = pipeline.encrypt_batch(model, public, [job], signer)
+    files.write_output(files.png_bytes(disguise), output, force)
 
 
 @app.command()
@@ -184,7 +196,16 @@ def decrypt(
     priv: Annotated[str, typer.Option("--priv", metavar="FILE", help="Your private key.")],
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[DISGUISE]...", help="Disguises; standard input when none is named."),
+        typer.Argument(
+            metavar="[DISGUISE]...",
+            help="Disguises, with -d also folders; standard input when none is named.",
+        ),
+    ] = None,
+    sender: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="FILE", help="The sender's public key: refuse what this key did not sign."
+        ),
     ] = None,
     message: Annotated[bool, typer.Option("--message", help="Write the cut-out message alone.")] = False,
     number: Annotated[
@@ -197,11 +218,12 @@ def decrypt(
     ] = 1,
     output: Out = None,
     directory: Folder = None,
+    listed: Listed = None,
     force: Annotated[
         bool,
         typer.Option(
             "--force",
-            help="Overwrite an existing file, and decode even with a wrong key or an altered picture.",
+            help="Overwrite an existing file, and without --from decode even with a wrong key or an altered picture.",
         ),
     ] = False,
     weights: Weights = None,
@@ -210,93 +232,53 @@ def decrypt(
 ) -> None:
     """Turn disguises back into composites, or with --message into the messages."""
     terminal.quiet = quiet
-    from egan import compose as composing
-    from egan import files, keys, pipeline
+    from egan import batch, files, pipeline
 
     if number != 1 and (not message or directory is not None):
         raise EganError("--number is for --message and one picture", status=2)
-    sources = start_many(inputs, directory, output, priv, force)
-    private = keys.read_private(files.read_picture(priv).pixels, files.shown(priv))
+    sources = batch.start(inputs, directory, output, (priv, sender), force, listed)
+    private = pipeline.read_private(priv)
+    known = pipeline.read_public(sender) if sender is not None else None
     if directory is not None:
-        pipeline.check_folder(directory, sources)
-    loaded = files.read_picture(sources[0]) if directory is None else None  # refused before torch is imported
-    model = pipeline.load_model(weights, device)
-
-    def read(source: str) -> pipeline.Job:
-        job = pipeline.open_disguise(loaded or files.read_picture(source), source, private, model, force)
-        if message:
-            pipeline.need_boxes(job)
-        return job
-
-    def work(jobs: Any) -> Any:
-        recovered = pipeline.decrypt_batch(model, private, jobs)
-        return [piece for job, picture in zip(jobs, recovered, strict=True) for piece in pieces(job, picture)]
-
-    def pieces(job: pipeline.Job, picture: Any) -> list[Any]:
-        if not message:
-            return [(job, "", picture, composing.boxes_text(job.boxes) if job.boxes else {})]
-        cut = pipeline.cut_messages(job, picture)
-        return [(job, f"-{i}" if len(cut) > 1 else "", part, {}) for i, part in enumerate(cut, 1)]
-
-    if directory is not None:
-        finish(pipeline.many(sources, directory, force, read, work, batch_size(model), "decrypting"), sources)
+        batch.decrypt(sources, directory, private, known, message, force, weights, device)
         return
-    found = work([read(sources[0])])
+    loaded = files.read_picture(sources[0].path)  # refused before torch is imported
+    model = pipeline.load_model(weights, device)
+    job = pipeline.open_disguise(loaded, sources[0].path, private, model, force, known)
+    found = batch.pieces(job, pipeline.decrypt_batch(model, private, [job])[0], message)
     if message and not 1 <= number <= len(found):
         raise EganError(f"there is no message {number}: the picture holds {len(found)}", status=2)
-    _, _, result, text = found[number - 1 if message else 0]
-    files.write_output(files.png_bytes(result, text), output, force)
+    result = found[number - 1 if message else 0]
+    files.write_output(files.png_bytes(result.pixels, result.text), output, force)
+    if job.sender is not None:
+        terminal.note(f"signed by: {job.sender}{'' if known else ' (not compared with any key: see --from)'}")
 
 
 @app.command()
 def inspect(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A picture or a safetensors file; - reads a picture.")
-    ] = "-",
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...", help="Pictures or safetensors files; standard input when none is named."
+        ),
+    ] = None,
+    listed: Listed = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Say what a file is: a key, a disguise, a composite, or weights."""
-    from egan.inspect import describe, show
+    """Say what files are: keys, disguises, signed pictures, composites, or weights."""
+    terminal.quiet = quiet
+    from egan import batch
 
-    facts = describe(file)
-    if json:
-        import json as codec
-
-        print(codec.dumps(facts))
-    else:
-        show(facts)
+    batch.inspect(batch.start(inputs, None, None, (), False, listed, many=True), json)
 
 
-for command in (cli_models.train, cli_models.bench, cli_models.demo):
+COMMANDS: tuple[Any, ...] = (
+    cli_signing.sign, cli_signing.verify, cli_signing.calibrate,
+    cli_models.train, cli_models.bench, cli_models.demo,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
-
-
-def start_many(
-    inputs: list[str] | None, directory: str | None, output: str | None, key: str, force: bool
-) -> list[str]:
-    """The inputs of encrypt and decrypt, after the checks that need no reading."""
-    from egan import files, pipeline
-
-    sources = inputs or [files.STDIN]
-    pipeline.one_standard_input(key, *sources)
-    if directory is None:
-        if len(sources) > 1:
-            raise EganError(f"{len(sources)} inputs and one output", "name a folder with -d", 2)
-        files.check_output(output, force)
-    elif output is not None:
-        raise EganError("-o and -d exclude each other", status=2)
-    return sources
-
-
-def batch_size(model: Any) -> int:
-    from egan.core import BATCH
-
-    return BATCH if model.device.type == "cpu" else 8 * BATCH
-
-
-def finish(failed: int, sources: list[str]) -> None:
-    if failed:
-        raise EganError(f"{failed} of {len(sources)} files failed")
 
 
 def start() -> None:

@@ -26,7 +26,18 @@ def train(
         list[str], typer.Option("--messages", metavar="SOURCE", help="Messages: the same; may be repeated.")
     ],
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="Where the weights go.")],
-    preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="egan, tiny or paper.")] = "egan",
+    method: Annotated[
+        str,
+        typer.Option("--method", metavar="NAME", help="egan, or cyclegan, munit, drit, baluja to compare."),
+    ] = "egan",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="egan, tiny or paper; for the methods to compare, published or tiny.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Change one option of the preset; may be repeated."),
@@ -75,7 +86,20 @@ def train(
     kept = cache or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egan")
     run_train(
         Request(
-            x, y, messages, out, preset, changed, limit, lpips_backbone, resume, runs, kept, device, force
+            x,
+            y,
+            messages,
+            out,
+            preset,
+            changed,
+            limit,
+            lpips_backbone,
+            resume,
+            runs,
+            kept,
+            device,
+            force,
+            method,
         )
     )
 
@@ -98,7 +122,17 @@ def bench(
     ] = None,
     weights: Annotated[
         list[Path] | None,
-        typer.Option("--weights", metavar="FILE", help="A weights file; may be repeated to compare several."),
+        typer.Option(
+            "--weights", metavar="PATH", help="A weights file, or a folder of them; may be repeated."
+        ),
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--methods",
+            metavar="LIST",
+            help="Only these of the weights: egan, paper, cyclegan, munit, drit, baluja, or all.",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", help="Measure at most N pictures.")
@@ -178,6 +212,7 @@ def bench(
     run_bench(
         BenchOptions(
             weights=tuple(weights or ()),
+            methods=tuple(methods or ()),
             x=x,
             y=y,
             messages=tuple(messages or ()),

@@ -125,6 +125,42 @@ def paste(cover: NDArray[np.uint8], message: Image.Image, at: Place) -> tuple[ND
     return np.asarray(canvas.convert("RGB")), (x, y, w, h)
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How `egan compose` pastes: the options of the command line. Without a place the message goes to the middle."""
+
+    place: Place | None = None
+    size: str | None = None  # of the message
+    random: bool = False
+    seed: int | None = None
+    cover_size: str | None = None  # 256 where it is None; "keep" leaves the cover as it is
+
+    def apply(self, cover: Loaded, message: Loaded) -> tuple[NDArray[np.uint8], dict[str, str]]:
+        """The composite uint8 (H, W, 3) and the note of its boxes, the cover's earlier ones first. Raises EganError."""
+        wanted = None if self.cover_size == "keep" else parse_size(self.cover_size or "256", "--cover-size")
+        boxes = noted_boxes(cover)
+        if boxes:  # already composed: cutting it again would move the boxes
+            if self.cover_size not in (None, "keep"):
+                raise EganError(
+                    f"{cover.name} is composed already", "give --cover-size where it is composed first", 2
+                )
+            wanted = None
+        if len(boxes) + 1 > MOST_BOXES:
+            raise EganError(f"{cover.name} holds {len(boxes)} messages already", "that is the most")
+        canvas = fit_cover(cover, wanted)
+        pasted = fit_message(message, self.size)
+        result, box = paste(canvas, pasted, self.place_for((canvas.shape[1], canvas.shape[0]), pasted.size))
+        return result, boxes_text((*boxes, box))
+
+    def place_for(self, cover: Size, message: Size) -> Place:
+        if self.place is not None:
+            return self.place
+        if self.random:
+            return random_place(cover, message, self.seed)
+        x, y = (max(0, (c - m) // 2) for c, m in zip(cover, message, strict=True))
+        return Place(x, y)
+
+
 def boxes_text(boxes: tuple[Box, ...]) -> dict[str, str]:
     return {CHUNK: json.dumps(boxes)}
 

@@ -6,41 +6,30 @@ files live elsewhere. The networks are in `egan.networks`.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as nnf
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from egan.errors import EganError
-from egan.files import current_umask
 from egan.lock import lock
+from egan.model import Model, Pictures, load_model
 from egan.networks import CELL, HIDE, REVEAL, KeyNetwork, LockedGenerator, ResNetGenerator, rotate_phases
 from egan.options import ModelOptions
-from egan.weights import WEIGHTS_VERSION, parse_metadata, weights_id
-
-Pictures = NDArray[np.uint8]
 
 BATCH = 8  # pictures a pass on the CPU: enough to fill the cores, little enough to keep memory flat
 
 
-class EncryptGAN(nn.Module):
+class EncryptGAN(Model):
     """The model of one weights file. `F`: X to Y, `G`: Y to X, `K`: key images."""
 
     def __init__(self, options: ModelOptions) -> None:
-        super().__init__()
-        self.options = options
-        self.id = bytes(8)  # of the weights file that it was loaded from
-        self.training_summary: dict[str, Any] = {}
+        super().__init__(options)
         self.K = KeyNetwork(options.key_width)
         if self.locked:
             self.F: nn.Module = LockedGenerator(False, options)
@@ -54,47 +43,16 @@ class EncryptGAN(nn.Module):
         """Whether the generators carry the phase lock (family `egan`)."""
         return self.options.family == "egan"
 
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
-
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "cpu") -> EncryptGAN:
-        """Rebuild a model from a weights file alone.
+        """`load_model` for what needs K and keys. Raises EganError for weights of a method without them, too."""
+        model = load_model(path, device)
+        if not isinstance(model, cls):
+            raise EganError(f"{path} holds weights of {model.options.TITLE}, which has no keys")
+        return model
 
-        Raises EganError for a file that is damaged, of an unknown version or family, or does not fit its own metadata.
-        """
-        path = Path(path)
-        identity = weights_id(path)
-        try:
-            with safe_open(str(path), "pt") as file:
-                options, training = parse_metadata(file.metadata(), str(path))
-                tensors = {k: widened(file.get_tensor(k)) for k in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise EganError(f"cannot read weights {path}: {error}") from error
-        with torch.device("meta"):
-            model = cls(options)
-        try:
-            model.load_state_dict(tensors, assign=True)
-        except RuntimeError as error:
-            raise EganError(f"weights {path} do not fit their own description") from error
-        model.id, model.training_summary = identity, training
-        model = model.eval().requires_grad_(False)
-        return model if torch.device(device).type == "cpu" else model.to(device)
-
-    def save(self, path: str | Path, training: dict[str, Any]) -> None:
-        """Write the weights file in half precision, atomically. `training` is free JSON: recipe, data, figures."""
-        path = Path(path)
-        tensors = {k: v.detach().half().cpu().contiguous() for k, v in self.state_dict().items()}
-        metadata = {
-            "egan": WEIGHTS_VERSION,
-            "options": self.options.to_json(),
-            "training": json.dumps(training, sort_keys=True),
-        }
-        part = path.with_name(path.name + ".part")
-        save_file(tensors, str(part), metadata)
-        os.chmod(part, 0o666 & ~current_umask())
-        os.replace(part, path)
+    def parts(self) -> dict[str, list[nn.Module]]:
+        return {"encrypt": [self.F], "decrypt": [self.G]}
 
     def keystream_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """Shape (P, H/4, W/4) of the keystream of one picture."""
@@ -164,19 +122,18 @@ class EncryptGAN(nn.Module):
         return to_bytes(cast(LockedGenerator, generator or self.F).decode(unit_phases(b), key, HIDE))
 
     def prepare(self, pictures: Pictures, keys: Pictures) -> tuple[Tensor, Tensor]:
-        height, width = pictures.shape[1:3]
-        if height % 16 or width % 16 or min(height, width) < 64:
-            raise EganError(
-                f"a picture of {width}x{height} pixels does not fit the networks",
-                "both sides must be multiples of 16 from 64 up; `egan compose --cover-size 256` makes them so",
-            )
-        return to_unit(pictures, self.device), fit_keys(keys, (height, width), self.device)
+        return to_unit(pictures, self.device), fit_keys(keys, check_sides(pictures), self.device)
 
 
-def widened(weight: Tensor) -> Tensor:
-    """Half precision to float32, convolutions in the channels-last order that they run faster in."""
-    order = torch.channels_last if weight.dim() == 4 else torch.preserve_format
-    return weight.to(torch.float32, memory_format=order)
+def check_sides(pictures: Pictures) -> tuple[int, int]:
+    """Height and width of pictures (N, H, W, 3). Raises EganError where they do not fit the networks."""
+    height, width = pictures.shape[1:3]
+    if height % 16 or width % 16 or min(height, width) < 64:
+        raise EganError(
+            f"a picture of {width}x{height} pixels does not fit the networks",
+            "both sides must be multiples of 16 from 64 up; `egan compose --cover-size 256` makes them so",
+        )
+    return height, width
 
 
 def unit_phases(b: Tensor) -> Tensor:

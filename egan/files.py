@@ -7,7 +7,9 @@ moved there, so a failure leaves nothing and an existing file is safe without `-
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
+import functools
 import io
 import os
 import stat
@@ -22,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
 
+from egan import terminal
 from egan.errors import EganError
 
 MOST_PIXELS = 50_000_000
@@ -75,8 +78,11 @@ def read_picture(source: str) -> Loaded:
     EXIF orientation is applied; 16-bit and floating-point samples are scaled to 8 bits. Raises EganError, naming the
     file, for anything that is no single whole picture of at most 50 megapixels.
     """
-    data = read_bytes(source)
-    name = shown(source)
+    return picture_of(read_bytes(source), shown(source))
+
+
+def picture_of(data: bytes, name: str) -> Loaded:
+    """The picture in the bytes of a file, as `read_picture` reads it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the pixel limit below is stricter than Pillow's warning
         try:
@@ -92,6 +98,18 @@ def read_picture(source: str) -> Loaded:
             raise EganError(f"{name} is damaged or truncated: {error}") from error
 
 
+def warn_if_shared(source: str) -> None:
+    """A warning where a private key can be read by others than its owner."""
+    if source == STDIN or os.name != "posix":
+        return
+    with contextlib.suppress(OSError):
+        mode = os.stat(source).st_mode
+        if stat.S_ISREG(mode) and mode & 0o077:
+            terminal.warn(
+                f"others can read the private key {source} (mode {mode & 0o777:04o}); make it yours: chmod 600 {source}"
+            )
+
+
 def limit_hint() -> str:
     return f"the most is {MOST_PIXELS // 1_000_000} megapixels; make it smaller first"
 
@@ -103,6 +121,8 @@ def decode(im: Image.Image, name: str) -> Loaded:
     if getattr(im, "n_frames", 1) > 1 and im.format != "MPO":
         raise EganError(f"{name} is animated or has several pages", "extract one frame first")
     text = dict(getattr(im, "text", {})) if im.format == "PNG" else {}
+    if im.format == "TIFF":
+        quiet_libtiff()
     im.load()
     im = ImageOps.exif_transpose(im)
     if im.mode.startswith("I") or im.mode == "F":
@@ -114,6 +134,16 @@ def decode(im: Image.Image, name: str) -> Loaded:
         if alpha.min() == 255:
             alpha = None
     return Loaded(np.array(im.convert("RGB")), alpha, name, {k: str(v) for k, v in text.items()})
+
+
+@functools.cache
+def quiet_libtiff() -> None:
+    """Stop libtiff from printing lines of its own about damaged files; Pillow raises an error for them anyway."""
+    with contextlib.suppress(OSError, AttributeError, IndexError), open("/proc/self/maps") as maps:
+        (loaded,) = {line.split(maxsplit=5)[5].strip() for line in maps if "/libtiff" in line}
+        library = ctypes.CDLL(loaded)
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
 
 
 def to_8_bits(im: Image.Image) -> Image.Image:
@@ -195,20 +225,15 @@ def write_output(data: bytes, out: str | None, force: bool = False) -> None:
             path.write_bytes(data)  # a device or named pipe takes the bytes where it is
         return
     path = Path(os.path.realpath(path))  # a link stays one, and so does /dev/stdout
-    with reporting(out), beside(path) as part:
-        with os.fdopen(os.open(part, os.O_WRONLY), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(part, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~current_umask())
-        place(part, path, force)
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~current_umask()
+    with reporting(out):
+        write_whole(data, path, mode, force)
 
 
 def write_private(data: bytes, out: str) -> None:
-    """Write a private key: O_EXCL, mode 0600, never over an existing file, and gone again if the writing fails."""
-    path = Path(out)
+    """Write a private key: whole, mode 0600 from the start, and never over an existing file."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_whole(data, Path(out), 0o600, force=False)
     except FileExistsError as error:
         raise EganError(
             f"{out} exists already, and a private key is never overwritten",
@@ -216,16 +241,80 @@ def write_private(data: bytes, out: str) -> None:
         ) from error
     except OSError as error:
         raise EganError(f"cannot write {out}: {reason(error)}") from error
+
+
+def write_whole(data: bytes, path: Path, mode: int, force: bool) -> None:
+    """A new file that has its name only once all of it is on the disk, so that even SIGKILL leaves all or nothing.
+
+    Raises OSError; FileExistsError where the name is taken and `force` is not set.
+    """
+    descriptor = unnamed_file(path.parent)
+    if descriptor is None:
+        write_beside(data, path, mode, force)
+        return
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException as error:
-        path.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise EganError(f"cannot write {out}: {reason(error)}") from error
+        name_unnamed(descriptor, data, path, mode, force)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        write_beside(data, path, mode, force)
+    finally:
+        os.close(descriptor)
+
+
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV)  # of a file system without hard links
+
+
+def name_unnamed(descriptor: int, data: bytes, path: Path, mode: int, force: bool) -> None:
+    fill(descriptor, data, mode)
+    unnamed = f"/proc/self/fd/{descriptor}"
+    # With src_dir_fd Python calls linkat(2), which follows the link in /proc to the file; link(2) does not.
+    if not (force and os.path.lexists(path)):
+        os.link(unnamed, path, src_dir_fd=descriptor, follow_symlinks=True)
+        return
+    with beside(path) as part:  # only a rename takes the place of another file
+        part.unlink()
+        os.link(unnamed, part, src_dir_fd=descriptor, follow_symlinks=True)
+        os.replace(part, path)
+
+
+def unnamed_file(folder: Path) -> int | None:
+    """A file without a name, which goes away by itself if the process does; None where the system has none."""
+    if not hasattr(os, "O_TMPFILE") or not os.path.isdir("/proc/self/fd"):
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
+            return None
         raise
+
+
+def fill(descriptor: int, data: bytes, mode: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    os.fchmod(descriptor, mode)
+    os.fsync(descriptor)
+
+
+def write_beside(data: bytes, path: Path, mode: int, force: bool) -> None:
+    """For systems without files that have no name: a hidden file beside the place, moved there when it is whole."""
+    with beside(path) as part:
+        descriptor = os.open(part, os.O_WRONLY)
+        try:
+            fill(descriptor, data, mode)
+        finally:
+            os.close(descriptor)
+        place(part, path, force)
+
+
+@contextlib.contextmanager
+def reading(source: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EganError(f"cannot read {shown(source)}: {reason(error)}") from error
 
 
 @contextlib.contextmanager
@@ -260,7 +349,7 @@ def place(part: Path, path: Path, force: bool) -> None:
     except FileExistsError:
         raise
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV):
+        if error.errno not in NO_LINKS:
             raise
         if path.exists():  # a file system without hard links
             raise FileExistsError(errno.EEXIST, "exists", str(path)) from None

@@ -32,10 +32,17 @@ class Kind(enum.IntEnum):
     PUBLIC_KEY = 1
     PRIVATE_KEY = 2
     DISGUISE = 3
+    SIGNED = 4
 
     @property
     def words(self) -> str:
-        return ("a public key", "a private key", "a disguise")[self - 1]
+        return ("a public key", "a private key", "a disguise", "a signed picture")[self - 1]
+
+
+WRONG_COMMAND = {
+    (Kind.SIGNED, Kind.DISGUISE): "check it with `egan verify`",
+    (Kind.DISGUISE, Kind.SIGNED): "open it with `egan decrypt`",
+}
 
 
 def header_bits(body: int) -> int:
@@ -54,6 +61,15 @@ def cleared(picture: Picture, body: int) -> Picture:
     flat = picture.reshape(-1).copy()
     flat[:bits] &= 0xFE
     return flat.reshape(picture.shape)
+
+
+def pixel_digest(picture: Picture, body: int) -> bytes:
+    """SHA-256 over shape and pixels of uint8 (H, W, 3), with the bits of a header with that body zeroed.
+
+    What seals and signatures are bound to: all that a viewer sees, and nothing of the header, which is written after.
+    """
+    shape = struct.pack(">II", *picture.shape[:2])
+    return hashlib.sha256(shape + cleared(picture, body).tobytes()).digest()
 
 
 def checksum(head: bytes, clean: Picture) -> bytes:
@@ -117,6 +133,7 @@ def expect(picture: Picture, kind: Kind, name: str) -> bytes:
             Kind.PUBLIC_KEY: "public keys are made by `egan keygen`",
             Kind.PRIVATE_KEY: "private keys are made by `egan keygen`",
             Kind.DISGUISE: "if it was one, it was cropped, resized, re-saved as JPEG or edited: none of that survives",
+            Kind.SIGNED: "if it was signed, it was cropped, resized, re-saved as JPEG or edited since",
         }[kind]
         raise EganError(f"{name} is not {kind.words}: it has no egan header", hint)
     if found[0] is not kind:
@@ -124,5 +141,6 @@ def expect(picture: Picture, kind: Kind, name: str) -> bytes:
         hint = "the two keys seem to be swapped" if swap else ""
         if swap and found[0] is Kind.PRIVATE_KEY:
             hint += "; never hand out the private one"
+        hint = WRONG_COMMAND.get((found[0], kind), hint)
         raise EganError(f"{name} is {found[0].words}, not {kind.words}", hint)
     return found[1]

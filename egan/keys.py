@@ -37,6 +37,17 @@ class PrivateKey:
     picture: Picture
 
     @property
+    def image(self) -> Picture:
+        """The key image that the networks are given: the picture in steps of 4 levels.
+
+        Signed pictures and recovered ones are made from it and may be published. Were it the picture itself, every one
+        of them would tell a little of the random levels that all secrets are derived from, and many of them enough.
+        Where a sample of K(x) leaves 1 or 2 when divided by 4, its step is the same for -1, 0 and +1: half of the
+        196,608 samples of a 256x256 key stay as random as they were, whatever is published.
+        """
+        return self.picture & np.uint8(0xFC) | np.uint8(2)
+
+    @property
     def seed(self) -> bytes:
         """32 secret bytes from every pixel byte and the picture's shape."""
         return hkdf(
@@ -53,12 +64,15 @@ class PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(hkdf(self.seed, b"egan/1 ed25519"))
 
     @property
+    def identity(self) -> bytes:
+        """The 64 bytes of the two public keys that belong to this one, X25519 first."""
+        x25519, ed25519 = self.decryption.public_key(), self.signing.public_key()
+        return x25519.public_bytes_raw() + ed25519.public_bytes_raw()
+
+    @property
     def fingerprint(self) -> str:
         """The fingerprint of the public key that belongs to this one."""
-        return fingerprint(
-            self.decryption.public_key().public_bytes_raw(),
-            self.signing.public_key().public_bytes_raw(),
-        )
+        return fingerprint(self.identity)
 
     def wrong_keystream_seed(self, digest: bytes) -> bytes:
         """The keystream seed that `decrypt --force` uses when this key does not open a picture with this digest."""
@@ -78,13 +92,18 @@ class PublicKey:
     verification: Ed25519PublicKey
 
     @property
+    def identity(self) -> bytes:
+        """The 64 bytes of both public keys, X25519 first."""
+        return self.encryption.public_bytes_raw() + self.verification.public_bytes_raw()
+
+    @property
     def fingerprint(self) -> str:
-        return fingerprint(self.encryption.public_bytes_raw(), self.verification.public_bytes_raw())
+        return fingerprint(self.identity)
 
 
-def fingerprint(x25519: bytes, ed25519: bytes) -> str:
-    """SHA-256 of both public keys, as 64 hexadecimal digits."""
-    return hashlib.sha256(b"egan/1 fingerprint" + x25519 + ed25519).hexdigest()
+def fingerprint(identity: bytes) -> str:
+    """SHA-256 of both public keys (X25519, Ed25519, 32 bytes each), as 64 hexadecimal digits."""
+    return hashlib.sha256(b"egan/1 fingerprint" + identity).hexdigest()
 
 
 def make_pair(private_image: Picture, public_image: Picture, weights: bytes) -> tuple[PrivateKey, PublicKey]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as nnf
@@ -20,6 +21,7 @@ CELL = 4  # the encoders work on 4x4 cells: 48 numbers of RGB each
 KEY_LAYERS = 6
 REACH = 2.7  # radians: a component's phase stays inside of this, away from the wrap at pi
 COMPANDED = 0.95 * REACH  # the largest companded phase that is believed: beyond it noise would be blown up
+PAYLOAD = 1 / 32  # the scale of carriers, so that their weights are of the size that Adam's steps suit
 VERNIER = 4  # how much finer the second phase of a component is
 HIDE, REVEAL = (
     0,
@@ -125,7 +127,8 @@ class Decoder(nn.Module):
     """Phases and a key image to a picture: (N, 2, P, H/4, W/4), (N, 3, H, W) -> (N, 3, H, W), not clamped.
 
     A linear map to the 48 numbers of a cell, plus a U-Net at 1/4, 1/8 and 1/16 of the resolution over that map, the
-    phases and the key. To hide, the linear map lays one carrier per cosine and sine; to reveal, it adds up components.
+    phases and the key. To hide, the linear map lays one carrier per cosine and sine, and the U-Net paints in what room the
+    carriers leave; to reveal, it adds up components.
     """
 
     def __init__(self, phases: int, verniers: int, width: int, blocks: int) -> None:
@@ -150,7 +153,9 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor, key: Tensor, role: int) -> Tensor:
         with float32(z.device):
             phases = torch.cat((z[:, 0], z[:, 1]), 1)
-            base = self.direct[role](phases if role == HIDE else components_of(z, self.verniers))
+            base = (
+                self.payload(phases) if role == HIDE else self.direct[role](components_of(z, self.verniers))
+            )
         seen = base.clamp(-2, 2)  # a phase misread by a turn must not reach the U-Net at full size
         h = torch.cat((seen, phases, nnf.pixel_unshuffle(key, CELL).to(base.dtype)), 1)
         h1 = self.blocks1(self.stem(h) + self.role[role, :, None, None])
@@ -159,8 +164,20 @@ class Decoder(nn.Module):
         h2 = self.blocks4(h2 + nnf.interpolate(self.up2(h3), scale_factor=2, mode="nearest"))
         h1 = self.blocks5(h1 + nnf.interpolate(self.up1(h2), scale_factor=2, mode="nearest"))
         with float32(z.device):
-            out = base + self.head[role](nnf.silu(h1).float())
-        return nnf.pixel_shuffle(out, CELL)
+            painted = self.head[role](nnf.silu(h1).float())
+            if role == HIDE:
+                painted = nnf.conv2d(painted, self.beside_carriers()[:, :, None, None])
+        return nnf.pixel_shuffle(base + painted, CELL)
+
+    def payload(self, phases: Tensor) -> Tensor:
+        """The carriers (N, 48, h, w) of cosines and sines (N, 2P, h, w)."""
+        return PAYLOAD * self.direct[HIDE](phases)
+
+    def beside_carriers(self) -> Tensor:
+        """The projection (48, 48) of a cell off its carriers, so that nothing painted is taken for payload."""
+        carriers = cast(nn.Conv2d, self.direct[HIDE]).weight[:, :, 0, 0].detach().float()
+        q, _ = torch.linalg.qr(carriers)
+        return torch.eye(len(q), device=q.device) - q @ q.T
 
 
 def phases_of(components: Tensor, verniers: int) -> Tensor:

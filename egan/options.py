@@ -7,15 +7,39 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, Self
 
 from egan.errors import EganError
 
 FAMILIES = ("egan", "paper")
 
 
+class Described:
+    """A frozen dataclass that goes into metadata as JSON and comes back."""
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from metadata. Raises EganError for fields that this version does not know."""
+        known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        unknown = sorted(set(data) - set(known))
+        if unknown:
+            raise EganError(f"unknown model options: {', '.join(unknown)}")
+        values: dict[str, Any] = {}
+        for name, value in data.items():
+            default = known[name].default
+            if isinstance(default, tuple) and isinstance(value, list | tuple):
+                value = tuple(value)
+            if type(value) is not type(default):
+                raise EganError(f"model option {name} has the wrong type")
+            values[name] = value
+        return cls(**values)
+
+
 @dataclasses.dataclass(frozen=True)
-class ModelOptions:
+class ModelOptions(Described):
     """What a model is made of. Sizes in pixels, widths in channels."""
 
     family: str = "egan"  # egan: phase lock in each generator; paper: CycleGAN's ResNet, no lock
@@ -43,29 +67,9 @@ class ModelOptions:
         if not 0 <= self.verniers < self.phases / 2:
             raise EganError(f"{self.verniers} verniers are not fewer than half of {self.phases} phases")
         limits = {
-            "key_width": 512, "phases": 24, "width": 512, "encoder_blocks": 64,
+            "key_width": 512, "phases": 20, "width": 512, "encoder_blocks": 64,
             "decoder_blocks": 64, "resnet_width": 512, "resnet_blocks": 64,
         }  # fmt: skip
         for name, most in limits.items():
             if not 1 <= getattr(self, name) <= most:
                 raise EganError(f"model option {name} = {getattr(self, name)} is not between 1 and {most}")
-
-    def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> ModelOptions:
-        """Rebuild from metadata. Raises EganError for fields that this version does not know."""
-        known = {f.name: f for f in dataclasses.fields(cls)}
-        unknown = sorted(set(data) - set(known))
-        if unknown:
-            raise EganError(f"unknown model options: {', '.join(unknown)}")
-        values: dict[str, Any] = {}
-        for name, value in data.items():
-            default = known[name].default
-            if isinstance(default, tuple) and isinstance(value, list | tuple):
-                value = tuple(value)
-            if type(value) is not type(default):
-                raise EganError(f"model option {name} has the wrong type")
-            values[name] = value
-        return cls(**values)

@@ -1,30 +1,36 @@
-"""What the commands do with pictures, keys and weights, once the command line is read.
+"""What the commands and `egan.EncryptGAN` do with pictures, keys and weights: the verbs, on batches of jobs.
 
-Everything here works on files and arrays through the pure parts (keys, envelope, compose, core); it imports torch only
-inside the functions that pass pictures through networks.
+Everything here works on arrays through the pure parts (keys, envelope, signatures, compose, core); it imports torch only
+inside the functions that pass pictures through networks. A job is one picture on its way, so that what was read and
+checked for it (seed, boxes, signature) stays with it from file to file. Many files are the business of `egan.many`.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egan import compose, envelope, files, keys, terminal
+from egan import compose, envelope, files, keys, signatures, terminal
 from egan.errors import EganError
 from egan.lock import SEED_BYTES, keystream
+from egan.signatures import NotVerified, Signature
 from egan.weights import find_weights
 
 if TYPE_CHECKING:
+    import torch
+
     from egan.core import EncryptGAN
 
 Picture = files.NDArray[np.uint8]
+
+# Where the weights carry no threshold of their own (`egan calibrate` measures it): as far apart as two flowers never
+# are, and as near as a fair decode is. In RMSE on RGB in [0, 1].
+FALLBACK_THRESHOLD = 0.1
 
 
 def load_model(weights: str | None, device: str) -> EncryptGAN:
@@ -32,16 +38,47 @@ def load_model(weights: str | None, device: str) -> EncryptGAN:
     path = find_weights(weights)
     from egan.core import EncryptGAN, pick_device
 
-    model = EncryptGAN.load(path, pick_device(device))
+    model = EncryptGAN.load(path, own_device(pick_device(device)))
     if not model.locked:
         terminal.warn("these weights have no lock: anyone can read the message without the private key")
     return model
 
 
-def one_standard_input(*sources: str) -> None:
+def own_device(device: torch.device) -> torch.device:
+    """The GPU of this process where `torchrun` started one for each; the device itself otherwise."""
+    import torch
+
+    local = os.environ.get("LOCAL_RANK", "")
+    if device.type != "cuda" or device.index is not None or not local.isdecimal():
+        return device
+    return torch.device("cuda", int(local) % torch.cuda.device_count())
+
+
+def one_standard_input(*sources: str | None) -> None:
     """Raises EganError where standard input is named more than once."""
     if sum(source == files.STDIN for source in sources) > 1:
         raise EganError("standard input can be only one of the inputs", "name files for the others", 2)
+
+
+def read_private(source: str) -> keys.PrivateKey:
+    """The private key in a file, with a warning where others can read it."""
+    private = keys.read_private(files.read_picture(source).pixels, files.shown(source))
+    files.warn_if_shared(source)
+    return private
+
+
+def read_public(source: str) -> keys.PublicKey:
+    return keys.read_public(files.read_picture(source).pixels, files.shown(source))
+
+
+def key_pair(model: EncryptGAN, face: Picture, flower: Picture) -> tuple[keys.PrivateKey, keys.PublicKey]:
+    """A fresh key pair from uint8 pictures (H, W, 3) of both domains, of any sizes that the networks take."""
+    o = model.options
+    return keys.make_pair(
+        model.key_images(face[None], o.private_layers)[0],
+        model.key_images(flower[None], o.public_layers)[0],
+        model.id,
+    )
 
 
 def make_keys(
@@ -49,33 +86,47 @@ def make_keys(
 ) -> str:
     """`egan keygen`: write both key pictures, size x size, and return the fingerprint."""
     one_standard_input(face, flower)
+    check_key_files(pub, priv, force)
+    side = compose.parse_size(str(size), "--size")
+    x, y = (compose.fit_cover(files.read_picture(source), side, "--size") for source in (face, flower))
+    private, public = key_pair(load_model(weights, device), x, y)
+    write_keys(private, public, pub, priv, force)
+    return public.fingerprint
+
+
+def check_key_files(pub: str, priv: str, force: bool) -> None:
+    """Refuse the names of a new key pair before any work is done."""
     if priv == files.STDOUT:
         raise EganError("a private key is written to a file only", "name one with --priv", 2)
     if os.path.realpath(pub) == os.path.realpath(priv):
         raise EganError("the two keys need two files", status=2)
     files.check_output(pub, force)
     files.check_output(priv, force=True)
-    if Path(priv).exists():
+    if os.path.lexists(priv):
         raise EganError(
             f"{priv} exists already, and a private key is never overwritten",
             "use another name with --priv, or move the old key away",
         )
-    side = compose.parse_size(str(size), "--size")
-    x, y = (compose.fit_cover(files.read_picture(source), side, "--size") for source in (face, flower))
-    model = load_model(weights, device)
-    o = model.options
-    private, public = keys.make_pair(
-        model.key_images(x[None], o.private_layers)[0],
-        model.key_images(y[None], o.public_layers)[0],
-        model.id,
-    )
+
+
+def write_keys(private: keys.PrivateKey, public: keys.PublicKey, pub: str, priv: str, force: bool) -> None:
+    """Both halves, or none: the private one first, since a public key without it invites pictures nobody can open."""
+    shared = files.png_bytes(public.picture)
     files.write_private(files.png_bytes(private.picture), priv)
     try:
-        files.write_output(files.png_bytes(public.picture), pub, force)
+        files.write_output(shared, pub, force)
     except BaseException:
-        Path(priv).unlink(missing_ok=True)  # half a pair is no use, and would block the next try
+        if not holds(pub, shared):  # else the pair is whole: an interruption came too late to undo it
+            os.unlink(priv)  # half a pair is no use, and would block the next try
         raise
-    return public.fingerprint
+
+
+def holds(path: str, data: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(data) + 1) == data
+    except OSError:
+        return False
 
 
 @dataclass
@@ -84,15 +135,24 @@ class Job:
 
     source: str
     pixels: Picture
-    boxes: tuple[envelope.Box, ...]
-    seed: bytes
+    boxes: tuple[envelope.Box, ...] = ()
+    seed: bytes = b""  # of the keystream
+    sender: str | None = None  # fingerprint of who signed a disguise
+    signature: Signature | None = None
+    secret: Picture | None = None  # the verifier's copy
 
 
-def read_composite(source: str) -> Job:
-    loaded = files.read_picture(source)
-    pixels = files.flatten(loaded)
+def odd_size(pixels: Picture) -> bool:
+    """Whether the networks do not take a picture of this size."""
     height, width = pixels.shape[:2]
-    if height % 16 or width % 16 or min(height, width) < 64:
+    return bool(height % 16 or width % 16 or min(height, width) < 64)
+
+
+def composite_job(loaded: files.Loaded, source: str = "the composite") -> Job:
+    """A composite with a fresh keystream seed. Raises EganError for a size that the networks do not take."""
+    pixels = files.flatten(loaded)
+    if odd_size(pixels):
+        height, width = pixels.shape[:2]
         raise EganError(
             f"{loaded.name} is {width}x{height} pixels: sides must be multiples of 16 from 64 up",
             "make it so with `egan compose --cover-size 256`",
@@ -100,26 +160,36 @@ def read_composite(source: str) -> Job:
     return Job(source, pixels, compose.noted_boxes(loaded), secrets.token_bytes(SEED_BYTES))
 
 
+def read_composite(source: str) -> Job:
+    return composite_job(files.read_picture(source), source)
+
+
 def open_disguise(
-    loaded: files.Loaded, source: str, private: keys.PrivateKey, model: EncryptGAN, force: bool
+    loaded: files.Loaded,
+    source: str,
+    private: keys.PrivateKey,
+    model: EncryptGAN,
+    force: bool,
+    sender: keys.PublicKey | None = None,
 ) -> Job:
-    """A disguise with the seed from its envelope; with --force, and a wrong key, a seed derived from that key."""
+    """A disguise with the seed from its envelope; with `force`, and a wrong key, a seed derived from that key.
+
+    With `sender`, raises EganError where that key did not sign it for this receiver, even with `force`.
+    """
     pixels = files.flatten(loaded)
-    height, width = pixels.shape[:2]
-    if height % 16 or width % 16 or min(height, width) < 64:
+    if odd_size(pixels):
+        height, width = pixels.shape[:2]
         raise EganError(
             f"{loaded.name} is {width}x{height} pixels: no disguise has that size",
             "it was cropped or resized; ask for the original file",
         )
     if not model.locked:
-        return Job(source, pixels, (), b"")
+        if sender is not None:
+            raise EganError(f"{loaded.name} carries no signature: weights without a lock make none")
+        return Job(source, pixels)
     try:
         made_by = envelope.weights_of(pixels, loaded.name)
-        if made_by != model.id:
-            raise EganError(
-                f"{loaded.name} was made with other weights ({made_by.hex()}; these are {model.id.hex()})",
-                "name those with --weights",
-            )
+        check_weights(loaded.name, made_by, model)
         opened = envelope.unseal(pixels, private, loaded.name)
         if opened is None:
             raise EganError(
@@ -127,50 +197,212 @@ def open_disguise(
                 f"the key here belongs to the public key {private.fingerprint[:16]}",
             )
     except EganError:
-        if not force:
+        if not force or sender is not None:
             raise
         digest = envelope.pixel_digest(pixels)
         return Job(source, pixels, (), private.wrong_keystream_seed(digest))
-    return Job(source, pixels, opened.boxes, opened.seed)
+    check_sender(loaded.name, opened.sender, sender)
+    return Job(source, pixels, opened.boxes, opened.seed, opened.sender)
 
 
-def keystreams(model: EncryptGAN, jobs: Sequence[Job]) -> Picture | None:
+def check_sender(name: str, found: str | None, wanted: keys.PublicKey | None) -> None:
+    if wanted is None or found == wanted.fingerprint:
+        return
+    if found is None:
+        raise NotVerified(f"{name} is not signed: anyone may have sent it", "without --from it is decoded")
+    raise NotVerified(
+        f"{name} is signed by another key: {found[:16]}",
+        f"the key of --from has the fingerprint {wanted.fingerprint[:16]}",
+    )
+
+
+def check_weights(name: str, made_by: bytes, model: EncryptGAN) -> None:
+    if made_by != model.id:
+        raise EganError(
+            f"{name} was made with other weights ({made_by.hex()}; these are {model.id.hex()})",
+            "name those with --weights",
+        )
+
+
+def secret_job(loaded: files.Loaded, source: str, size: compose.Size | None) -> Job:
+    """A secret image to be signed, with a fresh salt, cut and resized where a size is given."""
+    return Job(
+        source, compose.fit_cover(loaded, size, "--size"), (), secrets.token_bytes(signatures.SALT_BYTES)
+    )
+
+
+def open_signed(
+    loaded: files.Loaded,
+    source: str,
+    public: keys.PublicKey,
+    model: EncryptGAN,
+    secret: files.Loaded | None = None,
+) -> Job:
+    """A signed picture whose signature is valid and made with that key; NotVerified where it is not.
+
+    The secret, the verifier's own copy, is cut and resized as `egan sign --size` does where it has another size. In the
+    family `paper` a picture carries no signature, and the secret is all that can be checked.
+    """
+    pixels = files.flatten(loaded)
+    if odd_size(pixels):
+        height, width = pixels.shape[:2]
+        raise EganError(
+            f"{loaded.name} is {width}x{height} pixels: no signed picture has that size",
+            "it was cropped or resized; ask for the original file",
+        )
+    signature = None
+    if model.locked:
+        signature = signatures.by(pixels, public, loaded.name)
+        check_weights(loaded.name, signature.weights, model)
+    copy = None
+    if secret is not None:
+        copy = compose.fit_cover(secret, (pixels.shape[1], pixels.shape[0]))
+    return Job(source, pixels, (), signature.keystream_seed if signature else b"", None, signature, copy)
+
+
+def keystreams(model: EncryptGAN, seeds: Sequence[bytes], jobs: Sequence[Job]) -> Picture | None:
     if not model.locked:
         return None
     shape = model.keystream_shape(*jobs[0].pixels.shape[:2])
-    return np.stack([keystream(job.seed, shape) for job in jobs])
+    return np.stack([keystream(seed, shape) for seed in seeds])
+
+
+def stacked(jobs: Sequence[Job]) -> Picture:
+    return np.stack([job.pixels for job in jobs])
 
 
 def repeated(key: Picture, count: int) -> Picture:
     return np.broadcast_to(key, (count, *key.shape))
 
 
-def encrypt_batch(model: EncryptGAN, public: keys.PublicKey, jobs: Sequence[Job]) -> list[Picture]:
-    """Disguises of composites of one size, envelopes sealed."""
+def warn_of_other_weights(model: EncryptGAN, public: keys.PublicKey, what: str) -> None:
     if public.weights != model.id:
-        terminal.warn("the public key was drawn by other weights, so the disguise may look worse")
+        terminal.warn(f"the public key was drawn by other weights, so {what} may look worse")
+
+
+def can_sign(model: EncryptGAN, signer: keys.PrivateKey | None) -> None:
+    """Raises EganError where a disguise is to be signed and the weights have no envelope to sign in."""
+    if signer is not None and not model.locked:
+        raise EganError("weights without a lock make no envelope to sign in", "leave out --sign", 2)
+
+
+def encrypt_batch(
+    model: EncryptGAN, public: keys.PublicKey, jobs: Sequence[Job], signer: keys.PrivateKey | None = None
+) -> list[Picture]:
+    """Disguises of composites of one size, envelopes sealed, and signed inside of them where there is a signer."""
+    warn_of_other_weights(model, public, "the disguise")
     disguises = model.encrypt(
-        np.stack([job.pixels for job in jobs]),
+        stacked(jobs),
         repeated(public.picture, len(jobs)),
-        keystreams(model, jobs),
+        keystreams(model, [job.seed for job in jobs], jobs),
     )
     if not model.locked:
         return list(disguises)
     return [
-        envelope.seal(disguise, public, job.seed, job.boxes, model.id)
+        envelope.seal(disguise, public, job.seed, job.boxes, model.id, signer)
         for disguise, job in zip(disguises, jobs, strict=True)
     ]
 
 
 def decrypt_batch(model: EncryptGAN, private: keys.PrivateKey, jobs: Sequence[Job]) -> list[Picture]:
     """Recovered composites of disguises of one size."""
-    return list(
-        model.decrypt(
-            np.stack([job.pixels for job in jobs]),
-            repeated(private.picture, len(jobs)),
-            keystreams(model, jobs),
-        )
+    key = repeated(private.image, len(jobs))
+    return list(model.decrypt(stacked(jobs), key, keystreams(model, [job.seed for job in jobs], jobs)))
+
+
+def sign_batch(model: EncryptGAN, private: keys.PrivateKey, jobs: Sequence[Job]) -> list[Picture]:
+    """Signed pictures of secret images of one size; without a signature in the family `paper`, as in the paper."""
+    seeds = [signatures.keystream_seed(private.identity, model.id, job.seed) for job in jobs]
+    key = repeated(private.image, len(jobs))
+    signed = model.sign(stacked(jobs), key, keystreams(model, seeds, jobs))
+    if not model.locked:
+        return list(signed)
+    return [
+        signatures.attach(picture, private, model.id, job.seed, job.pixels)
+        for picture, job in zip(signed, jobs, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `verify` found out of a picture whose signature is valid; `score` is an RMSE on RGB in [0, 1]."""
+
+    name: str
+    signer: str  # fingerprint; of the key that it was checked with where the family has no signatures
+    signature: str  # "valid", or "none" in the family `paper`
+    picture: Picture  # the decoded secret image
+    threshold: float | None = None
+    score: float | None = None  # None, as the threshold: there was no secret to compare with
+    exact: bool | None = None  # whether the signer signed exactly the verifier's copy; None: not known
+
+    @property
+    def verified(self) -> bool:
+        return self.score is None or self.threshold is None or self.score <= self.threshold
+
+    def check(self, exact: bool = False) -> None:
+        """Raises NotVerified where the decoded image is not the secret, or with `exact` not to the last bit."""
+        if not self.verified:
+            raise NotVerified(
+                f"{self.name} does not show this secret: score {self.score:.4f}, threshold {self.threshold:.4f}",
+                "the signature is valid, so the signer made this picture from another secret"
+                if self.signature == "valid"
+                else "",
+            )
+        if exact and not self.exact:
+            raise NotVerified(
+                f"{self.name} matches this secret, but the signer signed another copy of it",
+                "a resized or re-encoded copy is another one; without --exact the match is enough",
+            )
+
+
+def verify_batch(
+    model: EncryptGAN, public: keys.PublicKey, jobs: Sequence[Job], threshold: float | None = None
+) -> list[Verdict]:
+    """Decode signed pictures of one size and compare them with their secrets."""
+    warn_of_other_weights(model, public, "the decoded picture")
+    if threshold is None and any(job.secret is not None for job in jobs):
+        threshold = threshold_of(model)
+    decoded = model.unsign(
+        stacked(jobs),
+        repeated(public.picture, len(jobs)),
+        keystreams(model, [job.seed for job in jobs], jobs),
     )
+    verdicts = []
+    for job, picture in zip(jobs, decoded, strict=True):
+        found = job.signature
+        score = exact = None
+        if job.secret is not None:
+            score = rmse(picture, job.secret)
+            exact = found.commits_to(job.secret) if found else None
+        verdicts.append(
+            Verdict(
+                files.shown(job.source),
+                public.fingerprint,
+                "valid" if found else "none",
+                picture,
+                threshold if job.secret is not None else None,
+                score,
+                exact,
+            )
+        )
+    return verdicts
+
+
+def rmse(one: Picture, two: Picture) -> float:
+    """Root of the mean squared difference of two uint8 pictures of one shape, on RGB in [0, 1]."""
+    return float(np.sqrt(np.mean((one.astype(np.float64) - two) ** 2)) / 255)
+
+
+def threshold_of(model: EncryptGAN) -> float:
+    """The calibrated threshold in the weights' metadata; a fixed one, with a warning, where there is none."""
+    signing = model.training_summary.get("signing")
+    value = signing.get("threshold") if isinstance(signing, dict) else None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1:
+        return float(value)
+    terminal.warn(
+        f"these weights have no threshold of their own, so {FALLBACK_THRESHOLD} is used; `egan calibrate` measures one"
+    )
+    return FALLBACK_THRESHOLD
 
 
 def need_boxes(job: Job) -> None:
@@ -185,88 +417,3 @@ def need_boxes(job: Job) -> None:
 def cut_messages(job: Job, recovered: Picture) -> list[Picture]:
     """The messages in a recovered composite, in the order in which they were pasted."""
     return [recovered[y : y + h, x : x + w] for x, y, w, h in job.boxes]
-
-
-def batches(jobs: Iterator[Job], size: int) -> Iterator[list[Job]]:
-    """Runs of pictures of one size, at most `size` long, so memory stays flat."""
-    run: list[Job] = []
-    for job in jobs:
-        if run and (len(run) == size or job.pixels.shape != run[0].pixels.shape):
-            yield run
-            run = []
-        run.append(job)
-    if run:
-        yield run
-
-
-def many(
-    sources: Sequence[str],
-    folder: str,
-    force: bool,
-    read: Callable[[str], Job],
-    work: Callable[[Sequence[Job]], list[tuple[Job, str, Picture, dict[str, str]]]],
-    size: int,
-    words: str,
-) -> int:
-    """Read, pass through the networks and write many pictures into a folder; the number that failed.
-
-    `work` gives, for every picture to be written, its job, a suffix for the name, pixels and PNG text. One bad picture
-    is reported and does not stop the rest.
-    """
-    check_folder(folder, sources)
-    failed: set[str] = set()
-
-    def fail(error: EganError, *ones: str) -> None:
-        terminal.report(error)
-        failed.update(ones)
-
-    def readable() -> Iterator[Job]:
-        for source in terminal.progress(sources, len(sources), words):
-            try:
-                files.check_output(str(place(folder, source, "")), force)
-                job = read(source)
-            except EganError as error:
-                fail(error, source)
-            else:
-                yield job
-
-    def write(job: Job, suffix: str, pixels: Picture, text: dict[str, str]) -> None:
-        try:
-            data = files.png_bytes(pixels, text)
-            files.write_output(data, str(place(folder, job.source, suffix)), force)
-        except EganError as error:
-            fail(error, job.source)
-
-    # One batch is compressed and written while the next is in the networks, and no more are waiting: flat memory.
-    with ThreadPoolExecutor(2) as writer:
-        writing: list[Future[None]] = []
-        for run in batches(readable(), size):
-            try:
-                results = work(run)
-            except EganError as error:
-                fail(error, *(job.source for job in run))
-                continue
-            for done in writing:
-                done.result()
-            writing = [writer.submit(write, *result) for result in results]
-        for done in writing:
-            done.result()
-    return len(failed)
-
-
-def place(folder: str, source: str, suffix: str) -> Path:
-    return Path(folder) / (Path(source).stem + suffix + ".png")
-
-
-def check_folder(folder: str, sources: Sequence[str]) -> None:
-    """Raises EganError where the output folder is missing or two inputs would be written to one name."""
-    if not Path(folder).is_dir():
-        raise EganError(f"there is no output folder {folder}", f"make it with: mkdir {folder}", 2)
-    if files.STDIN in sources:
-        raise EganError("standard input cannot be one of many files", "name files with -d", 2)
-    names: dict[str, str] = {}
-    for source in sources:
-        stem = Path(source).stem
-        if stem in names and names[stem] != source:
-            raise EganError(f"{names[stem]} and {source} would be written to one file, {stem}.png", status=2)
-        names[stem] = source

@@ -1,9 +1,10 @@
 """The rules of the terminal, for every command.
 
 Pictures go to standard output, words to standard error. An error is one line `egan: error: ...`, lower case, without a
-full stop; what to do about it is a line `egan: hint: ...`. Exit 0 done, 1 failed or not verified, 2 wrong usage. A
-closed pipe ends a command quietly. Progress is drawn only on a terminal and never with --quiet. NO_COLOR is respected
-(rich does that by itself).
+full stop; what to do about it is a line `egan: hint: ...`. Exit 0 done, 1 failed or not verified, 2 wrong usage, 128 + n
+ended by signal n. A closed pipe ends a command quietly. Progress is drawn only on a terminal and never with --quiet.
+NO_COLOR is respected (rich does that by itself). File names come from strangers: nothing that a terminal would obey
+is printed.
 """
 
 from __future__ import annotations
@@ -27,14 +28,19 @@ quiet = False  # set by the commands' --quiet
 
 def say(kind: str, text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
-        print(f"egan: {kind}: {' '.join(text.split())}", file=sys.stderr)
+        print(f"egan: {kind}: {printable(' '.join(text.split()))}", file=sys.stderr)
 
 
 def note(text: str) -> None:
-    """A line for a person, to standard error; nothing with --quiet."""
+    """Lines for a person, to standard error; nothing with --quiet."""
     if not quiet:
         with contextlib.suppress(OSError, ValueError):
-            print(text, file=sys.stderr)
+            print("\n".join(printable(line) for line in text.split("\n")), file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Text with what is no printable character (escape sequences, line ends, bytes of no encoding) as backslash codes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def warn(text: str) -> None:
@@ -56,9 +62,13 @@ def console() -> Console:
     return Console(stderr=True, force_terminal=sys.stderr.isatty())
 
 
+def shows_progress() -> bool:
+    return not quiet and sys.stderr.isatty()
+
+
 def progress(items: Iterable[T], total: int, words: str) -> Iterator[T]:
     """The items again, with a progress bar where standard error is a terminal and there is more than one."""
-    if quiet or total < 2 or not sys.stderr.isatty():
+    if total < 2 or not shows_progress():
         yield from items
         return
     from rich.progress import track
@@ -68,32 +78,65 @@ def progress(items: Iterable[T], total: int, words: str) -> Iterator[T]:
 
 def run(main: Callable[[], object]) -> int:
     """Run a command to its exit status, turning exceptions into lines."""
-    signal.signal(signal.SIGTERM, interrupted)
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, interrupt)
+    sys.unraisablehook = unraisable
     if sys.stderr is None:  # closed by the caller; print() would then write into the picture
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         main()
         if sys.stdout is not None:
             sys.stdout.flush()
-        return 0
-    except EganError as error:
-        status = report(error)
-    except BrokenPipeError:
-        status = 141  # what a killed cat has
-    except KeyboardInterrupt:
-        say("error", "interrupted")
-        status = 130
-    except MemoryError:
-        status = report(EganError("not enough memory", "use smaller pictures or fewer at once"))
-    except OSError as error:
-        # Flushing standard output is the last thing that can fail.
-        status = report(EganError(f"cannot go on: {(error.strerror or str(error)).lower()}"))
-    drop_stdout()
+        status = 0
+    except BaseException as error:  # noqa: BLE001  (all of them end here)
+        status = status_of(error)
+    for number in SIGNALS:  # the work is done or given up; what ends the process from here on needs no words
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    if status:
+        drop_stdout()
     return status
 
 
-def interrupted(_signal: int, _frame: object) -> None:
+def status_of(error: BaseException) -> int:
+    """Print what there is to say about the end of a command; returns the exit status."""
+    if isinstance(error, SystemExit):
+        raise error
+    if stopped_by:  # whatever a library made of the interruption
+        say("error", "interrupted")
+        return 128 + stopped_by
+    if isinstance(error, EganError):
+        return report(error)
+    if isinstance(error, BrokenPipeError):
+        return 141  # what a killed cat has
+    if isinstance(error, KeyboardInterrupt):
+        say("error", "interrupted")
+        return 130
+    if isinstance(error, MemoryError):
+        return report(EganError("not enough memory", "use smaller pictures or fewer at once"))
+    if isinstance(error, OSError):
+        # Flushing standard output is the last thing that can fail.
+        return report(EganError(f"cannot go on: {(error.strerror or str(error)).lower()}"))
+    raise error
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+stopped_by = 0  # the signal that ended the command
+
+
+def interrupt(number: int, _frame: object) -> None:
+    global stopped_by
+    stopped_by = number
     raise KeyboardInterrupt
+
+
+def unraisable(found: sys.UnraisableHookArgs) -> None:
+    """An interruption that Python cannot raise where it struck, as in a destructor, ends the command all the same."""
+    if not isinstance(found.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(found)
+    elif stopped_by:
+        signal.raise_signal(stopped_by)
 
 
 def drop_stdout() -> None:

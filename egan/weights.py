@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import struct
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from egan.baselines.options import OPTIONS, BaselineOptions
 from egan.errors import EganError
 from egan.options import ModelOptions
 
@@ -56,7 +60,66 @@ def weights_id(path: Path) -> bytes:
     return digest.digest()[:8]
 
 
-def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions, dict[str, Any]]:
+# Bytes of one number of each type that a safetensors file can hold
+DTYPES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
+    "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
+}  # fmt: skip
+MOST_HEADER = 4 * 1024 * 1024  # of a file by egan it is below 100 KiB
+
+
+def read_header(file: BinaryIO, size: int, name: str) -> dict[str, Any]:
+    """The JSON header of a safetensors file of `size` bytes, checked to the last byte before anything is believed.
+
+    Checked are the header's length, every type, shape and offset, that a tensor has as many bytes as its shape says,
+    and that the tensors follow each other without gap or overlap to the end of the file. Raises EganError.
+    """
+    try:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > min(size - 8, MOST_HEADER):
+            raise ValueError("header too long")
+        parsed = json.loads(file.read(length), object_pairs_hook=without_twins)
+        metadata = parsed.get("__metadata__", {})
+        if not all(isinstance(text, str) for pair in metadata.items() for text in pair):
+            raise ValueError("metadata is not text")
+        tensors = [tensor for key, tensor in parsed.items() if key != "__metadata__"]
+        spans = sorted(map(span_of, tensors))
+        for (_, end), (start, _) in pairwise([(0, 0), *spans, (size - 8 - length, size)]):
+            if start != end:
+                raise ValueError("gap or overlap")
+        return parsed
+    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise EganError(f"{name} is damaged or truncated", "copy or download it again") from error
+
+
+def span_of(tensor: dict[str, Any]) -> tuple[int, int]:
+    """First and last offset of a tensor's bytes; ValueError where they are not what its type and shape need."""
+    (start, end), shape = tensor["data_offsets"], tensor["shape"]
+    if not all(type(n) is int and n >= 0 for n in (start, end, *shape)):
+        raise ValueError("not whole numbers")
+    if end - start != DTYPES[tensor["dtype"]] * math.prod(shape):
+        raise ValueError("size and shape do not agree")
+    return start, end
+
+
+def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("one name twice")
+    return found
+
+
+def check_safetensors(path: Path) -> None:
+    """Raises EganError for a file of which anything but the numbers themselves is not as it should be."""
+    try:
+        with path.open("rb") as file:
+            read_header(file, path.stat().st_size, str(path))
+    except (OSError, EganError) as error:
+        hint = getattr(error, "hint", "")
+        raise EganError(f"cannot read weights {path}: {error}", hint) from error
+
+
+def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions | BaselineOptions, dict[str, Any]]:
     """Model options and training summary. Raises EganError for what is not egan's or of an unknown version."""
     version = metadata.get("egan") if isinstance(metadata, dict) else None
     if version is None:
@@ -71,6 +134,8 @@ def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions, dict[str, An
         training = json.loads(metadata.get("training", "{}"))
         if not isinstance(options, dict) or not isinstance(training, dict):
             raise TypeError("not an object")
-        return ModelOptions.from_dict(options), training
+        family = options.get("family")
+        kind = OPTIONS.get(family, ModelOptions) if isinstance(family, str) else ModelOptions
+        return kind.from_dict(options), training
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise EganError(f"the description in {name} is damaged") from error

@@ -20,6 +20,12 @@ from egan.cli import app
 ROOT = Path(__file__).resolve().parent.parent
 SHELLS = {"bash": "egan.bash", "zsh": "_egan", "fish": "egan.fish"}
 
+MANY = (
+    "With -d many files are read: names, patterns in quotes, folders (to the bottom, their shape kept), or with --files0-from "
+    "names that end in a NUL byte. A bad one is named at the end and does not stop the rest. Under torchrun(1) each process "
+    "takes its share."
+)
+
 # Per command: paragraphs of DESCRIPTION, then EXAMPLES as (what, command line).
 PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
     "": (
@@ -54,7 +60,12 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             ),
             (
                 "The private key has mode 0600 and is never overwritten, not even with --force. Whoever has it reads every "
-                "picture that was ever encrypted to the public key. Compare fingerprints over another channel."
+                "picture that was ever encrypted to the public key, and signs in your name. Compare fingerprints over another "
+                "channel."
+            ),
+            (
+                "With -d every picture of the folder FACE gets a pair, NAME-pub.png and NAME-priv.png, with one FLOWER for all, or "
+                "where that is a folder, the one of the same name."
             ),
         ],
         [
@@ -69,6 +80,9 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "seal. Without --at or --random the message goes to the middle. A message that does not fit is an error. The "
                 "cover is cropped around its centre and resized to 256x256 unless --cover-size says otherwise; sides must be "
                 "multiples of 16 from 64 up."
+            ),
+            (
+                "With -d the message is pasted on many covers, or where MESSAGE is a folder, the message of the cover's name."
             ),
         ],
         [
@@ -89,10 +103,27 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "sealed with HPKE (RFC 9180) to the public key and lie in the lowest bits of the first pixels; the seal is bound "
                 "to every pixel. The disguise hides what the message is, not that there is one."
             ),
+            (
+                "With --sign the receiver, and nobody else, can tell whose key made it: an Ed25519 signature over sender, "
+                "receiver, pixels and content lies inside of the seal. Signed or not, a disguise looks the same from outside."
+            ),
+            MANY,
         ],
         [
             ("One", "egan encrypt --pub pub.png composite.png -o flower.png"),
+            (
+                "Tell the receiver who sent it",
+                "egan encrypt --pub pub.png --sign priv.png composite.png -o flower.png",
+            ),
             ("Many", "egan encrypt --pub pub.png composites/*.png -d disguises"),
+            (
+                "Very many",
+                "find composites -name '*.png' -print0 | egan encrypt --pub pub.png --files0-from - -d disguises",
+            ),
+            (
+                "On four GPUs",
+                "torchrun --nproc-per-node 4 -m egan encrypt --pub pub.png composites -d disguises",
+            ),
         ],
     ),
     "decrypt": (
@@ -101,17 +132,94 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "Turns disguises back into composites. A wrong private key, and a picture of which any sample was changed, is "
                 "refused with status 1; --force decodes all the same, to noise, with a keystream derived from the wrong key."
             ),
+            (
+                "With --from only what the holder of that key signed, for this receiver, is decoded. Without it, the fingerprint "
+                "of a signer is printed where there is one."
+            ),
+            MANY,
         ],
         [
             ("The whole picture", "egan decrypt --priv priv.png flower.png > recovered.png"),
             ("The message alone", "egan decrypt --priv priv.png --message flower.png > found.png"),
+            (
+                "From a known sender",
+                "egan decrypt --priv priv.png --from alice.png flower.png > recovered.png",
+            ),
+            ("Many", "egan decrypt --priv priv.png flowers -d recovered"),
+        ],
+    ),
+    "sign": (
+        [
+            (
+                "Turns a secret image, a picture of the disguise's kind that signer and verifier both have, into a picture of the "
+                "cover's kind, through G and the private key image, as in the paper. An Ed25519 signature over every pixel, the "
+                "signer's keys, the weights and a commitment to the secret lies in the lowest bits of the first pixels."
+            ),
+            (
+                "A signed picture hides nothing: with the public key anyone can check it and decode the secret image. Sides must "
+                "be multiples of 16 from 64 up; --size cuts and resizes."
+            ),
+            MANY,
+        ],
+        [
+            ("One", "egan sign secret.png --priv priv.png > signed.png"),
+            ("A photograph", "egan sign rose.jpg --size 256 --priv priv.png -o signed.png"),
+        ],
+    ),
+    "verify": (
+        [
+            (
+                "Exits with 0 only if the signature is valid, made with the private half of the key of --pub, and, with --secret, "
+                "the decoded image matches your copy of the secret: its score, the root mean squared error on RGB in [0, 1], "
+                "is at most the threshold that egan-calibrate(1) put into the weights. With --exact the signer must have signed "
+                "your copy to the last bit. Prints the fingerprint, the score and the threshold."
+            ),
+            (
+                "Without --secret the signature alone is checked, and the decoded image is written to standard output, to -o or "
+                "to -d. Several files are checked without a folder, a line for each. The signature says who made the picture, "
+                "not when: one that is shown again is as valid as the first time."
+            ),
+            (
+                "Weights of the family paper make no signatures: there --secret is all that is checked, and anyone can forge it."
+            ),
+            MANY,
+        ],
+        [
+            ("With the secret", "egan verify signed.png --pub pub.png --secret secret.png"),
+            ("See what was signed", "egan verify signed.png --pub pub.png > decoded.png"),
+            ("In a script", "egan verify signed.png --pub pub.png --secret secret.png --status && echo yes"),
+            (
+                "Many, each with its own secret",
+                "egan verify signed/*.png --pub pub.png --secret secrets --json",
+            ),
+        ],
+    ),
+    "calibrate": (
+        [
+            (
+                "Signs held-out pictures with several keys, compares what they decode to with their own secret and with every "
+                "other, chooses the threshold of egan-verify(1) on one half of them, and prints the rates of false accepts and "
+                "rejects on the other half. Then it tries to forge: with another key, by gradient search from the public key, "
+                "by replay and by splicing, and says what passes the match of images and what passes the signature too."
+            ),
+            (
+                "With -o a copy of the weights with the threshold in its metadata is written. Its id is another, so calibrate "
+                "before keys are made and pictures sent."
+            ),
+        ],
+        [
+            (
+                "Weights of your own",
+                "egan calibrate --x faces/test --y flowers/test --weights my.safetensors -o my-signing.safetensors",
+            ),
         ],
     ),
     "inspect": (
         [
             (
-                "Says whether FILE is a key, a disguise, a composite, another picture, weights or a training checkpoint, and what "
-                "is known of it: size, fingerprint, weights id, boxes, architecture. A damaged one is an error."
+                "Says whether a FILE is a key, a disguise, a signed picture, a composite, another picture, weights or a training "
+                "checkpoint, and what is known of it: size, fingerprint, weights id, boxes, architecture. A damaged one is an "
+                "error, and so is a signed picture that was altered. With --json every file is one line."
             ),
         ],
         [("A key's fingerprint", "egan inspect pub.png"), ("For a script", "egan inspect --json flower.png")],
@@ -139,6 +247,11 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "--preset egan is the default family with the phase lock, tiny the same at 64x64 for a first try, paper EncryptGAN as "
                 "published, without a lock. --set changes any option of the model or of the training; an unknown name lists them "
                 "all. All of them are kept in the weights file."
+            ),
+            (
+                "--method cyclegan, munit, drit or baluja trains one of the methods that the paper compares with instead, from the "
+                "same pictures. --preset published is what its own paper says, tiny a 64x64 copy of about a quarter of the width for a "
+                "first try. None of them has keys: whoever has the weights reads every disguise."
             ),
             (
                 "Checkpoints, a log of JSON lines, sample sheets and, where TensorBoard is installed, its event files go to --runs. "
@@ -174,6 +287,10 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "cannot be had is empty, with the reason."
             ),
             (
+                "--methods all puts every method that there are weights for into one table, each on the same pairs, beside the "
+                "paper's own rows. --weights then names folders to look in, or files. Methods without keys have no security figures."
+            ),
+            (
                 "--attacks tries nine attacks, each beside the right key, the blind floor and a control in which a leak is "
                 "planted; if one does not find its planted leak the exit status is 1. --payloads, --figures, --speed and "
                 "--ablation measure other things; with one of them the table is left out unless --metrics or --report asks for it."
@@ -197,6 +314,10 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             (
                 "The key layers of the paper's second table",
                 "egan bench --ablation key-layers --budget 300steps",
+            ),
+            (
+                "The paper's Table 1",
+                "egan bench --methods all --weights models/ --x faces/test --y flowers/test --messages digits/test",
             ),
             ("Speed and cost", "egan bench --speed"),
         ],
@@ -260,7 +381,7 @@ def page(name: str, command: Any) -> str:
         out += [".TP", roff(words), f"\\fB{roff(line)}\\fR"]
     out += [
         ".SH EXIT STATUS",
-        "0 done; 1 failed or not verified; 2 wrong usage; 130 interrupted; 141 closed pipe.",
+        "0 done; 1 failed or not verified; 2 wrong usage; 130, 143 or 129 interrupted by SIGINT, SIGTERM or SIGHUP; 141 closed pipe.",
         ".SH ENVIRONMENT",
         ".TP", "\\fBEGAN_WEIGHTS\\fR", "A weights file to use where \\-\\-weights names none.",
         ".TP", "\\fBNO_COLOR\\fR", "If set, nothing is coloured.",

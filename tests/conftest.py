@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -165,7 +166,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
 def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> Path:
     """A fresh current folder with copies of everything in `made`, and $EGAN_WEIGHTS set."""
     for path in made.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+        shutil.copy(path, tmp_path)  # with its mode
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EGAN_WEIGHTS", str(weights))
     return tmp_path

@@ -525,7 +525,7 @@ def test_sigterm_while_reading_leaves_nothing(here: Path) -> None:
     while b"\0" not in Path(f"/proc/{running.pid}/cmdline").read_bytes() or "PIL" not in mapped(running.pid):
         assert running.poll() is None
     running.send_signal(signal.SIGTERM)
-    assert running.wait(20) == 130
+    assert running.wait(20) == 143
     assert running.stderr.read() == b"egan: error: interrupted\n"
     running.stdin.close()
     running.stderr.close()

@@ -249,7 +249,7 @@ def test_of_many_writers_one_wins(tmp_path: Path) -> None:
 
 
 def test_without_hard_links_files_are_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_links(*_: object) -> None:
+    def no_links(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("os.link", no_links)

@@ -358,8 +358,10 @@ def test_keys_and_disguises_survive_any_lossless_copy(run: Run, here: Path) -> N
     }.items():
         for source in ("priv", "disguise"):
             Image.open(f"{source}.png").save(f"{source}-{name}", **options)
+            Path(f"{source}-{name}").chmod(0o600)
         assert run("decrypt", "--priv", f"priv-{name}", f"disguise-{name}") == wanted, name
     Image.open("priv.png").convert("RGBA").save("opaque.png")
+    Path("opaque.png").chmod(0o600)
     assert run("decrypt", "--priv", "opaque.png", "disguise.png") == wanted
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+from egan.bench.methods import parse_methods
 from egan.errors import EganError
 
 # The columns of the paper's Table 1, and what it lacks: the blind floor and a Frechet distance without Inception.
@@ -20,7 +21,8 @@ ABLATIONS = ("key-layers",)
 class BenchOptions:
     """Options of `egan bench`. Without `x`, `y` and `messages` the built-in smoke set is used."""
 
-    weights: tuple[Path, ...] = ()  # one method each; none: the installed weights
+    weights: tuple[Path, ...] = ()  # files, or folders of them; none: the installed weights
+    methods: tuple[str, ...] = ()  # families to look for among the weights; none: every file named
     x: Path | None = None  # covers
     y: Path | None = None  # disguises
     messages: tuple[Path, ...] = ()
@@ -62,6 +64,7 @@ class BenchOptions:
             raise EganError(
                 "--x, --y and --messages belong together", "give all three, or none for the smoke set", 2
             )
+        object.__setattr__(self, "methods", parse_methods(self.methods))
         object.__setattr__(self, "metrics", parse_metrics(self.metrics))
         parse_budget(self.budget)
         if self.ablation not in (None, *ABLATIONS):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from egan import __version__
-from egan.bench.report import PAPER, detail_lines, shown
+from egan.bench.report import detail_lines, paper_rows, shown
 from egan.bench.speed import speed_lines
 
 STYLE = """
@@ -92,11 +92,10 @@ def table(headings: list[str], rows: list[str]) -> str:
 
 def main_table(methods: Mapping[str, dict[str, Any]]) -> str:
     rows = []
-    for name, figures in {"EncryptGAN, the paper, on its own data": PAPER, **methods}.items():
+    paper = paper_rows(methods)
+    for name, figures in {**paper, **methods}.items():
         cells = "".join(f"<td>{text(with_interval(figures, f, digits))}</td>" for _, f, digits in COLUMNS)
-        rows.append(
-            f'<tr class="{"paper" if figures is PAPER else "ours"}"><td>{text(name)}</td>{cells}</tr>'
-        )
+        rows.append(f'<tr class="{"paper" if name in paper else "ours"}"><td>{text(name)}</td>{cells}</tr>')
     note = "<p><small>Brackets: 95 % bootstrap intervals over pictures. A dash has its reason under the details.</small></p>"
     return table(["", *(h for h, _, _ in COLUMNS)], rows) + note
 

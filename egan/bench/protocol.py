@@ -18,8 +18,8 @@ from PIL import Image
 from egan.bench.backbones import Distance
 from egan.bench.data import PictureSets
 from egan.bench.metrics import blind_mse, mean_squared_error, psnr, ssim
-from egan.core import EncryptGAN, Pictures
 from egan.lock import keystream
+from egan.model import Model, Pictures
 from egan.terminal import progress
 
 LPIPS_WRONG_KEYS = 8  # of the wrong keys of a picture that LPIPS looks at: it costs more than a decode
@@ -109,7 +109,7 @@ def make_pairs(sets: PictureSets, seed: int) -> Pairs:
     return Pairs(composites, sets.covers, sets.flowers, boxes, names)
 
 
-def pair_keystream(model: EncryptGAN, side: int, *words: int | str) -> Pictures:
+def pair_keystream(model: Model, side: int, *words: int | str) -> Pictures:
     """The keystream (P, S/4, S/4) whose seed is the SHA-256 of `words`: for repeatable figures, never for secrets."""
     seed = hashlib.sha256("\0".join(("egan bench/1", *map(str, words))).encode()).digest()
     return keystream(seed, model.keystream_shape(side, side))
@@ -132,7 +132,7 @@ def chunks(indices: Sequence[int], size: int) -> Iterator[list[int]]:
 class Channel:
     """One model on one set of pairs: keys made once, then pictures through F and G with right and wrong keys."""
 
-    def __init__(self, model: EncryptGAN, pairs: Pairs, seed: int, batch: int) -> None:
+    def __init__(self, model: Model, pairs: Pairs, seed: int, batch: int) -> None:
         self.model, self.pairs, self.seed, self.batch = model, pairs, seed, batch
         self.side = pairs.composites.shape[1]
         self.private = self.key_images(pairs.covers, model.options.private_layers)
@@ -178,7 +178,7 @@ class Channel:
 
 
 def measure(
-    model: EncryptGAN,
+    model: Model,
     pairs: Pairs,
     *,
     seed: int = 0,

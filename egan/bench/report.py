@@ -10,7 +10,7 @@ import csv
 import dataclasses
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,12 +49,31 @@ STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "max": max,
 }
 
-# Table 1 of arXiv 1905.11582, the row of EncryptGAN, on its own data.
-PAPER = {
-    "fid": 107.92, "encryption": {"lpips": 0.4141, "mse": 0.0765},
-    "message": {"mse": 0.0139, "rmse": 0.1156, "psnr": 17.60, "ssim": 0.9825, "lpips": 0.2414},
-    "security": {"lpips": 0.5191, "mse": 0.1379},
-}  # fmt: skip
+# Table 1 of arXiv 1905.11582, on its own data, by our families; the paper's EncryptGAN stands for both of ours.
+PAPER_COLUMNS = (
+    "fid", "encryption.lpips", "encryption.mse",
+    "message.mse", "message.rmse", "message.psnr", "message.ssim", "message.lpips",
+)  # fmt: skip
+PAPER_ROWS = {
+    "paper": ("EncryptGAN", (107.92, 0.4141, 0.0765, 0.0139, 0.1156, 17.60, 0.9825, 0.2414)),
+    "cyclegan": ("CycleGAN", (160.96, 0.4510, 0.1039, 0.0332, 0.1769, 14.32, 0.9654, 0.3115)),
+    "munit": ("MUNIT", (218.60, 0.3937, 0.1308, 0.0464, 0.2122, 12.62, 0.9437, 0.4341)),
+    "drit": ("DRIT", (165.06, 0.4707, 0.0916, 0.0492, 0.2111, 12.95, 0.9206, 0.3174)),
+    "baluja": ("Deep steganography", (238.67, 0.3583, 0.1020, 0.0225, 0.1426, 16.19, 0.9473, 0.2429)),
+}
+PAPER_SECURITY = {"lpips": 0.5191, "mse": 0.1379}  # of EncryptGAN; the others have no keys
+
+
+def paper_figures(family: str) -> dict[str, Any]:
+    """A row of the paper's table in the shape of ours."""
+    out: dict[str, Any] = {"security": PAPER_SECURITY} if family == "paper" else {}
+    for figure, value in zip(PAPER_COLUMNS, PAPER_ROWS[family][1], strict=True):
+        group, _, name = figure.partition(".")
+        if name:
+            out.setdefault(group, {})[name] = value
+        else:
+            out[group] = value
+    return out
 
 
 def summarise(rows: Sequence[Row], metrics: Sequence[str], seed: int) -> dict[str, Any]:
@@ -106,15 +125,21 @@ def shown(figures: dict[str, Any], figure: str, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def paper_rows(methods: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The paper's own rows of EncryptGAN and of what is compared here, by heading."""
+    compared = [f for f in PAPER_ROWS if f == "paper" or any(m.get("family") == f for m in methods.values())]
+    return {f"{PAPER_ROWS[f][0]}, paper's data": paper_figures(f) for f in compared}
+
+
 def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
-    """The paper's columns: its own row of EncryptGAN, and one row per method."""
+    """The paper's columns: its own rows of EncryptGAN and of what is compared, and one row per method."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", caption_justify="left")
     for heading in ("", "FID", "Encryption\nLPIPS/MSE", "MSE", "RMSE", "PSNR", "SSIM", "LPIPS",
                     "Security\nLPIPS/MSE"):  # fmt: skip
         table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
-    for name, figures in {"EncryptGAN, paper's data": PAPER, **methods}.items():
+    for name, figures in {**paper_rows(methods), **methods}.items():
         table.add_row(
             name,
             shown(figures, "fid", 2),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -24,16 +22,17 @@ from egan.bench.backbones import (
 from egan.bench.data import PictureSets, load_pictures, load_smoke
 from egan.bench.extras import add_extras, extra_lines, scene_of
 from egan.bench.figures.run import Files, check_folder, draw_figures, write_figures
+from egan.bench.methods import chosen_weights
 from egan.bench.options import SMOKE_LIMIT, BenchOptions
 from egan.bench.page import page
 from egan.bench.protocol import LPIPS_WRONG_KEYS, Row, make_pairs, measure
 from egan.bench.realism import realism
 from egan.bench.report import FIGURES, detail_lines, paper_table, summarise, tables_csv
 from egan.bench.speed import measure_gmac, measure_speed, speed_lines
-from egan.core import EncryptGAN, Pictures, pick_device
+from egan.core import pick_device
 from egan.errors import EganError
 from egan.files import check_output, write_output
-from egan.weights import find_weights
+from egan.model import Model, Pictures, load_model
 
 T = TypeVar("T")
 
@@ -52,10 +51,8 @@ def run_bench(options: BenchOptions) -> dict[str, Any]:
     device = pick_device(options.device)
     if options.ablation:
         return run_ablation(options, device)
-    paths = list(options.weights) or [find_weights(None)]
-    models = {
-        name: EncryptGAN.load(path, device) for name, path in zip(method_names(paths), paths, strict=True)
-    }
+    paths = chosen_weights(options.weights, options.methods)
+    models = {name: load_model(path, device) for name, path in paths.items()}
     methods, tables, verdicts, drawn = bench_models(models, options, device)
     if options.csv is not None:
         write_output(tables_csv(tables).encode(), str(options.csv), options.force)
@@ -72,7 +69,7 @@ def run_bench(options: BenchOptions) -> dict[str, Any]:
 
 
 def bench_models(
-    models: dict[str, Any], options: BenchOptions, device: torch.device
+    models: Mapping[str, Model], options: BenchOptions, device: torch.device
 ) -> tuple[dict[str, Any], dict[str, Sequence[Row]], dict[str, list[Verdict]], Files]:
     """Figures, per-image tables and verdicts by method, and figure files. Methods of one picture size see the same pairs."""
     methods: dict[str, Any] = {}
@@ -107,7 +104,7 @@ def bench_models(
 
 
 def bench_model(
-    model: EncryptGAN,
+    model: Model,
     sets: PictureSets,
     options: BenchOptions,
     device: torch.device,
@@ -116,7 +113,7 @@ def bench_model(
 ) -> tuple[dict[str, Any], Sequence[Row]]:
     """One method's figures and table. `why` is the reason where `lpips` is None."""
     pairs = make_pairs(sets, options.seed)
-    with_security = "security" in options.metrics
+    with_security = "security" in options.metrics and model.keyed
     rows, disguises = measure(
         model, pairs, seed=options.seed, batch=options.batch, wrong_limit=options.wrong_limit, lpips=lpips,
         with_ssim="ssim" in options.metrics, with_security=with_security,
@@ -128,6 +125,8 @@ def bench_model(
             notes[figure] = why
         if metric == "security" and with_security and len(rows) < 2:
             notes[figure] = "one pair has no wrong keys"
+        if metric == "security" and not model.keyed:
+            notes[figure] = "this method has no keys: whoever has the weights reads every disguise"
     if sets.skipped:
         notes["skipped"] = sets.skipped
     figures["preprocessing"] = preprocessing(sets, options, pairs.composites.shape[1], rows)
@@ -189,6 +188,7 @@ def load_sets(options: BenchOptions, side: int) -> PictureSets:
 def preprocessing(sets: PictureSets, options: BenchOptions, side: int, rows: Sequence[Row]) -> dict[str, str]:
     """What has to be known to read the figures: colour space, range, crop, filter, backbone, counts."""
     tries = max(row.wrong_keys for row in rows)
+    wrong = f"{tries} of {len(rows) - 1} per picture, LPIPS on {min(tries, LPIPS_WRONG_KEYS)} of them"
     return {
         "data": sets.label,
         "pictures": f"centre square, Lanczos to {side}x{side}, RGB, through 8 bits",
@@ -196,20 +196,9 @@ def preprocessing(sets: PictureSets, options: BenchOptions, side: int, rows: Seq
         "messages": f"one per picture, {side // 8} to {side // 2} pixels, bicubic, random place",
         "ssim": "scikit-image, 7x7 uniform window, per channel",
         "lpips": f"LPIPS-{options.lpips_net} v0.1, boxes below 64 pixels resized to 64x64 (bilinear)",
-        "wrong keys": f"{tries} of {len(rows) - 1} per picture, LPIPS on {min(tries, LPIPS_WRONG_KEYS)} of them",
+        "wrong keys": wrong if tries else "none",
         "seed": str(options.seed),
     }
-
-
-def method_names(paths: Sequence[Path]) -> list[str]:
-    """One name per weights file: `egan` for one alone, else the file's stem, else its whole path."""
-    if len(paths) == 1:
-        return ["egan"]
-    stems = Counter(path.stem for path in paths)
-    names = [path.stem if stems[path.stem] == 1 else str(path) for path in paths]
-    if len(set(names)) < len(names):
-        raise EganError("one weights file is named twice", status=2)
-    return names
 
 
 def print_report(methods: dict[str, Any]) -> None:

@@ -19,7 +19,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from egan.core import EncryptGAN, Pictures, to_bytes, to_unit
+from egan.core import to_bytes, to_unit
+from egan.model import Model, Pictures
 from egan.networks import ResNetGenerator
 
 Pass = Callable[[int], object]  # a pass over a batch of this many pictures
@@ -40,7 +41,7 @@ def gmac(run: Callable[[], object]) -> float:
     return counter.get_total_flops() / 2e9
 
 
-def passes(model: EncryptGAN, side: int) -> dict[str, Pass]:
+def passes(model: Model, side: int) -> dict[str, Pass]:
     """Encrypt and decrypt as functions of a batch size, on fixed random pictures of side x side pixels."""
     random = np.random.default_rng(0)
 
@@ -82,19 +83,19 @@ def seconds(run: Pass, batch: int) -> float:
     return (time.perf_counter() - begin) / batch
 
 
-def measure_gmac(model: EncryptGAN, side: int) -> float:
+def measure_gmac(model: Model, side: int) -> float:
     """GMAC of encrypt and decrypt together, per picture of side x side pixels."""
     return sum(gmac(lambda run=run: run(1)) for run in passes(model, side).values())  # type: ignore[misc]
 
 
-def measure_speed(model: EncryptGAN, side: int, repeats: int = 7) -> dict[str, Any]:
+def measure_speed(model: Model, side: int, repeats: int = 7) -> dict[str, Any]:
     """Everything above for one model on its device, as one JSON object; `*_ratio` is ours divided by ResNet-9's."""
     device = model.device
     network, resnet = resnet_pass(device, side)
     runs = {**passes(model, side), "resnet9": resnet}
     out: dict[str, Any] = {name: {"gmac": gmac(lambda run=run: run(1))} for name, run in runs.items()}  # type: ignore[misc]
-    for name, module in (("encrypt", model.F), ("decrypt", model.G), ("resnet9", network)):
-        out[name]["parameters"] = sum(p.numel() for p in module.parameters())
+    for name, modules in {**model.parts(), "resnet9": [network]}.items():
+        out[name]["parameters"] = sum(p.numel() for module in modules for p in module.parameters())
     for name, run in runs.items():
         out[name]["peak_memory_mib"] = peak_memory(run, device)
         found = {batch: min(seconds(run, batch) for _ in range(2)) for batch in BATCHES[device.type]}

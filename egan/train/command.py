@@ -18,7 +18,7 @@ from egan.errors import EganError
 from egan.train.data import CROP, load_cached
 from egan.train.loop import Trainer
 from egan.train.methods import make_method
-from egan.train.options import TrainOptions
+from egan.train.options import RunOptions, TrainOptions
 from egan.train.perceptual import load_perceptual
 from egan.train.presets import parse_options
 from egan.train.processes import Place, joined
@@ -35,7 +35,7 @@ class Request:
     y: str
     messages: Sequence[str]
     out: str
-    preset: str
+    preset: str | None
     settings: Sequence[str]
     limit: int | None
     lpips_backbone: str | None
@@ -44,12 +44,17 @@ class Request:
     cache: str
     device: str
     force: bool
+    method: str = "egan"
 
 
 def run_train(request: Request) -> None:
     """Train and write the weights file. Raises EganError for unknown presets or options and for unfit folders."""
     files.check_output(request.out, request.force, suffix="")
-    model_options, options = parse_options(request.preset, request.settings)
+    model_options, options = parse_options(request.preset, request.settings, request.method)
+    if request.lpips_backbone and request.method != "egan":
+        raise EganError(
+            f"the method {request.method} has no perceptual loss", "leave out --lpips-backbone", 2
+        )
     if Path(request.x).resolve() == Path(request.y).resolve():
         raise EganError(
             "--x and --y are the same pictures", "the disguise has to be of another kind than the cover", 2
@@ -94,18 +99,20 @@ def load_sampler(request: Request, size: int, seed: int, device: torch.device, p
     return Sampler(placed[0], placed[1], placed[2:], seed, device, place.rank, place.world)
 
 
-def load_lpips(
-    request: Request, options: TrainOptions, device: torch.device, family: str
-) -> nn.Module | None:
+def load_lpips(request: Request, options: RunOptions, device: torch.device, family: str) -> nn.Module | None:
     if request.lpips_backbone:
         return load_perceptual(request.lpips_backbone, device)
-    if family == "egan" and (options.perceptual or options.perceptual_x):
+    if (
+        isinstance(options, TrainOptions)
+        and family == "egan"
+        and (options.perceptual or options.perceptual_x)
+    ):
         terminal.note("no --lpips-backbone: training without the perceptual loss")
     return None
 
 
 @contextlib.contextmanager
-def display(options: TrainOptions) -> Iterator[tuple[Callable[[str], None], Callable[[float, str], None]]]:
+def display(options: RunOptions) -> Iterator[tuple[Callable[[str], None], Callable[[float, str], None]]]:
     """How a run shows itself: a function for lines and one for progress (share done, words).
 
     A bar with the last figures under the lines on a terminal, lines alone elsewhere, nothing with --quiet.

@@ -19,6 +19,7 @@ from egan.core import EncryptGAN
 from egan.networks import CELL, HIDE, REVEAL, LockedGenerator, PatchGAN, quantise_phases, rotate_phases
 from egan.options import ModelOptions
 from egan.train import losses
+from egan.train.channels import choose, through
 from egan.train.keynet import train_key_network
 from egan.train.method import LSGANJudge, Method, noisy, random_window, round8
 from egan.train.options import TrainOptions
@@ -62,39 +63,47 @@ class Cycle:
 class LockedCycle(nn.Module):
     """F and G in one forward pass, as one module for the optimiser and for DistributedDataParallel."""
 
-    def __init__(self, model: EncryptGAN) -> None:
+    def __init__(self, model: EncryptGAN, random: np.random.Generator) -> None:
         super().__init__()
         assert isinstance(model.F, LockedGenerator)
         assert isinstance(model.G, LockedGenerator)
-        self.F, self.G = model.F, model.G
+        self.F, self.G, self.random = model.F, model.G, random
 
-    def forward(self, b: Batch, backward: bool) -> tuple[Cycle, Cycle | None, Tensor]:
+    def forward(
+        self, b: Batch, backward: bool, channel: str | None = None
+    ) -> tuple[Cycle, Cycle | None, Tensor]:
         """The cycle X-Y-X, the cycle Y-X-Y where asked for, and the grain of the first few disguises."""
-        there = cycle(self.F, self.G, b.composite, b.ky, b.kx, b.keystream, b.used, b.noise)
+
+        def travel(picture: Tensor) -> Tensor:
+            return through(picture, channel, self.random) + b.noise
+
+        there = cycle(self.F, self.G, b.composite, b.ky, b.kx, b.keystream, b.used, travel)
         few = len(b.other)
         again = self.F.decode(rotate_phases(there.sent[:few].detach(), b.other, +1), b.ky[:few], HIDE)
         grain = losses.grain_loss(there.painted[:few], again)
         back = None
         if backward:
-            back = cycle(self.G, self.F, b.y, b.kx, b.ky, b.keystream, b.keystream, b.noise)
+            back = cycle(self.G, self.F, b.y, b.kx, b.ky, b.keystream, b.keystream, travel)
         return there, back, grain
 
 
 def cycle(
     hider: LockedGenerator, revealer: LockedGenerator, picture: Tensor, hide_key: Tensor, reveal_key: Tensor,
-    keystream: Tensor, used: Tensor, noise: Tensor,
+    keystream: Tensor, used: Tensor, travel: Callable[[Tensor], Tensor],
 ) -> Cycle:  # fmt: skip
-    """Hide a picture, round to 8 bits, add the channel's noise, and reveal it with the keystream `used`."""
+    """Hide a picture, round to 8 bits, send it through a channel, and reveal it with the keystream `used`."""
     sent = quantise_phases(hider.encode(picture, hide_key, HIDE))
     locked = rotate_phases(sent, keystream, +1)
     painted = hider.decode(locked, hide_key, HIDE)
-    measured = revealer.encode(round8(painted) + noise, reveal_key, REVEAL)
+    measured = revealer.encode(travel(round8(painted)), reveal_key, REVEAL)
     recovered = revealer.decode(rotate_phases(measured, used, -1), reveal_key, REVEAL)
     return Cycle(painted, recovered, sent, locked.detach(), measured)
 
 
 class LockedMethod(Method):
     """Family `egan`: the losses of `egan.train.losses`, K and the starting codec."""
+
+    options: TrainOptions
 
     model: EncryptGAN
 
@@ -112,7 +121,7 @@ class LockedMethod(Method):
             module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.perceptual = perceptual
         self.layers = sorted({*model_options.public_layers, *model_options.private_layers})
-        self.both = LockedCycle(self.model)
+        self.both = LockedCycle(self.model, sampler.random)
         self.passes, self.judge = self.both, LSGANJudge(self.critics, options.input_noise)
         self.share_out()
 
@@ -121,8 +130,8 @@ class LockedMethod(Method):
         s, o = self.sampler.alone(), self.options
         accuracy = train_key_network(self.model.K, s, o.key_steps)
         composites, _ = s.composite(s.pictures(s.covers, 64), 3)
-        start_codec(self.both.F, self.both.G, composites, o.amplitude)
-        start_codec(self.both.G, self.both.F, s.pictures(s.disguises, 64), o.amplitude)
+        start_codec(self.both.F, self.both.G, composites, o.amplitude, bool(o.robust))
+        start_codec(self.both.G, self.both.F, s.pictures(s.disguises, 64), o.amplitude, bool(o.robust))
         return {"key_network_accuracy": round(accuracy, 4)}
 
     def start_optimisers(self) -> None:
@@ -167,7 +176,9 @@ class LockedMethod(Method):
         window = random_window(batch.x.shape[-1], o.critic_crop, self.sampler)
         backward = bool(o.backward_every) and number % o.backward_every == 0
         with self.autocast():
-            there, back, grain = self.passes(batch, backward)
+            there, back, grain = self.passes(
+                batch, backward, choose(o.robust, self.sampler.random) if o.robust else None
+            )
             terms = self.terms(batch, there, window)
             terms["grain"] = o.grain * grain
             if back:
@@ -257,7 +268,7 @@ class LockedMethod(Method):
         angle = torch.rand(b.keystream.shape, device=self.device) * (2 * math.pi)
         phases = torch.cat((torch.cos(angle), torch.sin(angle)), 1)
         with torch.autocast(self.device.type, enabled=False):
-            return nn.functional.pixel_shuffle(hider.decoder.direct[HIDE](phases), CELL)
+            return nn.functional.pixel_shuffle(hider.decoder.payload(phases), CELL)
 
     def sheet(self, model: nn.Module) -> NDArray[np.uint8]:
         assert isinstance(model, EncryptGAN)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from egan.train import losses
-from egan.train.options import TrainOptions
+from egan.train.options import RunOptions
 from egan.train.sampler import Sampler
 
 
@@ -25,13 +25,14 @@ class Method(abc.ABC):
     checkpoints hold. optimisers: by name, each group with its full rate under "base".
     """
 
+    options: RunOptions
     model: nn.Module
     critics: nn.ModuleDict
     optimisers: dict[str, torch.optim.Optimizer]
     passes: nn.Module  # the forward pass of all that "generators" trains, as one module
     judge: nn.Module  # the loss of all that "critics" trains, as one module
 
-    def __init__(self, options: TrainOptions, sampler: Sampler) -> None:
+    def __init__(self, options: RunOptions, sampler: Sampler) -> None:
         self.options, self.sampler, self.device = options, sampler, sampler.device
         self.optimisers = {}
         torch.manual_seed(options.seed)
@@ -71,7 +72,9 @@ class Method(abc.ABC):
         return 1.0
 
     def share_out(self) -> None:
-        """Average the gradients over all processes: DistributedDataParallel around both passes."""
+        """Compile both passes where asked to, and average the gradients over all processes (DistributedDataParallel)."""
+        if self.options.compile:
+            self.passes, self.judge = (torch.compile(m) for m in (self.passes, self.judge))  # type: ignore[assignment]
         if self.sampler.world == 1:
             return
         from torch.nn.parallel import DistributedDataParallel

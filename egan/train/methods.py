@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from torch import nn
 
+from egan.baselines import BaselineOptions, method_classes
 from egan.options import ModelOptions
 from egan.train.locked import LockedMethod
 from egan.train.method import Method
-from egan.train.options import TrainOptions
+from egan.train.options import RunOptions, TrainOptions
 from egan.train.published import PublishedMethod
 from egan.train.sampler import Sampler
 
+if TYPE_CHECKING:
+    from egan.baselines.base import BaselineTraining
+
 
 def make_method(
-    model: ModelOptions, options: TrainOptions, sampler: Sampler, perceptual: nn.Module | None = None
+    model: ModelOptions | BaselineOptions,
+    options: RunOptions,
+    sampler: Sampler,
+    perceptual: nn.Module | None = None,
 ) -> Method:
-    """The method of a model's family; perceptual: an LPIPS module, which the family `paper` does not use."""
+    """The method of a model's family; perceptual: an LPIPS module, which only the family `egan` uses."""
+    if isinstance(model, BaselineOptions):
+        return method_classes(model.family)[0](model, cast("BaselineTraining", options), sampler)
+    options = cast(TrainOptions, options)
     if model.family == "paper":
         return PublishedMethod(model, options, sampler)
     return LockedMethod(model, options, sampler, perceptual)

@@ -6,21 +6,40 @@ import dataclasses
 
 from egan.errors import EganError
 
+ROBUST = ("jpeg", "noise", "resize")  # the channels of `egan.train.channels`
+
 
 @dataclasses.dataclass(frozen=True)
-class TrainOptions:
-    """Loss weights are relative; noise is in units of the [-1, 1] range."""
+class RunOptions:
+    """What the Trainer needs to know of any method's run."""
 
     steps: int = 20_000
     minutes: float = 0.0  # where positive, stop after this time instead; the learning rate follows the clock
     batch: int = 4  # pairs a step, over all processes
+    average: float = 0.999  # decay of the moving average
+    seed: int = 0
+    bf16: bool = True
+    compile: bool = False  # both passes through torch.compile: slow to start, faster after
+    sample_every: int = 500  # steps
+    save_minutes: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.steps < 1 or self.minutes < 0:
+            raise EganError("batch and steps must be positive, and minutes not negative", status=2)
+        if not 0 <= self.average <= 1:
+            raise EganError("average is a share from 0 to 1", status=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions(RunOptions):
+    """Families egan and paper. Loss weights are relative; noise is in units of the [-1, 1] range."""
+
     critic_crop: int = 128  # discriminators, K and LPIPS see one random window of this size a step; 0: all
     learning_rate: float = 8e-4
     discriminator_rate: float = 2e-4
     warmup: int = 200  # steps
     hold: float = 0.0  # the share of the run at the full rate, before it falls
     clip: float = 1.0  # of the generators' gradient norm
-    average: float = 0.999  # decay of the moving average
     cycle: float = 5.0
     information: float = 8.0
     key_matching: float = 1.0
@@ -35,23 +54,22 @@ class TrainOptions:
     wrong_key: float = 0.15  # the share of samples that get a wrong keystream (equations 3 to 5)
     backward_every: int = 4  # steps: how often the cycle Y-X-Y, which signs, is trained as well; 0: never
     noise: float = 0.002  # on the disguise, after rounding
+    robust: tuple[str, ...] = ()  # channels that a disguise should survive: jpeg, noise, resize
     input_noise: float = 0.03  # on what the discriminators see
     grain_on_real: bool = True  # real pictures get a payload too, so that D judges the painting
     discriminator_width: int = 32
     key_steps: int = 400
     amplitude: float = 4.0  # starting size of the payload, in 8-bit levels per carrier
-    seed: int = 0
-    bf16: bool = True
-    sample_every: int = 500  # steps
-    save_minutes: float = 5.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.critic_crop and self.critic_crop < 64:
             raise EganError(
                 "critic_crop is less than the 64 pixels that K needs", "0 shows whole pictures", 2
             )
-        if self.batch < 1 or self.steps < 1 or self.minutes < 0:
-            raise EganError("batch and steps must be positive, and minutes not negative", status=2)
-        for name in ("wrong_key", "hold", "average"):
+        for channel in self.robust:
+            if channel not in ROBUST:
+                raise EganError(f"unknown channel {channel!r}", f"known: {', '.join(ROBUST)}", 2)
+        for name in ("wrong_key", "hold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise EganError(f"{name} is a share from 0 to 1", status=2)

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from egan.baselines import OPTIONS, BaselineOptions
 from egan.errors import EganError
 from egan.options import ModelOptions
-from egan.train.options import TrainOptions
+from egan.train.options import RunOptions, TrainOptions
 
 # Each: model options, training options, where they differ from the defaults.
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -50,20 +51,61 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def parse_options(preset: str, settings: Sequence[str]) -> tuple[ModelOptions, TrainOptions]:
-    """A preset with NAME=VALUE settings on top, each for whichever of the two option sets knows the name."""
-    if preset not in PRESETS:
-        raise EganError(f"unknown preset {preset!r}", f"known: {', '.join(PRESETS)}", 2)
-    model_values, train_values = (dict(values) for values in PRESETS[preset])
-    fields = {f.name: (f, model_values) for f in dataclasses.fields(ModelOptions)}
-    fields |= {f.name: (f, train_values) for f in dataclasses.fields(TrainOptions)}
+# Of the methods that the paper compares with; `published` is what their own papers say.
+# `tiny` is a first try: about a quarter of the width, and a higher rate, since the published ones are for days on a GPU.
+SMALL_RUN = {"steps": 600, "batch": 4, "sample_every": 200, "bf16": True}
+SMALL_GAN = {**SMALL_RUN, "discriminator_width": 16, "learning_rate": 5e-4}
+BASELINE_PRESETS: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
+    family: {"published": ({}, {}), "tiny": ({"image_size": 64, "width": width}, run)}
+    for family, width, run in (
+        ("cyclegan", 16, SMALL_GAN),
+        ("munit", 16, SMALL_GAN),
+        ("drit", 16, SMALL_GAN),
+        ("baluja", 12, SMALL_RUN),
+    )
+}
+
+
+def parse_options(
+    preset: str | None, settings: Sequence[str], method: str = "egan"
+) -> tuple[ModelOptions | BaselineOptions, RunOptions]:
+    """A method's preset with NAME=VALUE settings on top, each for whichever of the two option sets knows the name.
+
+    Without a preset the method's first is taken: `egan`, or `published` for a method that the paper compares with.
+    """
+    model_class, train_class, presets = option_classes(method)
+    preset = preset or next(iter(presets))
+    if preset not in presets:
+        raise EganError(
+            f"unknown preset {preset!r} of the method {method}", f"known: {', '.join(presets)}", 2
+        )
+    model_values, train_values = (dict(values) for values in presets[preset])
+    fields = {f.name: (f, model_values) for f in dataclasses.fields(model_class)}
+    fields |= {f.name: (f, train_values) for f in dataclasses.fields(train_class)}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or name not in fields:
             raise EganError(f"unknown setting {setting!r}", f"known names: {', '.join(sorted(fields))}", 2)
         field, values = fields[name]
         values[name] = parse_value(name, text, field.default)
-    return ModelOptions(**model_values), TrainOptions(**train_values)
+    return model_class(**model_values), train_class(**train_values)
+
+
+def option_classes(
+    method: str,
+) -> tuple[
+    type[ModelOptions | BaselineOptions],
+    type[RunOptions],
+    dict[str, tuple[dict[str, Any], dict[str, Any]]],
+]:
+    """What describes a method's model and its training, and its presets. Raises EganError for an unknown one."""
+    if method == "egan":
+        return ModelOptions, TrainOptions, PRESETS
+    if method not in OPTIONS:
+        raise EganError(f"unknown method {method!r}", f"known: egan, {', '.join(OPTIONS)}", 2)
+    from egan.baselines import method_classes
+
+    return OPTIONS[method], method_classes(method)[1], BASELINE_PRESETS[method]
 
 
 def parse_value(name: str, text: str, default: object) -> object:

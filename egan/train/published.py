@@ -73,6 +73,7 @@ class KeyedCycle(nn.Module):
 class PublishedMethod(Method):
     """Family `paper`."""
 
+    options: TrainOptions
     model: EncryptGAN
 
     def __init__(self, model_options: ModelOptions, options: TrainOptions, sampler: Sampler) -> None:

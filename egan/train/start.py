@@ -13,9 +13,10 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as nnf
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from egan.networks import CELL, HIDE, REVEAL, LockedGenerator
+from egan.networks import CELL, HIDE, PAYLOAD, REVEAL, LockedGenerator
 
 COMPANDING = 0.35  # a component of average size, in units of x in R x / (1 + |x|)
 RANGE_QUANTILE = 0.9999  # of a component that has a vernier: values beyond 1.15 times this are cut
@@ -40,20 +41,29 @@ def chroma_carriers(count: int) -> Tensor:
     The three lowest cosines of either chroma and the lowest ten of luma come at the very end, so the flower has them
     to itself for up to 32 carriers.
     """
-    n = CELL
-    dct = np.array([[math.cos(math.pi * (2 * i + 1) * k / (2 * n)) for i in range(n)] for k in range(n)])
-    dct /= np.linalg.norm(dct, axis=1, keepdims=True)
-    colours = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=float)
-    colours /= np.linalg.norm(colours, axis=1, keepdims=True)
-    ranked = []
-    for c in range(3):
-        for u in range(n):
-            for v in range(n):
-                vector = np.einsum("c,y,x->cyx", colours[c], dct[u], dct[v]).ravel()
-                late = u + v <= 1 if c else u + v <= 3
-                ranked.append(((late, c == 0, -(u + v)), vector))
-    ranked.sort(key=lambda item: item[0])
-    return torch.from_numpy(np.stack([v for _, v in ranked[:count]])).float()
+    ranked = sorted(
+        ((u + v <= 1 if c else u + v <= 3), c == 0, -(u + v), c, u, v)
+        for c in range(3) for u in range(CELL) for v in range(CELL)
+    )  # fmt: skip
+    return torch.from_numpy(np.stack([cosine(c, u, v) for *_, c, u, v in ranked[:count]])).float()
+
+
+def robust_carriers(count: int) -> Tensor:
+    """`count` orthonormal directions (count, 48) that JPEG and resizing leave alone the longest: low frequencies of luma,
+    then of chroma, but never the mean of a cell, which the flower needs.
+    """
+    ranked = sorted(
+        (u + v + 4 * (c > 0), c, u, v) for c in range(3) for u in range(CELL) for v in range(CELL) if u + v
+    )
+    return torch.from_numpy(np.stack([cosine(c, u, v) for _, c, u, v in ranked[:count]])).float()
+
+
+def cosine(colour: int, u: int, v: int) -> NDArray[np.float64]:
+    """One of the 48 orthonormal cosines of a cell: colour 0 is luma, 1 and 2 are chroma; u and v the frequencies."""
+    waves = [np.cos(math.pi * (2 * np.arange(CELL) + 1) * k / (2 * CELL)) for k in (u, v)]
+    mix = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=float)[colour]
+    vector = np.einsum("c,y,x->cyx", mix, *waves).ravel()
+    return vector / np.linalg.norm(vector)
 
 
 def component_sizes(components: Tensor, basis: Tensor, verniers: int) -> Tensor:
@@ -63,8 +73,9 @@ def component_sizes(components: Tensor, basis: Tensor, verniers: int) -> Tensor:
     """
     few = components[:: max(1, len(components) // 200_000)]
     sizes = few.abs().mean(0) / COMPANDING
-    seen = 1.15 * torch.quantile(few[:, :verniers].abs(), RANGE_QUANTILE, dim=0)
-    sizes[:verniers] = torch.minimum(seen, basis[:verniers].abs().sum(1))
+    if verniers:
+        seen = 1.15 * torch.quantile(few[:, :verniers].abs(), RANGE_QUANTILE, dim=0)
+        sizes[:verniers] = torch.minimum(seen, basis[:verniers].abs().sum(1))
     return sizes.clamp_min(1e-3)
 
 
@@ -79,19 +90,23 @@ def clear(linear: nn.Module) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def start_codec(
-    source: LockedGenerator, sink: LockedGenerator, pictures: Tensor, amplitude: float = 4.0
+    source: LockedGenerator,
+    sink: LockedGenerator,
+    pictures: Tensor,
+    amplitude: float = 4.0,
+    robust: bool = False,
 ) -> None:
     """Set the linear maps of source (which hides) and sink (which reveals) so that sink undoes source through 8 bits.
 
     pictures (N, 3, H, W) in [-1, 1] are like those to hide, and give the principal components; amplitude is the size of
-    a carrier in 8-bit levels per cell.
+    a carrier in 8-bit levels per cell; robust puts the carriers where JPEG leaves them.
     """
     cell, (phases, verniers) = 3 * CELL**2, source.payload
     count = phases - verniers
     device = pictures.device
     mean, basis = principal_components(pictures.cpu(), count)
     sizes = component_sizes((cell_rows(pictures.cpu()) - mean) @ basis.T, basis, verniers)
-    carriers = chroma_carriers(2 * phases)
+    carriers = (robust_carriers if robust else chroma_carriers)(2 * phases)
     level = amplitude / 127.5
 
     weight, bias = clear(source.encoder.direct[HIDE])
@@ -101,7 +116,7 @@ def start_codec(
     weight.copy_((basis * sizes[:, None]).T)
     bias.copy_(mean)
     weight, _ = clear(source.decoder.direct[HIDE])  # carriers from cosines and sines
-    weight.copy_(carriers.T * level)
+    weight.copy_(carriers.T * (level / PAYLOAD))
     weight, _ = clear(sink.encoder.direct[REVEAL])  # cosines and sines from carriers
     weight[:, :cell] = (carriers / level).to(device)
 

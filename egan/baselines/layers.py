@@ -1,0 +1,95 @@
+"""Blocks that more than one of the compared methods is built of. Pictures are (N, 3, H, W) in [-1, 1]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def conv(
+    a: int, b: int, kernel: int, stride: int = 1, *, norm: bool = False, slope: float | None = 0.0
+) -> list[nn.Module]:
+    """Reflection padding, a convolution, instance norm without affine if asked, and a rectifier.
+
+    slope: of a leaky rectifier; 0 is a plain one, None leaves it out.
+    """
+    pad = (kernel - 1) // 2
+    layers: list[nn.Module] = [nn.ReflectionPad2d(pad), nn.Conv2d(a, b, kernel, stride)]
+    if norm:
+        layers.append(nn.InstanceNorm2d(b))
+    if slope is not None:
+        layers.append(nn.LeakyReLU(slope) if slope else nn.ReLU())
+    return layers
+
+
+class ResidualBlock(nn.Module):
+    """x + IN(conv(ReLU(IN(conv(x))))), both convolutions 3x3: (N, C, H, W) -> the same."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *conv(width, width, 3, norm=True), *conv(width, width, 3, norm=True, slope=None)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class MultiScaleCritic(nn.Module):
+    """MUNIT's and DRIT's discriminator: the same small network on the picture and on its averages by 2 and by 4.
+
+    Four 4x4 convolutions of stride 2 without normalisation, then a 1x1. (N, 3, H, W) -> one map (N, 1, h, w) a scale.
+    """
+
+    def __init__(self, width: int = 64, scales: int = 3, slope: float = 0.2) -> None:
+        super().__init__()
+
+        def network() -> nn.Sequential:
+            layers = conv(3, width, 4, 2, slope=slope)
+            for i in range(3):
+                layers += conv(width * 2**i, width * 2 ** (i + 1), 4, 2, slope=slope)
+            return nn.Sequential(*layers, nn.Conv2d(width * 8, 1, 1))
+
+        self.networks = nn.ModuleList(network() for _ in range(scales))
+        self.shrink = nn.AvgPool2d(3, 2, 1, count_include_pad=False)
+        init_normal(self)
+
+    def forward(self, picture: Tensor) -> list[Tensor]:
+        out = []
+        for network in self.networks:
+            out.append(network(picture))
+            picture = self.shrink(picture)
+        return out
+
+
+def layer_norm(width: int) -> nn.GroupNorm:
+    """MUNIT's layer norm: one mean and one deviation a picture, one scale and one shift a channel."""
+    return nn.GroupNorm(1, width)
+
+
+def init_normal(module: nn.Module, std: float = 0.02) -> None:
+    """Convolutions from N(0, std), biases zero."""
+    for m in module.modules():
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(m.weight, 0.0, std)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)
+
+
+def init_kaiming(module: nn.Module) -> None:
+    """Weights from N(0, 2 / fan-in) (He et al. 2015), biases zero."""
+    for m in module.modules():
+        if isinstance(m, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(m.weight)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)
+
+
+def spread(code: Tensor, like: Tensor) -> Tensor:
+    """Numbers (N, K) as K constant channels of the size of `like`: (N, K, H, W)."""
+    return code[:, :, None, None].expand(-1, -1, *like.shape[-2:])
+
+
+def attach(x: Tensor, code: Tensor) -> Tensor:
+    """Channels (N, C, H, W) with a code's (N, K) constant ones behind them."""
+    return torch.cat((x, spread(code, x).to(x.dtype)), 1)

@@ -1,0 +1,263 @@
+"""The commands on many files: for each verb, how one file is read, what is done with a batch, and what is written."""
+
+from __future__ import annotations
+
+import json as codec
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from egan import compose as composing
+from egan import files, keys, many, pipeline, terminal
+from egan.errors import EganError
+from egan.many import Result, Source
+from egan.pipeline import Job, Picture
+from egan.signatures import NotVerified
+
+if TYPE_CHECKING:
+    from egan.pipeline import Verdict
+
+
+def start(
+    inputs: list[str] | None,
+    directory: str | None,
+    output: str | None,
+    others: Sequence[str | None],
+    force: bool,
+    listed: str | None = None,
+    many: bool = False,
+) -> list[Source]:
+    """The inputs of a command, after the checks that need no reading of pictures.
+
+    others: keys and whatever else may be standard input. many: the command takes several files without a folder.
+    """
+    pipeline.one_standard_input(*others, *([listed] if listed else inputs or [files.STDIN]))
+    if directory is not None and output is not None:
+        raise EganError("-o and -d exclude each other", status=2)
+    if directory is None and not many:
+        if listed is not None:
+            raise EganError("--files0-from needs an output folder", "name one with -d", 2)
+        if len(inputs or ()) > 1:
+            raise EganError(f"{len(inputs or ())} inputs and one output", "name a folder with -d", 2)
+        files.check_output(output, force)
+        alone()
+    sources = find(inputs, listed, directory)
+    if directory is None and not many and len(sources) > 1:
+        raise EganError(f"{len(sources)} inputs and one output", "name a folder with -d", 2)
+    if directory is not None:
+        check_folder(directory, sources)
+    return sources
+
+
+find, check_folder = many.find_sources, many.check_folder
+
+
+def alone() -> None:
+    """Raises EganError in a `torchrun` job without a folder: all processes would write one output."""
+    if many.processes()[1] > 1:
+        raise EganError("torchrun is for many files", "name a folder with -d", 2)
+
+
+def encrypt(
+    sources: Sequence[Source],
+    folder: str,
+    public: keys.PublicKey,
+    signer: keys.PrivateKey | None,
+    force: bool,
+    weights: str | None,
+    device: str,
+) -> None:
+    model = pipeline.load_model(weights, device)
+    pipeline.can_sign(model, signer)
+
+    def work(jobs: Sequence[Job]) -> list[Result]:
+        disguises = pipeline.encrypt_batch(model, public, jobs, signer)
+        return [Result(job, disguise) for job, disguise in zip(jobs, disguises, strict=True)]
+
+    many.run_many(
+        sources, folder, force, lambda source: pipeline.read_composite(source.path), work,
+        many.batch_size(model), "encrypting",
+    )  # fmt: skip
+
+
+def decrypt(
+    sources: Sequence[Source],
+    folder: str,
+    private: keys.PrivateKey,
+    sender: keys.PublicKey | None,
+    message: bool,
+    force: bool,
+    weights: str | None,
+    device: str,
+) -> None:
+    model = pipeline.load_model(weights, device)
+
+    def read(source: Source) -> Job:
+        loaded = files.read_picture(source.path)
+        job = pipeline.open_disguise(loaded, source.path, private, model, force, sender)
+        if message:
+            pipeline.need_boxes(job)
+        return job
+
+    def work(jobs: Sequence[Job]) -> list[Result]:
+        recovered = pipeline.decrypt_batch(model, private, jobs)
+        return [
+            piece
+            for job, picture in zip(jobs, recovered, strict=True)
+            for piece in pieces(job, picture, message)
+        ]
+
+    def outputs(job: Job) -> list[str]:
+        return suffixes(len(job.boxes)) if message else [""]
+
+    many.run_many(sources, folder, force, read, work, many.batch_size(model), "decrypting", outputs)
+
+
+def suffixes(count: int) -> list[str]:
+    """What is added to the names of the messages of one picture."""
+    return [f"-{i}" for i in range(1, count + 1)] if count > 1 else [""] * count
+
+
+def pieces(job: Job, picture: Picture, message: bool) -> list[Result]:
+    """What decrypt writes of one picture: the composite with its note of boxes, or each message."""
+    if not message:
+        return [Result(job, picture, "", composing.boxes_text(job.boxes) if job.boxes else {})]
+    pipeline.need_boxes(job)
+    cut = pipeline.cut_messages(job, picture)
+    return [Result(job, part, suffix) for part, suffix in zip(cut, suffixes(len(cut)), strict=True)]
+
+
+def sign(
+    sources: Sequence[Source],
+    folder: str,
+    private: keys.PrivateKey,
+    size: composing.Size | None,
+    force: bool,
+    weights: str | None,
+    device: str,
+) -> None:
+    model = pipeline.load_model(weights, device)
+
+    def read(source: Source) -> Job:
+        return pipeline.secret_job(files.read_picture(source.path), source.path, size)
+
+    def work(jobs: Sequence[Job]) -> list[Result]:
+        signed = pipeline.sign_batch(model, private, jobs)
+        return [Result(job, picture) for job, picture in zip(jobs, signed, strict=True)]
+
+    many.run_many(sources, folder, force, read, work, many.batch_size(model), "signing")
+
+
+def verify(
+    sources: Sequence[Source],
+    folder: str | None,
+    public: keys.PublicKey,
+    secret: str | None,
+    threshold: float | None,
+    exact: bool,
+    force: bool,
+    weights: str | None,
+    device: str,
+    tell: Callable[[str, Verdict | EganError], None],
+    hushed: bool,
+) -> None:
+    """Check many signed pictures, tell what came out of each, and write the verified ones into a folder, if any."""
+    model = pipeline.load_model(weights, device)
+
+    def read(source: Source) -> Job:
+        try:
+            copy = files.read_picture(many.partner(secret, source)) if secret is not None else None
+            return pipeline.open_signed(files.read_picture(source.path), source.path, public, model, copy)
+        except EganError as error:
+            tell(source.path, error)
+            raise
+
+    def work(jobs: Sequence[Job]) -> list[Result | EganError]:
+        results: list[Result | EganError] = []
+        verdicts = pipeline.verify_batch(model, public, jobs, threshold)
+        for job, verdict in zip(jobs, verdicts, strict=True):
+            try:
+                verdict.check(exact)
+            except EganError as error:
+                results.append(error)
+            else:
+                results.append(Result(job, verdict.picture))
+            tell(job.source, verdict)
+        return results
+
+    many.run_many(
+        sources, folder, force, read, work, many.batch_size(model), "verifying",
+        hushed=NotVerified if hushed else None,
+    )  # fmt: skip
+
+
+def compose(
+    sources: Sequence[Source], message: str, recipe: composing.Recipe, folder: str, force: bool
+) -> None:
+    """Paste a message, or from a folder of messages the one of the cover's name, on every cover."""
+    notes: dict[str, dict[str, str]] = {}
+
+    def read(source: Source) -> Job:
+        pasted = files.read_picture(many.partner(message, source))
+        pixels, notes[source.path] = recipe.apply(files.read_picture(source.path), pasted)
+        return Job(source.path, pixels)
+
+    def work(jobs: Sequence[Job]) -> list[Result]:
+        return [Result(job, job.pixels, "", notes.pop(job.source)) for job in jobs]
+
+    if message == files.STDIN and len(sources) > 1:
+        raise EganError("standard input cannot be pasted on many covers", "name a file for the message", 2)
+    many.run_many(sources, folder, force, read, work, 8, "composing")
+
+
+def keygen(
+    face: str, flower: str, folder: str, size: int, force: bool, weights: str | None, device: str
+) -> None:
+    """A key pair for every face, with one flower for all or from a folder the one of the face's name."""
+    sources = find([face], None, folder)
+    check_folder(folder, sources)
+    alone()
+    side = composing.parse_size(str(size), "--size")
+    model = pipeline.load_model(weights, device)
+    failures = many.Failures()
+    for source in terminal.progress(sources, len(sources), "making keys"):
+        pub, priv = (many.target(folder, source.stem, suffix) for suffix in ("-pub", "-priv"))
+        try:
+            with files.reporting(pub):
+                Path(pub).parent.mkdir(parents=True, exist_ok=True)
+            pipeline.check_key_files(pub, priv, force)
+            x, y = (
+                composing.fit_cover(files.read_picture(path), side, "--size")
+                for path in (source.path, many.partner(flower, source))
+            )
+            private, public = pipeline.key_pair(model, x, y)
+            pipeline.write_keys(private, public, pub, priv, force)
+            terminal.note(f"{pub}: {public.fingerprint}")
+        except EganError as error:
+            failures.add(error, source.path)
+    failures.finish(len(sources))
+
+
+def inspect(sources: Sequence[Source], json: bool) -> None:
+    """Print the facts of every file: JSON lines, or paragraphs."""
+    from egan.inspect import describe, show
+
+    if len(sources) == 1:
+        facts = describe(sources[0].path)
+        print(codec.dumps(facts)) if json else show(facts)
+        return
+    failures = many.Failures()
+    shown = 0
+    for source in sources:
+        try:
+            facts = describe(source.path)
+        except EganError as error:
+            failures.add(error, source.path)
+            continue
+        if json:
+            print(codec.dumps(facts))
+        else:
+            print(end="\n" if shown else "")
+            show(facts)
+        shown += 1
+    failures.finish(len(sources))
