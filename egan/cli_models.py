@@ -59,6 +59,14 @@ def train(
             help="SqueezeNet weights (safetensors) for the perceptual loss.",
         ),
     ] = None,
+    robust: Annotated[
+        str | None,
+        typer.Option(
+            "--robust",
+            metavar="LIST",
+            help="Channels a disguise should survive: jpeg, noise, resize, with commas.",
+        ),
+    ] = None,
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="FILE", help="Go on from a checkpoint.")
     ] = None,
@@ -81,7 +89,7 @@ def train(
     terminal.quiet = quiet
     from egan.train.command import Request, run_train
 
-    named = {"steps": steps, "minutes": minutes, "batch": batch, "seed": seed}
+    named = {"robust": robust, "steps": steps, "minutes": minutes, "batch": batch, "seed": seed}
     changed = [*(settings or []), *(f"{k}={v}" for k, v in named.items() if v is not None)]
     kept = cache or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egan")
     run_train(

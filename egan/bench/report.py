@@ -125,8 +125,8 @@ def shown(figures: dict[str, Any], figure: str, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def paper_rows(methods: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The paper's own rows of EncryptGAN and of what is compared here, by heading."""
+def paper_rows(methods: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The paper's own figures for its method and for those that were measured here, by the name of the row."""
     compared = [f for f in PAPER_ROWS if f == "paper" or any(m.get("family") == f for m in methods.values())]
     return {f"{PAPER_ROWS[f][0]}, paper's data": paper_figures(f) for f in compared}
 
@@ -139,7 +139,8 @@ def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
     for heading in ("", "FID", "Encryption\nLPIPS/MSE", "MSE", "RMSE", "PSNR", "SSIM", "LPIPS",
                     "Security\nLPIPS/MSE"):  # fmt: skip
         table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
-    for name, figures in {**paper_rows(methods), **methods}.items():
+    paper = paper_rows(methods)
+    for name, figures in {**paper, **methods}.items():
         table.add_row(
             name,
             shown(figures, "fid", 2),

@@ -233,7 +233,7 @@ class LockedMethod(Method):
             "phase": o.phase * losses.phase_loss(c.measured, c.locked),
             "headroom": o.headroom * losses.headroom_loss(c.painted),
             "cycle": o.cycle * losses.cycle_loss(c.recovered, b.y),
-            "disguise": 0.5 * o.disguise * (c.painted - b.x).abs().mean(),
+            "disguise": o.disguise * (c.painted - b.x).abs().mean(),
         }
         if o.adversarial_x:
             out["adversarial"] = o.adversarial_x * self.fooling("d_x", window(c.painted).clamp(-1, 1))
