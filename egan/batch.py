@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egan import compose as composing
-from egan import files, keys, many, pipeline, terminal
+from egan import files, keyless, keys, many, pipeline, terminal
 from egan.errors import EganError
 from egan.many import Result, Source
 from egan.pipeline import Job, Picture
@@ -61,13 +61,13 @@ def alone() -> None:
 def encrypt(
     sources: Sequence[Source],
     folder: str,
-    public: keys.PublicKey,
+    public: keys.PublicKey | keyless.Look,
     signer: keys.PrivateKey | None,
     force: bool,
     weights: str | None,
     device: str,
 ) -> None:
-    model = pipeline.load_model(weights, device)
+    model = keyless.load_model(public, weights, device)
     pipeline.can_sign(model, signer)
 
     def work(jobs: Sequence[Job]) -> list[Result]:
@@ -83,14 +83,14 @@ def encrypt(
 def decrypt(
     sources: Sequence[Source],
     folder: str,
-    private: keys.PrivateKey,
+    private: keys.PrivateKey | keyless.Look,
     sender: keys.PublicKey | None,
     message: bool,
     force: bool,
     weights: str | None,
     device: str,
 ) -> None:
-    model = pipeline.load_model(weights, device)
+    model = keyless.load_model(private, weights, device)
 
     def read(source: Source) -> Job:
         loaded = files.read_picture(source.path)

@@ -150,12 +150,22 @@ def compose(
 
 @app.command()
 def encrypt(
-    pub: Annotated[str, typer.Option("--pub", metavar="FILE", help="The receiver's public key.")],
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[COMPOSITE]...",
             help="Composites, with -d also folders; standard input when none is named.",
+        ),
+    ] = None,
+    pub: Annotated[
+        str | None, typer.Option("--pub", metavar="FILE", help="The receiver's public key; required.")
+    ] = None,
+    flower: Annotated[
+        str | None,
+        typer.Option(
+            "--flower",
+            metavar="FILE",
+            help="For methods without keys: a picture for the disguise to look like.",
         ),
     ] = None,
     sign: Annotated[
@@ -176,16 +186,16 @@ def encrypt(
 ) -> None:
     """Turn composites into disguises that only the holder of the private key turns back."""
     terminal.quiet = quiet
-    from egan import batch, files, pipeline
+    from egan import batch, files, keyless, pipeline
 
-    sources = batch.start(inputs, directory, output, (pub, sign), force, listed)
-    public = pipeline.read_public(pub)
+    sources = batch.start(inputs, directory, output, (pub, sign, flower), force, listed)
+    public = keyless.sender(pub, flower, weights)
     signer = pipeline.read_private(sign) if sign is not None else None
     if directory is not None:
         batch.encrypt(sources, directory, public, signer, force, weights, device)
         return
     job = pipeline.read_composite(sources[0].path)
-    model = pipeline.load_model(weights, device)
+    model = keyless.load_model(public, weights, device)
     pipeline.can_sign(model, signer)
     (disguise,) = pipeline.encrypt_batch(model, public, [job], signer)
     files.write_output(files.png_bytes(disguise), output, force)
@@ -193,12 +203,20 @@ def encrypt(
 
 @app.command()
 def decrypt(
-    priv: Annotated[str, typer.Option("--priv", metavar="FILE", help="Your private key.")],
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[DISGUISE]...",
             help="Disguises, with -d also folders; standard input when none is named.",
+        ),
+    ] = None,
+    priv: Annotated[
+        str | None, typer.Option("--priv", metavar="FILE", help="Your private key; required.")
+    ] = None,
+    cover: Annotated[
+        str | None,
+        typer.Option(
+            "--cover", metavar="FILE", help="For munit and drit: a picture that looks like the cover."
         ),
     ] = None,
     sender: Annotated[
@@ -232,18 +250,18 @@ def decrypt(
 ) -> None:
     """Turn disguises back into composites, or with --message into the messages."""
     terminal.quiet = quiet
-    from egan import batch, files, pipeline
+    from egan import batch, files, keyless, pipeline
 
     if number != 1 and (not message or directory is not None):
         raise EganError("--number is for --message and one picture", status=2)
-    sources = batch.start(inputs, directory, output, (priv, sender), force, listed)
-    private = pipeline.read_private(priv)
+    sources = batch.start(inputs, directory, output, (priv, sender, cover), force, listed)
+    private = keyless.receiver(priv, cover, weights)
     known = pipeline.read_public(sender) if sender is not None else None
     if directory is not None:
         batch.decrypt(sources, directory, private, known, message, force, weights, device)
         return
     loaded = files.read_picture(sources[0].path)  # refused before torch is imported
-    model = pipeline.load_model(weights, device)
+    model = keyless.load_model(private, weights, device)
     job = pipeline.open_disguise(loaded, sources[0].path, private, model, force, known)
     found = batch.pieces(job, pipeline.decrypt_batch(model, private, [job])[0], message)
     if message and not 1 <= number <= len(found):

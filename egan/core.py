@@ -48,7 +48,10 @@ class EncryptGAN(Model):
         """`load_model` for what needs K and keys. Raises EganError for weights of a method without them, too."""
         model = load_model(path, device)
         if not isinstance(model, cls):
-            raise EganError(f"{path} holds weights of {model.options.TITLE}, which has no keys")
+            raise EganError(
+                f"{path} holds weights of {model.options.TITLE}, which has no keys",
+                "encrypt and decrypt take them without --pub and --priv",
+            )
         return model
 
     def parts(self) -> dict[str, list[nn.Module]]:

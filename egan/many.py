@@ -19,7 +19,7 @@ from egan.errors import EganError
 from egan.pipeline import Job, Picture
 
 if TYPE_CHECKING:
-    from egan.core import EncryptGAN
+    from egan.model import Model
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
         yield run
 
 
-def batch_size(model: EncryptGAN) -> int:
+def batch_size(model: Model) -> int:
     """Pictures a pass. The same on every CPU, so that results are the same too."""
     from egan.core import BATCH
 

@@ -21,6 +21,7 @@ CELL = 4  # the encoders work on 4x4 cells: 48 numbers of RGB each
 KEY_LAYERS = 6
 REACH = 2.7  # radians: a component's phase stays inside of this, away from the wrap at pi
 COMPANDED = 0.95 * REACH  # the largest companded phase that is believed: beyond it noise would be blown up
+PAYLOAD = 1 / 32  # the scale of carriers, so that their weights are of the size that Adam's steps suit
 VERNIER = 4  # how much finer the second phase of a component is
 HIDE, REVEAL = (
     0,
@@ -152,7 +153,9 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor, key: Tensor, role: int) -> Tensor:
         with float32(z.device):
             phases = torch.cat((z[:, 0], z[:, 1]), 1)
-            base = self.direct[role](phases if role == HIDE else components_of(z, self.verniers))
+            base = (
+                self.payload(phases) if role == HIDE else self.direct[role](components_of(z, self.verniers))
+            )
         seen = base.clamp(-2, 2)  # a phase misread by a turn must not reach the U-Net at full size
         h = torch.cat((seen, phases, nnf.pixel_unshuffle(key, CELL).to(base.dtype)), 1)
         h1 = self.blocks1(self.stem(h) + self.role[role, :, None, None])
@@ -165,6 +168,10 @@ class Decoder(nn.Module):
             if role == HIDE:
                 painted = nnf.conv2d(painted, self.beside_carriers()[:, :, None, None])
         return nnf.pixel_shuffle(base + painted, CELL)
+
+    def payload(self, phases: Tensor) -> Tensor:
+        """The carriers (N, 48, h, w) of cosines and sines (N, 2P, h, w)."""
+        return PAYLOAD * self.direct[HIDE](phases)
 
     def beside_carriers(self) -> Tensor:
         """The projection (48, 48) of a cell off its carriers, so that nothing painted is taken for payload."""

@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import torch
 
     from egan.core import EncryptGAN
+    from egan.keyless import Look
+    from egan.model import Model
 
 Picture = files.NDArray[np.uint8]
 
@@ -167,8 +169,8 @@ def read_composite(source: str) -> Job:
 def open_disguise(
     loaded: files.Loaded,
     source: str,
-    private: keys.PrivateKey,
-    model: EncryptGAN,
+    private: keys.PrivateKey | Look,
+    model: Model,
     force: bool,
     sender: keys.PublicKey | None = None,
 ) -> Job:
@@ -183,7 +185,7 @@ def open_disguise(
             f"{loaded.name} is {width}x{height} pixels: no disguise has that size",
             "it was cropped or resized; ask for the original file",
         )
-    if not model.locked:
+    if not isinstance(private, keys.PrivateKey) or not model.locked:
         if sender is not None:
             raise EganError(f"{loaded.name} carries no signature: weights without a lock make none")
         return Job(source, pixels)
@@ -216,7 +218,7 @@ def check_sender(name: str, found: str | None, wanted: keys.PublicKey | None) ->
     )
 
 
-def check_weights(name: str, made_by: bytes, model: EncryptGAN) -> None:
+def check_weights(name: str, made_by: bytes, model: Model) -> None:
     if made_by != model.id:
         raise EganError(
             f"{name} was made with other weights ({made_by.hex()}; these are {model.id.hex()})",
@@ -260,7 +262,7 @@ def open_signed(
     return Job(source, pixels, (), signature.keystream_seed if signature else b"", None, signature, copy)
 
 
-def keystreams(model: EncryptGAN, seeds: Sequence[bytes], jobs: Sequence[Job]) -> Picture | None:
+def keystreams(model: Model, seeds: Sequence[bytes], jobs: Sequence[Job]) -> Picture | None:
     if not model.locked:
         return None
     shape = model.keystream_shape(*jobs[0].pixels.shape[:2])
@@ -271,23 +273,24 @@ def stacked(jobs: Sequence[Job]) -> Picture:
     return np.stack([job.pixels for job in jobs])
 
 
-def repeated(key: Picture, count: int) -> Picture:
-    return np.broadcast_to(key, (count, *key.shape))
+def repeated(key: Picture | None, count: int) -> Any:
+    """One key image for every picture of a batch; None where a method without keys goes without."""
+    return None if key is None else np.broadcast_to(key, (count, *key.shape))
 
 
-def warn_of_other_weights(model: EncryptGAN, public: keys.PublicKey, what: str) -> None:
-    if public.weights != model.id:
+def warn_of_other_weights(model: Model, public: keys.PublicKey | Look, what: str) -> None:
+    if isinstance(public, keys.PublicKey) and public.weights != model.id:
         terminal.warn(f"the public key was drawn by other weights, so {what} may look worse")
 
 
-def can_sign(model: EncryptGAN, signer: keys.PrivateKey | None) -> None:
+def can_sign(model: Model, signer: keys.PrivateKey | None) -> None:
     """Raises EganError where a disguise is to be signed and the weights have no envelope to sign in."""
     if signer is not None and not model.locked:
         raise EganError("weights without a lock make no envelope to sign in", "leave out --sign", 2)
 
 
 def encrypt_batch(
-    model: EncryptGAN, public: keys.PublicKey, jobs: Sequence[Job], signer: keys.PrivateKey | None = None
+    model: Model, public: keys.PublicKey | Look, jobs: Sequence[Job], signer: keys.PrivateKey | None = None
 ) -> list[Picture]:
     """Disguises of composites of one size, envelopes sealed, and signed inside of them where there is a signer."""
     warn_of_other_weights(model, public, "the disguise")
@@ -296,7 +299,7 @@ def encrypt_batch(
         repeated(public.picture, len(jobs)),
         keystreams(model, [job.seed for job in jobs], jobs),
     )
-    if not model.locked:
+    if not isinstance(public, keys.PublicKey) or not model.locked:
         return list(disguises)
     return [
         envelope.seal(disguise, public, job.seed, job.boxes, model.id, signer)
@@ -304,7 +307,7 @@ def encrypt_batch(
     ]
 
 
-def decrypt_batch(model: EncryptGAN, private: keys.PrivateKey, jobs: Sequence[Job]) -> list[Picture]:
+def decrypt_batch(model: Model, private: keys.PrivateKey | Look, jobs: Sequence[Job]) -> list[Picture]:
     """Recovered composites of disguises of one size."""
     key = repeated(private.image, len(jobs))
     return list(model.decrypt(stacked(jobs), key, keystreams(model, [job.seed for job in jobs], jobs)))

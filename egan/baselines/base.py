@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from egan.core import check_sides, fit_keys, to_bytes, to_unit
+from egan.errors import EganError
 from egan.model import Model, Pictures
 from egan.train.method import Method
 from egan.train.options import RunOptions
@@ -36,7 +37,7 @@ class Baseline(Model):
 
     @abc.abstractmethod
     def hide(self, composite: Tensor, disguise: Tensor) -> Tensor:
-        """Disguises of composites, with pictures of domain Y; all (N, 3, H, W) in [-1, 1]."""
+        """Disguises of composites, with pictures of domain Y, ignored where it uses none; all (N, 3, H, W) in [-1, 1]."""
 
     @abc.abstractmethod
     def reveal(self, disguise: Tensor, cover: Tensor | None) -> Tensor:
@@ -48,11 +49,18 @@ class Baseline(Model):
 
     @torch.inference_mode()
     def encrypt(
-        self, composites: Pictures, disguises: Pictures, keystreams: Pictures | None = None
+        self, composites: Pictures, disguises: Pictures | None, keystreams: Pictures | None = None
     ) -> Pictures:
-        """Disguises of uint8 composites (N, H, W, 3); pictures of domain Y are resized to them where they differ."""
+        """Disguises of uint8 composites (N, H, W, 3); pictures of domain Y are resized to them where they differ.
+
+        None will do for a method that uses none. Raises EganError for one that does.
+        """
         size = check_sides(composites)
-        return to_bytes(self.hide(to_unit(composites, self.device), fit_keys(disguises, size, self.device)))
+        if disguises is None and self.options.uses_disguise:
+            raise EganError(f"{self.options.TITLE} needs a picture that the disguise is to look like")
+        composite = to_unit(composites, self.device)
+        like = composite if disguises is None else fit_keys(disguises, size, self.device)
+        return to_bytes(self.hide(composite, like))
 
     @torch.inference_mode()
     def decrypt(

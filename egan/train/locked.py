@@ -268,7 +268,7 @@ class LockedMethod(Method):
         angle = torch.rand(b.keystream.shape, device=self.device) * (2 * math.pi)
         phases = torch.cat((torch.cos(angle), torch.sin(angle)), 1)
         with torch.autocast(self.device.type, enabled=False):
-            return nn.functional.pixel_shuffle(hider.decoder.direct[HIDE](phases), CELL)
+            return nn.functional.pixel_shuffle(hider.decoder.payload(phases), CELL)
 
     def sheet(self, model: nn.Module) -> NDArray[np.uint8]:
         assert isinstance(model, EncryptGAN)

@@ -16,7 +16,7 @@ import torch.nn.functional as nnf
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from egan.networks import CELL, HIDE, REVEAL, LockedGenerator
+from egan.networks import CELL, HIDE, PAYLOAD, REVEAL, LockedGenerator
 
 COMPANDING = 0.35  # a component of average size, in units of x in R x / (1 + |x|)
 RANGE_QUANTILE = 0.9999  # of a component that has a vernier: values beyond 1.15 times this are cut
@@ -73,8 +73,9 @@ def component_sizes(components: Tensor, basis: Tensor, verniers: int) -> Tensor:
     """
     few = components[:: max(1, len(components) // 200_000)]
     sizes = few.abs().mean(0) / COMPANDING
-    seen = 1.15 * torch.quantile(few[:, :verniers].abs(), RANGE_QUANTILE, dim=0)
-    sizes[:verniers] = torch.minimum(seen, basis[:verniers].abs().sum(1))
+    if verniers:
+        seen = 1.15 * torch.quantile(few[:, :verniers].abs(), RANGE_QUANTILE, dim=0)
+        sizes[:verniers] = torch.minimum(seen, basis[:verniers].abs().sum(1))
     return sizes.clamp_min(1e-3)
 
 
@@ -115,7 +116,7 @@ def start_codec(
     weight.copy_((basis * sizes[:, None]).T)
     bias.copy_(mean)
     weight, _ = clear(source.decoder.direct[HIDE])  # carriers from cosines and sines
-    weight.copy_(carriers.T * level)
+    weight.copy_(carriers.T * (level / PAYLOAD))
     weight, _ = clear(sink.encoder.direct[REVEAL])  # cosines and sines from carriers
     weight[:, :cell] = (carriers / level).to(device)
 

@@ -1,0 +1,101 @@
+"""What stands where keys are, for weights of a method that has none: a picture to look like, or nothing.
+
+CycleGAN, MUNIT, DRIT and deep steganography hide a message from the eye alone. Whoever has the weights reads every
+disguise, so the commands ask for no key, refuse those that are given, and say so once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError, safe_open
+
+from egan import compose, files, keys, pipeline, terminal
+from egan.baselines.options import BaselineOptions
+from egan.errors import EganError
+from egan.options import ModelOptions
+from egan.weights import find_weights, parse_metadata
+
+if TYPE_CHECKING:
+    from egan.model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A picture of the domain of disguises (to encrypt) or of covers (to decrypt), or None where the method takes none."""
+
+    image: pipeline.Picture | None
+    options: BaselineOptions
+
+    @property
+    def picture(self) -> pipeline.Picture | None:
+        """What the networks get, under the name that it has in a public key."""
+        return self.image
+
+
+def load_model(key: keys.PublicKey | keys.PrivateKey | Look, weights: str | None, device: str) -> Model:
+    """The model that goes with what `sender` or `receiver` gave, with one warning line where it hides nothing."""
+    if not isinstance(key, Look):
+        return pipeline.load_model(weights, device)
+    from egan.core import pick_device
+    from egan.model import load_model
+
+    model = load_model(find_weights(weights), pipeline.own_device(pick_device(device)))
+    terminal.warn(f"{key.options.TITLE} has no keys: anyone who has these weights can read the message")
+    return model
+
+
+def options_of(weights: str | None) -> ModelOptions | BaselineOptions:
+    """What weights say of themselves, without torch. Raises EganError as loading them would."""
+    path = find_weights(weights)
+    try:
+        with safe_open(str(path), "np") as file:
+            return parse_metadata(file.metadata(), str(path))[0]
+    except (SafetensorError, OSError) as error:
+        raise EganError(f"cannot read weights {path}: {error}") from error
+
+
+def sender(pub: str | None, flower: str | None, weights: str | None) -> keys.PublicKey | Look:
+    """What `egan encrypt` needs beside composites: a public key, or what a method without keys takes instead."""
+    if pub is not None and flower is None:
+        return pipeline.read_public(pub)
+    options = options_of(weights)
+    if isinstance(options, ModelOptions):
+        if pub is None:
+            raise EganError("missing option '--pub'", "see egan encrypt --help", 2)
+        raise EganError("--flower is for methods without keys", "the flower is in the public key", 2)
+    if pub is not None:
+        raise no_keys(options, "--pub")
+    if options.uses_disguise and flower is None:
+        raise EganError(
+            f"{options.TITLE} needs a picture that the disguise is to look like", "name one with --flower", 2
+        )
+    return look(flower, options, options.uses_disguise, "--flower")
+
+
+def receiver(priv: str | None, cover: str | None, weights: str | None) -> keys.PrivateKey | Look:
+    """What `egan decrypt` needs beside disguises: a private key, or a picture like the cover, which may be missing."""
+    if priv is not None and cover is None:
+        return pipeline.read_private(priv)
+    options = options_of(weights)
+    if isinstance(options, ModelOptions):
+        if priv is None:
+            raise EganError("missing option '--priv'", "see egan decrypt --help", 2)
+        raise EganError("--cover is for methods without keys", "leave it out", 2)
+    if priv is not None:
+        raise no_keys(options, "--priv")
+    return look(cover, options, options.uses_cover, "--cover")
+
+
+def look(source: str | None, options: BaselineOptions, used: bool, option: str) -> Look:
+    if source is None:
+        return Look(None, options)
+    if not used:
+        raise EganError(f"{options.TITLE} does not take {option}", "leave it out", 2)
+    side = options.image_size
+    return Look(compose.fit_cover(files.read_picture(source), (side, side)), options)
+
+
+def no_keys(options: BaselineOptions, option: str) -> EganError:
+    return EganError(f"{options.TITLE} has no keys", f"leave out {option}", 2)
