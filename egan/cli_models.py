@@ -59,6 +59,14 @@ def train(
             help="SqueezeNet weights (safetensors) for the perceptual loss.",
         ),
     ] = None,
+    robust: Annotated[
+        str | None,
+        typer.Option(
+            "--robust",
+            metavar="LIST",
+            help="Channels a disguise should survive: jpeg, noise, resize, with commas.",
+        ),
+    ] = None,
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="FILE", help="Go on from a checkpoint.")
     ] = None,
@@ -81,7 +89,7 @@ def train(
     terminal.quiet = quiet
     from egan.train.command import Request, run_train
 
-    named = {"steps": steps, "minutes": minutes, "batch": batch, "seed": seed}
+    named = {"robust": robust, "steps": steps, "minutes": minutes, "batch": batch, "seed": seed}
     changed = [*(settings or []), *(f"{k}={v}" for k, v in named.items() if v is not None)]
     kept = cache or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egan")
     run_train(
@@ -169,7 +177,36 @@ def bench(
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the per-image table here.")
     ] = None,
     json: Json = False,
-    speed: Annotated[bool, typer.Option("--speed", help="Measure speed and cost instead.")] = False,
+    attacks: Annotated[
+        bool, typer.Option("--attacks", help="Try to break the scheme, nine ways, each with a control.")
+    ] = False,
+    budget: Annotated[
+        str,
+        typer.Option(
+            "--budget", metavar="N", help="Of each attack that trains: 60s, or 300steps, which repeats."
+        ),
+    ] = "300steps",
+    keys: Annotated[
+        int, typer.Option("--keys", metavar="N", help="Wrong keys that are tried on each disguise.")
+    ] = 1000,
+    payloads: Annotated[
+        bool, typer.Option("--payloads", help="Hide QR codes and small text, and count what can be read.")
+    ] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", metavar="DIR", help="Draw the paper's figures into this folder."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write everything measured as one HTML page."),
+    ] = None,
+    ablation: Annotated[
+        str | None,
+        typer.Option(
+            "--ablation", metavar="NAME", help="key-layers: train and compare six sets of layers of K."
+        ),
+    ] = None,
+    speed: Annotated[bool, typer.Option("--speed", help="Measure speed and cost.")] = False,
     device: Device = "auto",
     force: Force = False,
     quiet: Quiet = False,
@@ -179,6 +216,7 @@ def bench(
     from egan.bench.options import BenchOptions
     from egan.bench.run import run_bench
 
+    others = speed or attacks or payloads or figures is not None or ablation is not None
     run_bench(
         BenchOptions(
             weights=tuple(weights or ()),
@@ -186,7 +224,7 @@ def bench(
             x=x,
             y=y,
             messages=tuple(messages or ()),
-            metrics=tuple(metrics or (() if speed else ("all",))),
+            metrics=tuple(metrics or (() if others and report is None else ("all",))),
             limit=limit,
             wrong_limit=wrong_limit,
             size=size,
@@ -199,6 +237,13 @@ def bench(
             csv=csv,
             json=json,
             speed=speed,
+            attacks=attacks,
+            budget=budget,
+            keys=keys,
+            payloads=payloads,
+            figures=figures,
+            report=report,
+            ablation=ablation,
             device=device,
             force=force,
         )

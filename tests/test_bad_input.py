@@ -503,15 +503,6 @@ def test_a_limit_on_the_size_of_a_file(shell: Shell, here: Path) -> None:
     assert not list(Path().glob(".*"))
 
 
-def test_a_disk_full_of_keys(refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    refused(*KEYGEN, "face.png", "flower.png", cause="cannot write new-priv.png: no space left on device")
-    refused(*COMPOSE, "face.png", "message.png", cause="cannot write out.png: no space left on device")
-
-
 # Interruptions
 
 
@@ -535,18 +526,6 @@ def test_sigterm_while_reading_leaves_nothing(here: Path) -> None:
 def mapped(pid: int) -> str:
     """The libraries that a process has loaded, by which it can be seen to be past its imports."""
     return Path(f"/proc/{pid}/maps").read_text()
-
-
-def test_an_interruption_while_writing_leaves_nothing(run: Run, here: Path, monkeypatch) -> None:
-    def interrupt(_descriptor: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("os.fsync", interrupt)
-    before = everything()
-    for command in ((*COMPOSE, "face.png", "message.png"), (*KEYGEN, "face.png", "flower.png")):
-        result = run(*command)
-        assert (result.status, result.out, result.err) == (130, b"", "egan: error: interrupted\n")
-    assert everything() == before
 
 
 # Usage

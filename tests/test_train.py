@@ -1,26 +1,30 @@
 """The losses at known values, the starting codec, and a tiny run: it learns, it resumes exactly, it repeats."""
 
 import dataclasses
+import io
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
-from egan.core import EncryptGAN, to_unit
+from egan.core import EncryptGAN, to_bytes, to_unit
 from egan.errors import EganError
 from egan.networks import rotate_phases
 from egan.options import ModelOptions
 from egan.train import losses
+from egan.train.channels import through
 from egan.train.locked import LockedMethod
 from egan.train.loop import Trainer
 from egan.train.method import round8
 from egan.train.options import TrainOptions
 from egan.train.presets import parse_options
+from egan.train.published import PublishedMethod
 from egan.train.sampler import Sampler
-from egan.train.start import cell_rows, chroma_carriers, principal_components
+from egan.train.start import cell_rows, chroma_carriers, principal_components, start_codec
 
 TINY = ModelOptions(image_size=64, key_width=4, width=8, encoder_blocks=1, decoder_blocks=1)
 FAST = TrainOptions(
@@ -236,3 +240,78 @@ def test_settings_reach_the_right_options_and_unknown_ones_are_named() -> None:
             parse_options(preset, settings)
         assert caught.value.status == 2
         assert caught.value.hint
+
+
+def test_robust_settings_are_a_start_that_others_can_change() -> None:
+    model, train = parse_options("tiny", ["robust=jpeg,noise", "amplitude=20"])
+    assert (model.phases, model.verniers, train.robust, train.amplitude) == (4, 0, ("jpeg", "noise"), 20)
+    with pytest.raises(EganError, match="unknown channel"):
+        parse_options("tiny", ["robust=jpeg,blur"])
+
+
+@pytest.mark.parametrize("name", ["jpeg", "noise", "resize"])
+def test_a_channel_changes_a_picture_a_little_and_passes_the_gradient(name: str) -> None:
+    picture = to_unit(smooth(2, 64, 5)).requires_grad_()
+    out = through(picture, name, np.random.default_rng(1))
+    assert out.shape == picture.shape
+    assert 0 < (out - picture).abs().mean() < 0.1
+    out.sum().backward()
+    assert picture.grad is not None
+    assert picture.grad.sum().item() == pytest.approx(picture.numel(), rel=1e-3)
+    assert through(picture, None, np.random.default_rng(1)) is picture
+
+
+def test_a_robust_start_decodes_after_jpeg_and_the_default_does_not() -> None:
+    """The starting codecs alone, through real JPEG at quality 90."""
+    pictures = to_unit(smooth(6, 64, 9))
+
+    def decode(robust: bool, **options) -> float:
+        torch.manual_seed(0)
+        model = EncryptGAN(dataclasses.replace(TINY, **options))
+        start_codec(model.F, model.G, pictures, 32.0 if robust else 4.0, robust)  # type: ignore[arg-type]
+        keys = np.zeros((6, 64, 64, 3), np.uint8)
+        k = np.random.default_rng(0).integers(0, 256, (6, *model.keystream_shape(64, 64)), dtype=np.uint8)
+        disguises = []
+        for disguise in model.encrypt(to_bytes(pictures), keys, k):
+            buffer = io.BytesIO()
+            Image.fromarray(disguise).save(buffer, "JPEG", quality=90)
+            disguises.append(np.asarray(Image.open(buffer)))
+        found = model.decrypt(np.stack(disguises), keys, k)
+        return float(-10 * np.log10(np.mean((found / 255.0 - to_bytes(pictures) / 255.0) ** 2)))
+
+    assert decode(True, phases=4, verniers=0) > 20
+    assert decode(False) < 12
+
+
+def test_robust_and_published_training_run(tmp_path: Path) -> None:
+    run = prepared(tmp_path / "robust", robust=("jpeg", "noise", "resize"), steps=2)
+    run.run()
+    method = PublishedMethod(
+        dataclasses.replace(TINY, family="paper", resnet_width=4, resnet_blocks=1, public_layers=(3, 5, 6)),
+        dataclasses.replace(FAST, clip=0.0, average=0.0, wrong_key=0.5, steps=2),
+        sampler(),
+    )
+    paper = Trainer(method, tmp_path / "paper", log=lambda _: None)
+    paper.prepare()
+    before = [p.clone() for p in method.both.parameters()]
+    paper.run()
+    assert all(
+        not torch.equal(a, b) for a, b in zip(before, method.both.parameters(), strict=True) if a.dim() > 1
+    )
+    model = EncryptGAN.load(tmp_path / "paper" / "weights.safetensors")
+    assert not model.locked
+    names = {"cycle", "information", "back_cycle", "key_matching", "adversarial", "adversarial_x", "critics"}
+    assert names <= set(losses_of_a_step(paper))
+
+
+def test_a_wrong_key_of_the_paper_family_gets_the_adversarial_loss_alone(tmp_path: Path) -> None:
+    method = PublishedMethod(
+        dataclasses.replace(TINY, family="paper", resnet_width=4, resnet_blocks=1),
+        dataclasses.replace(FAST, wrong_key=1.0),
+        sampler(),
+    )
+    paper = Trainer(method, tmp_path, log=lambda _: None)
+    paper.prepare()
+    terms = losses_of_a_step(paper)
+    assert terms["cycle"] == terms["information"] == terms["back_cycle"] == 0
+    assert terms["adversarial_x"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 from egan.bench.methods import parse_methods
@@ -12,8 +13,8 @@ from egan.errors import EganError
 METRICS = ("fid", "frechet", "encryption", "mse", "rmse", "psnr", "ssim", "lpips", "security", "blind")
 LPIPS_NETS = ("alex", "squeeze", "vgg")
 
-SMOKE_LIMIT = 100  # pairs of the built-in smoke set
-SMOKE_WRONG = 8  # wrong keys per picture on the smoke set; folders get all of them
+SMOKE_LIMIT = 24  # pairs of the built-in smoke set
+ABLATIONS = ("key-layers",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,17 +35,25 @@ class BenchOptions:
     lpips_backbone: Path | None = None
     inception: Path | None = None
     reference: Path | None = None  # real pictures of domain Y for fid and frechet; None: those of `y`
-    wrong_limit: int | None = None  # wrong keys per picture; None: all, or SMOKE_WRONG
+    wrong_limit: int | None = None  # wrong keys per picture; None: all
     device: str = "auto"
     json: bool = False
     csv: Path | None = None
-    force: bool = False  # overwrite an existing --csv file
+    force: bool = False  # overwrite existing files
     speed: bool = False
+    attacks: bool = False
+    budget: str = "300steps"  # of a learned attack
+    keys: int = 1000  # wrong keys on each disguise of attack 2
+    payloads: bool = False
+    figures: Path | None = None  # a folder
+    report: Path | None = None  # an HTML file
+    ablation: str | None = None
 
     def __post_init__(self) -> None:
         if self.lpips_net not in LPIPS_NETS:
             raise EganError(f"unknown LPIPS network {self.lpips_net!r}", f"known: {', '.join(LPIPS_NETS)}", 2)
-        for name, least in (("limit", 1), ("size", 64), ("batch", 1), ("wrong_limit", 1), ("seed", 0)):
+        least_values = {"limit": 1, "size": 64, "batch": 1, "wrong_limit": 1, "seed": 0, "keys": 1}
+        for name, least in least_values.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise EganError(f"--{name.replace('_', '-')} {value} is less than {least}", status=2)
@@ -57,8 +66,16 @@ class BenchOptions:
             )
         object.__setattr__(self, "methods", parse_methods(self.methods))
         object.__setattr__(self, "metrics", parse_metrics(self.metrics))
-        if not self.metrics and not self.speed:
+        parse_budget(self.budget)
+        if self.ablation not in (None, *ABLATIONS):
+            raise EganError(f"unknown ablation {self.ablation!r}", f"known: {', '.join(ABLATIONS)}", 2)
+        if not self.metrics and not self.asks_for_more:
             raise EganError("no metrics asked for", f"known: all, {', '.join(METRICS)}", 2)
+
+    @property
+    def asks_for_more(self) -> bool:
+        """Whether something beside the table is wanted, so that the table may be left out."""
+        return bool(self.speed or self.attacks or self.payloads or self.figures or self.ablation)
 
     @property
     def smoke(self) -> bool:
@@ -76,3 +93,11 @@ def parse_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
     if unknown:
         raise EganError(f"unknown metric {', '.join(unknown)}", f"known: all, {', '.join(METRICS)}", 2)
     return METRICS if "all" in split else tuple(name for name in METRICS if name in split)
+
+
+def parse_budget(text: str) -> tuple[int | None, float | None]:
+    """`300steps` or `60s` (also `60`, seconds) as (steps, None) or (None, seconds). Raises EganError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|steps|)", text.strip())
+    if not match or not float(match[1]) > 0 or (match[2] == "steps" and "." in match[1]):
+        raise EganError(f"--budget {text!r} is no budget", "give seconds, as 60s, or steps, as 300steps", 2)
+    return (int(match[1]), None) if match[2] == "steps" else (None, float(match[1]))

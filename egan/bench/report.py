@@ -10,7 +10,7 @@ import csv
 import dataclasses
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,6 +125,12 @@ def shown(figures: dict[str, Any], figure: str, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def paper_rows(methods: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The paper's own figures for its method and for those that were measured here, by the name of the row."""
+    compared = [f for f in PAPER_ROWS if f == "paper" or any(m.get("family") == f for m in methods.values())]
+    return {f"{PAPER_ROWS[f][0]}, paper's data": paper_figures(f) for f in compared}
+
+
 def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
     """The paper's columns: its own rows of EncryptGAN and of what is compared, and one row per method."""
     from rich.table import Table
@@ -133,8 +139,7 @@ def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
     for heading in ("", "FID", "Encryption\nLPIPS/MSE", "MSE", "RMSE", "PSNR", "SSIM", "LPIPS",
                     "Security\nLPIPS/MSE"):  # fmt: skip
         table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
-    compared = [f for f in PAPER_ROWS if f == "paper" or any(m.get("family") == f for m in methods.values())]
-    paper = {f"{PAPER_ROWS[f][0]}, paper's data": paper_figures(f) for f in compared}
+    paper = paper_rows(methods)
     for name, figures in {**paper, **methods}.items():
         table.add_row(
             name,

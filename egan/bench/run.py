@@ -8,6 +8,10 @@ from typing import Any, TypeVar
 
 import torch
 
+from egan import terminal
+from egan.bench.ablation import run_ablation
+from egan.bench.attacks.run import check_controls
+from egan.bench.attacks.verdict import Verdict
 from egan.bench.backbones import (
     Distance,
     Features,
@@ -16,8 +20,11 @@ from egan.bench.backbones import (
     load_squeeze_features,
 )
 from egan.bench.data import PictureSets, load_pictures, load_smoke
+from egan.bench.extras import add_extras, extra_lines, scene_of
+from egan.bench.figures.run import Files, check_folder, draw_figures, write_figures
 from egan.bench.methods import chosen_weights
-from egan.bench.options import SMOKE_LIMIT, SMOKE_WRONG, BenchOptions
+from egan.bench.options import SMOKE_LIMIT, BenchOptions
+from egan.bench.page import page
 from egan.bench.protocol import LPIPS_WRONG_KEYS, Row, make_pairs, measure
 from egan.bench.realism import realism
 from egan.bench.report import FIGURES, detail_lines, paper_table, summarise, tables_csv
@@ -31,48 +38,69 @@ T = TypeVar("T")
 
 
 def run_bench(options: BenchOptions) -> dict[str, Any]:
-    """Measure every weights file and print a table, or with `options.json` one object; write the CSV if asked.
+    """Measure every weights file and print a table, or with `options.json` one object; write what files are asked for.
 
-    Returns the object of DESIGN 7, {method: figures}. Raises EganError before any work for what cannot be done.
+    Returns the object of DESIGN 7, {method: figures}. Raises EganError before any work for what cannot be done, and after
+    all of it, with everything printed, where an attack did not find its planted leak.
     """
-    if options.csv is not None:
-        check_output(str(options.csv), options.force, suffix=".csv")
+    for path, suffix in ((options.csv, ".csv"), (options.report, ".html")):
+        if path is not None:
+            check_output(str(path), options.force, suffix=suffix)
+    if options.figures is not None:
+        check_folder(options.figures, options.force)
     device = pick_device(options.device)
+    if options.ablation:
+        return run_ablation(options, device)
     paths = chosen_weights(options.weights, options.methods)
     models = {name: load_model(path, device) for name, path in paths.items()}
-    methods, tables = bench_models(models, options, device)
+    methods, tables, verdicts, drawn = bench_models(models, options, device)
     if options.csv is not None:
         write_output(tables_csv(tables).encode(), str(options.csv), options.force)
+    if options.figures is not None:
+        write_figures(drawn, options.figures, options.force)
+    if options.report is not None:
+        write_output(page(methods, drawn).encode(), str(options.report), options.force)
     if options.json:
         print(json.dumps(methods, indent=2, allow_nan=False))
     else:
         print_report(methods)
+    check_controls(verdicts)
     return methods
 
 
 def bench_models(
     models: Mapping[str, Model], options: BenchOptions, device: torch.device
-) -> tuple[dict[str, Any], dict[str, Sequence[Row]]]:
-    """Figures and per-image tables by method. All methods of one picture size see the same pairs."""
+) -> tuple[dict[str, Any], dict[str, Sequence[Row]], dict[str, list[Verdict]], Files]:
+    """Figures, per-image tables and verdicts by method, and figure files. Methods of one picture size see the same pairs."""
     methods: dict[str, Any] = {}
     tables: dict[str, Sequence[Row]] = {}
+    verdicts: dict[str, list[Verdict]] = {}
+    sets: dict[int, PictureSets] = {}
     lpips, why = attempt(
         lambda: load_lpips(options.lpips_net, options.lpips_backbone, device) if options.wants_lpips else None
     )
-    sets: dict[int, PictureSets] = {}
+    sides = {name: options.size or model.options.image_size for name, model in models.items()}
+    if options.metrics or options.attacks or options.payloads or options.figures or options.report:
+        sets = {side: load_sets(options, side) for side in dict.fromkeys(sides.values())}
     for name, model in models.items():
-        side = options.size or model.options.image_size
+        side = sides[name]
         figures: dict[str, Any] = {"family": model.options.family}
         if options.metrics:
-            if side not in sets:
-                sets[side] = load_sets(options, side)
             found, tables[name] = bench_model(model, sets[side], options, device, lpips, why)
             figures |= found
         figures["gmac"] = measure_gmac(model, side)
         if options.speed:
             figures["speed"] = measure_speed(model, side)
+        if side in sets:
+            verdicts[name] = add_extras(figures, model, sets[side], options)
         methods[name] = figures
-    return methods, tables
+    drawn: Files = {}
+    if options.figures is not None or options.report is not None:
+        scenes = {name: scene_of(model, sets[sides[name]], options) for name, model in models.items()}
+        drawn, missing = draw_figures(scenes)
+        for line in missing:
+            terminal.note(f"not drawn: {line}")
+    return methods, tables, verdicts, drawn
 
 
 def bench_model(
@@ -85,10 +113,9 @@ def bench_model(
 ) -> tuple[dict[str, Any], Sequence[Row]]:
     """One method's figures and table. `why` is the reason where `lpips` is None."""
     pairs = make_pairs(sets, options.seed)
-    wrong_limit = options.wrong_limit or (SMOKE_WRONG if options.smoke else None)
     with_security = "security" in options.metrics and model.keyed
     rows, disguises = measure(
-        model, pairs, seed=options.seed, batch=options.batch, wrong_limit=wrong_limit, lpips=lpips,
+        model, pairs, seed=options.seed, batch=options.batch, wrong_limit=options.wrong_limit, lpips=lpips,
         with_ssim="ssim" in options.metrics, with_security=with_security,
     )  # fmt: skip
     figures = summarise(rows, options.metrics, options.seed)
@@ -187,6 +214,7 @@ def print_report(methods: dict[str, Any]) -> None:
     for name, figures in methods.items():
         lines = detail_lines(figures) if name in measured else []
         lines += speed_lines(figures["speed"]) if "speed" in figures else []
+        lines += extra_lines(figures)
         console.print(f"\n{name} ({figures['family']})", markup=False)
         for line in lines:
             console.print(f"  {line}", markup=False)

@@ -50,6 +50,11 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
 }  # fmt: skip
 
+# What survives JPEG and resizing has to be little and strong; found with the starting codec alone, see weights/README.md.
+ROBUST: tuple[dict[str, Any], dict[str, Any]] = (
+    {"phases": 4, "verniers": 0},
+    {"amplitude": 32.0, "grain": 0.0},
+)
 
 # Of the methods that the paper compares with; `published` is what their own papers say.
 # `tiny` is a first try: about a quarter of the width, and a higher rate, since the published ones are for days on a GPU.
@@ -80,6 +85,8 @@ def parse_options(
             f"unknown preset {preset!r} of the method {method}", f"known: {', '.join(presets)}", 2
         )
     model_values, train_values = (dict(values) for values in presets[preset])
+    if any(s.startswith("robust=") for s in settings) and model_values.get("family") != "paper":
+        model_values, train_values = ROBUST[0] | model_values, ROBUST[1] | train_values
     fields = {f.name: (f, model_values) for f in dataclasses.fields(model_class)}
     fields |= {f.name: (f, train_values) for f in dataclasses.fields(train_class)}
     for setting in settings:

@@ -1,0 +1,179 @@
+"""Attacks 3, 6 and 7: a decoder, a box finder and a message detector, each trained on unlimited pairs of the attacker's
+own making with the public key, and judged on pictures that it never saw.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor
+
+from egan.bench.attacks.learner import Attacker, fit, least_squares
+from egan.bench.attacks.scene import Budget, Factory, LockOff, Marked, Scene, ShowsThrough
+from egan.bench.attacks.verdict import Score, Verdict, above, area, ceiling, judge_decodes
+from egan.bench.protocol import Box, chunks
+from egan.bench.report import bootstrap
+from egan.core import Pictures, to_bytes, to_unit
+from egan.networks import CELL
+
+START = 48  # pictures for the linear start
+BATCH = 4  # pictures a training step
+JUDGED = 48  # held-out pairs of attack 3
+TESTS = 96  # held-out disguises of attacks 6 and 7
+CONTROL_SHARE = 2  # the control gets half of the budget: what is planted is easy
+
+
+def smaller(budget: Budget) -> Budget:
+    """The control's share."""
+    seconds = None if budget.seconds is None else budget.seconds / CONTROL_SHARE
+    steps = None if budget.steps is None else max(1, budget.steps // CONTROL_SHARE)
+    return dataclasses.replace(budget, steps=steps, seconds=seconds)
+
+
+def learned_decoder(scene: Scene, budget: Budget) -> Verdict:
+    """A decoder without any key, trained on composites and their disguises, judged on fresh pairs of held-out pictures."""
+    leak = LockOff if scene.scheme.locked else ShowsThrough
+    score, top = decode_score(scene, budget, "attack 3")
+    control, _ = decode_score(scene.with_leak(leak), smaller(budget), "attack 3, control")
+    return Verdict(
+        3, "decoder trained without a key", "dB", score, top, control,
+        leak.words, str(budget),
+    )  # fmt: skip
+
+
+def decode_score(scene: Scene, budget: Budget, words: str) -> tuple[Score, float]:
+    """The score of the trained decoder, and the right key's on the same pairs."""
+    torch.manual_seed(scene.seed)
+    device = scene.scheme.model.device
+    factory = Factory(scene, False, scene.random(5))
+    attacker = Attacker(3 * CELL**2).to(device)
+    disguises, composites, _ = factory.draw(START)
+    least_squares(
+        attacker, to_unit(disguises, device), nnf.pixel_unshuffle(to_unit(composites, device), CELL)
+    )
+
+    def batch() -> tuple[Tensor, Tensor, Tensor]:
+        disguises, composites, boxes = factory.draw(BATCH)
+        weight = 0.1 + mask(boxes, scene.side, device)
+        return to_unit(disguises, device), to_unit(composites, device), weight
+
+    def loss(attacker: Attacker, disguise: Tensor, composite: Tensor, weight: Tensor) -> Tensor:
+        error = nnf.pixel_shuffle(attacker(disguise), CELL) - composite
+        return (error.square() * weight).sum() / weight.sum() / 3
+
+    steps = fit(attacker, batch, loss, budget, words)
+    judged = Factory(scene, True, scene.random(15)).judged(JUDGED)
+    score = judge_decodes(judged, run(attacker, judged.disguises, scene), {"training_steps": steps})
+    return score, ceiling(judged)
+
+
+@torch.inference_mode()
+def run(attacker: Attacker, disguises: Pictures, scene: Scene) -> Pictures:
+    device = scene.scheme.model.device
+    parts = chunks(range(len(disguises)), scene.scheme.batch)
+    return np.concatenate(
+        [to_bytes(nnf.pixel_shuffle(attacker(to_unit(disguises[p], device)), CELL)) for p in parts]
+    )
+
+
+def mask(boxes: list[Box], side: int, device: torch.device) -> Tensor:
+    """Message boxes as ones in zeros (N, 1, S, S)."""
+    out = torch.zeros(len(boxes), 1, side, side)
+    for picture, box in zip(out, boxes, strict=True):
+        picture[0, box.y : box.y + box.size, box.x : box.x + box.size] = 1
+    return out.to(device)
+
+
+def cell_mask(boxes: list[Box], side: int, device: torch.device) -> Tensor:
+    return nnf.avg_pool2d(mask(boxes, side, device), CELL).round()
+
+
+def located_box(scene: Scene, budget: Budget) -> Verdict:
+    """A network says for every cell whether it is in the message box; AUC per picture, and the same against the box of
+    another picture, which is what guessing that boxes are in the middle earns.
+    """
+    return Verdict(
+        6, "box located from the disguise", "AUC", locate_score(scene, budget, "attack 6"), 1.0,
+        locate_score(scene.with_leak(Marked), smaller(budget), "attack 6, control"),
+        Marked.words, str(budget),
+    )  # fmt: skip
+
+
+def locate_score(scene: Scene, budget: Budget, words: str) -> Score:
+    torch.manual_seed(scene.seed)
+    device = scene.scheme.model.device
+    factory = Factory(scene, False, scene.random(6))
+    attacker = Attacker(1).to(device)
+    disguises, _, boxes = factory.draw(START)
+    least_squares(attacker, to_unit(disguises, device), cell_mask(boxes, scene.side, device))
+
+    def batch() -> tuple[Tensor, Tensor]:
+        disguises, _, boxes = factory.draw(BATCH)
+        return to_unit(disguises, device), cell_mask(boxes, scene.side, device)
+
+    def loss(attacker: Attacker, disguise: Tensor, wanted: Tensor) -> Tensor:
+        return nnf.binary_cross_entropy_with_logits(attacker(disguise), wanted)
+
+    steps = fit(attacker, batch, loss, budget, words)
+    disguises, _, boxes = Factory(scene, True, scene.random(7)).draw(TESTS)
+    maps = scores_of(attacker, disguises, scene)[:, 0]
+    masks = cell_mask(boxes, scene.side, torch.device("cpu")).numpy()[:, 0] > 0.5
+    own = [area(m[k], m[~k]) for m, k in zip(maps, masks, strict=True)]
+    other = [area(m[k], m[~k]) for m, k in zip(maps, np.roll(masks, 1, 0), strict=True)]
+    finding = "broken" if above([a - b for a, b in zip(own, other, strict=True)]) else "held"
+    return Score(
+        float(np.mean(own)), bootstrap(own, scene.seed), float(np.mean(other)), finding, len(own),
+        {"training_steps": steps},
+    )  # fmt: skip
+
+
+@torch.inference_mode()
+def scores_of(attacker: Attacker, disguises: Pictures, scene: Scene) -> np.ndarray:
+    device = scene.scheme.model.device
+    parts = chunks(range(len(disguises)), scene.scheme.batch)
+    return np.concatenate([attacker(to_unit(disguises[p], device)).cpu().numpy() for p in parts])
+
+
+def detected_message(scene: Scene, budget: Budget) -> Verdict:
+    """A network tells disguises with a message from disguises of the bare cover, both made by egan."""
+    return Verdict(
+        7, "message present or absent", "AUC", presence_score(scene, budget, "attack 7"), 1.0,
+        presence_score(scene.with_leak(Marked), smaller(budget), "attack 7, control"),
+        Marked.words, str(budget),
+    )  # fmt: skip
+
+
+def presence_score(scene: Scene, budget: Budget, words: str) -> Score:
+    torch.manual_seed(scene.seed)
+    device = scene.scheme.model.device
+    factory = Factory(scene, False, scene.random(8))
+    attacker = Attacker(1).to(device)
+    disguises, _, boxes = factory.draw(START)
+    least_squares(attacker, to_unit(disguises, device), cell_mask(boxes, scene.side, device))
+
+    def batch() -> tuple[Tensor, Tensor]:
+        full, none = factory.with_and_without(BATCH // 2)
+        wanted = torch.tensor([1.0] * len(full) + [0.0] * len(none), device=device)
+        return to_unit(np.concatenate([full, none]), device), wanted
+
+    def loss(attacker: Attacker, disguise: Tensor, wanted: Tensor) -> Tensor:
+        return nnf.binary_cross_entropy_with_logits(pooled(attacker(disguise)), wanted)
+
+    steps = fit(attacker, batch, loss, budget, words)
+    shown = Factory(scene, True, scene.random(9)).with_and_without(TESTS // 2)
+    full, none = (pooled(torch.from_numpy(scores_of(attacker, d, scene))).numpy() for d in shown)
+    pairs, random = len(full), scene.random(10)
+    draws = [area(full[i], none[i]) for i in random.integers(pairs, size=(1000, pairs))]
+    return Score(
+        area(full, none), [float(v) for v in np.percentile(draws, (2.5, 97.5))], 0.5,
+        "broken" if above(full - none) else "held", 2 * pairs, {"training_steps": steps},
+    )  # fmt: skip
+
+
+def pooled(maps: Tensor) -> Tensor:
+    """One score per picture (N,) from cell scores (N, 1, h, w): the mean of the whole and of its highest sixteenth."""
+    flat = maps.flatten(1)
+    return flat.mean(1) + flat.topk(max(1, flat.shape[1] // 16), 1).values.mean(1)

@@ -1,0 +1,43 @@
+"""What `egan bench` does beside the table, on the same pairs: attacks, payloads, speed, and the scenes that figures are drawn from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from egan.bench.attacks.run import run_attacks
+from egan.bench.attacks.scene import Budget, Scene, Scheme
+from egan.bench.attacks.verdict import Verdict
+from egan.bench.data import PictureSets
+from egan.bench.options import BenchOptions, parse_budget
+from egan.bench.payloads import measure_payloads, payload_lines
+
+PAYLOAD_COUNT = 20  # pictures per kind and size; fewer where there are fewer pairs
+
+
+def budget_of(options: BenchOptions) -> Budget:
+    steps, seconds = parse_budget(options.budget)
+    return Budget(steps, seconds, options.keys, options.batch)
+
+
+def scene_of(model: Any, sets: PictureSets, options: BenchOptions) -> Scene:
+    return Scene.make(Scheme(model, options.batch), sets, options.seed)
+
+
+def add_extras(
+    figures: dict[str, Any], model: Any, sets: PictureSets, options: BenchOptions
+) -> list[Verdict]:
+    """Put "attacks" and "payloads" into one method's figures where they are asked for; the verdicts."""
+    verdicts: list[Verdict] = []
+    if options.payloads:
+        scene = scene_of(model, sets, options)
+        figures["payloads"] = measure_payloads(scene, min(PAYLOAD_COUNT, len(scene.pairs.boxes)))
+    if options.attacks:
+        verdicts = run_attacks(model, sets, budget_of(options), options.seed)
+        figures["attacks"] = [v.to_json() for v in verdicts]
+    return verdicts
+
+
+def extra_lines(figures: dict[str, Any]) -> list[str]:
+    """The same for people."""
+    lines = payload_lines(figures["payloads"]) if "payloads" in figures else []
+    return lines + [v["line"] for v in figures.get("attacks", [])]

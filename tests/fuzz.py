@@ -1,0 +1,370 @@
+"""Random damage to everything that egan parses: pictures, pixel headers, keys, envelopes, signatures, weights, names.
+
+Run: python tests/fuzz.py --count 100000 --seed 1
+
+Every input must end in a result or an EganError whose message is one printable line. Anything else (another exception,
+more than 10 seconds, a file left behind, words on standard error) stops the run with the input that did it, saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import random
+import signal
+import struct
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from egan import compose, envelope, files, header, keys, signatures
+from egan.envelope import unseal
+from egan.errors import EganError
+from egan.header import Kind
+from egan.inspect import describe
+from egan.terminal import printable
+from egan.weights import WEIGHTS_VERSION, parse_metadata, read_header
+
+SECONDS = 10  # an input that takes longer hangs
+FORMATS = (
+    "PNG",
+    "PNG",
+    "PNG",
+    "JPEG",
+    "TIFF",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "ICO",
+    "TGA",
+    "PCX",
+    "DDS",
+    "QOI",
+    "PPM",
+    "SGI",
+)
+Damage = Callable[[random.Random, bytes], bytes]
+
+
+class Seeds:
+    """Whole files of every kind, small, from which the damaged ones are made."""
+
+    def __init__(self, random: random.Random) -> None:
+        rng = np.random.default_rng(random.randrange(2**32))
+
+        def noise() -> header.Picture:
+            return rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+
+        self.private, self.public = keys.make_pair(noise(), noise(), b"weights!")
+        self.other, _ = keys.make_pair(noise(), noise(), b"weights!")
+        boxes = ((1, 2, 8, 8), (0, 0, 48, 40))
+        self.pictures = [
+            noise(),
+            self.private.picture,
+            self.public.picture,
+            envelope.seal(noise(), self.public, b"s" * 32, boxes, b"weights!", self.other),
+            signatures.attach(noise(), self.private, b"weights!", b"n" * 32, noise()),
+        ]
+        self.files = []
+        for kind in FORMATS:
+            buffer = io.BytesIO()
+            options = (
+                {"compression": random.choice(("tiff_lzw", "raw", "packbits"))} if kind == "TIFF" else {}
+            )
+            Image.fromarray(random.choice(self.pictures)).save(buffer, kind, **options)
+            self.files.append(buffer.getvalue())
+        self.files += [files.png_bytes(p, compose.boxes_text(boxes[:1])) for p in self.pictures]
+        self.weights = safetensors({"a": [2, 3], "b": [5]})
+
+
+def safetensors(shapes: dict[str, list[int]]) -> bytes:
+    options = {"family": "egan", "image_size": 64, "phases": 12}
+    head: dict[str, object] = {
+        "__metadata__": {"egan": WEIGHTS_VERSION, "options": json.dumps(options), "training": '{"steps": 1}'}
+    }
+    at = 0
+    for name, shape in shapes.items():
+        size = 2 * int(np.prod(shape))
+        head[name] = {"dtype": "F16", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(head).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(at)
+
+
+# Damage
+
+
+def flip(random: random.Random, data: bytes) -> bytes:
+    out = bytearray(data)
+    for _ in range(random.choice((1, 1, 2, 4, 16))):
+        out[random.randrange(min(len(out), random.choice((32, 256, len(out)))))] = random.randrange(256)
+    return bytes(out)
+
+
+def cut(random: random.Random, data: bytes) -> bytes:
+    return data[: random.randrange(len(data))]
+
+
+def splice(random: random.Random, data: bytes) -> bytes:
+    a, b, c = (random.randrange(len(data)) for _ in range(3))
+    return data[:a] + data[min(b, c) : max(b, c)] + data[b:]
+
+
+def extremes(random: random.Random, data: bytes) -> bytes:
+    """Numbers at the edges of their types, where a length or a size may stand."""
+    at = random.randrange(min(len(data), 128))
+    number = random.choice((0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1))
+    size = random.choice([n for n in (1, 2, 4, 8) if number < 256**n])
+    return data[:at] + number.to_bytes(size, random.choice(("big", "little"))) + data[at + size :]
+
+
+def with_sums(random: random.Random, data: bytes) -> bytes:
+    """A damaged PNG whose chunks have right checksums again, so that the damage gets past them."""
+    if data[:8] != b"\x89PNG\r\n\x1a\n":
+        return flip(random, data)
+    out, at = bytearray(data[:8]), 8
+    while at + 12 <= len(data):
+        length = struct.unpack(">I", data[at : at + 4])[0]
+        kind, body = data[at + 4 : at + 8], bytearray(data[at + 8 : at + 8 + length])
+        if body and random.random() < 0.5:
+            body[random.randrange(min(len(body), 64))] = random.randrange(256)
+        if random.random() < 0.05:
+            kind = random.choice(
+                (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"tRNS", b"PLTE", b"acTL", b"fcTL")
+            )
+        out += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + bytes(body)))
+        at += 12 + length
+    return bytes(out)
+
+
+DAMAGE: tuple[Damage, ...] = (flip, flip, cut, splice, extremes, with_sums)
+
+
+def damaged(random: random.Random, data: bytes) -> bytes:
+    for _ in range(random.choice((1, 1, 1, 2, 3))):
+        if data:
+            data = random.choice(DAMAGE)(random, data)
+    return data
+
+
+# Targets: each makes one input and what is done with it
+
+
+def picture_file(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
+    def read(data: bytes) -> None:
+        loaded = files.picture_of(data, "x.png")
+        header.find(loaded.pixels, loaded.name)
+        compose.noted_boxes(loaded)
+
+    return damaged(random, random.choice(seeds.files)), read
+
+
+def key_pixels(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
+    """Damage inside of the pixel header, mostly with a checksum that fits again, as an adversary would make it."""
+    picture = random.choice(seeds.pictures[1:])
+    found = header.find(picture)
+    assert found is not None
+    kind, body = found
+    if random.random() < 0.8:
+        body = damaged(random, body)[:300]
+        kind = random.choice(list(Kind)) if random.random() < 0.3 else kind
+        picture = header.embed(picture, kind, body)
+    else:
+        picture = picture.copy()
+        picture.reshape(-1)[random.randrange(header.header_bits(len(body)))] ^= 1
+
+    def read(data: bytes) -> None:
+        pixels = np.frombuffer(data, np.uint8).reshape(picture.shape)
+        for reader in (
+            lambda: keys.read_private(pixels, "x.png").fingerprint,
+            lambda: keys.read_public(pixels, "x.png").fingerprint,
+            lambda: unseal(pixels, seeds.private, "x.png"),
+            lambda: signatures.by(pixels, seeds.public, "x.png"),
+        ):
+            expect_words(reader)
+
+    return picture.tobytes(), read
+
+
+def sealed_content(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
+    """What somebody with the public key can seal: any content, which opens and must still be judged."""
+    content = damaged(
+        random, random.randbytes(random.choice((envelope.CONTENT_BYTES, 0, 1, 289, 300))) or b"x"
+    )
+    picture = seeds.pictures[0]
+    content = content[: envelope.CONTENT_BYTES].ljust(envelope.CONTENT_BYTES, b"\0")
+
+    def read(data: bytes) -> None:
+        info = envelope.bound_info(picture, b"weights!")
+        sealed = envelope.SUITE.encrypt(data, seeds.public.encryption, info=info)
+        unseal(header.embed(picture, Kind.DISGUISE, b"weights!" + sealed), seeds.private, "x.png")
+
+    return content, read
+
+
+def weights_file(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
+    data = seeds.weights
+    if random.random() < 0.5:
+        data = damaged(random, data)
+    else:  # valid JSON with wrong values in it
+        length = struct.unpack("<Q", data[:8])[0]
+        head = json.loads(data[8 : 8 + length])
+        for _ in range(random.choice((1, 2))):
+            part = random.choice([head, *[v for v in head.values() if isinstance(v, dict)]])
+            name = random.choice([*part, "extra"])
+            part[name] = random.choice(
+                (
+                    None,
+                    -1,
+                    2**70,
+                    1.5,
+                    True,
+                    "F16",
+                    "Q9",
+                    [],
+                    [1],
+                    [-1, 2],
+                    [[1]],
+                    {},
+                    "x" * 99,
+                    "[" * 9999,
+                    "\x1b[2J",
+                )
+            )
+        text = json.dumps(head).encode()
+        data = struct.pack("<Q", len(text)) + text + data[8 + length :]
+
+    def read(data: bytes) -> None:
+        parsed = read_header(io.BytesIO(data), len(data), "x.safetensors")
+        parse_metadata(parsed.get("__metadata__"), "x.safetensors")
+
+    return data, read
+
+
+def notes(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
+    text = json.dumps([[random.choice((0, 1, 8, 8, 40, -1, 2**40)) for _ in range(random.choice((4, 4, 3)))]])
+    data = damaged(random, text.encode()) if random.random() < 0.7 else text.encode()
+
+    def read(data: bytes) -> None:
+        text = {compose.CHUNK: data.decode("latin-1")}
+        compose.noted_boxes(files.Loaded(seeds.pictures[0], None, "x.png", text))
+
+    return data, read
+
+
+def whole_file(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
+    """A file on the disk, as `egan inspect` meets it."""
+    data = damaged(random, random.choice((*seeds.files, seeds.weights)))
+
+    def read(data: bytes) -> None:
+        path = Path(random.choice(("x.png", "x.safetensors", "x")))
+        path.write_bytes(data)
+        try:
+            describe(str(path))
+        finally:
+            path.unlink()
+
+    return data, read
+
+
+TARGETS = (
+    picture_file,
+    picture_file,
+    key_pixels,
+    key_pixels,
+    sealed_content,
+    weights_file,
+    notes,
+    whole_file,
+)
+
+
+def expect_words(read: Callable[[], object]) -> bool:
+    """Whether something was read; False for an EganError in plain words. Any other exception goes through."""
+    try:
+        read()
+    except EganError as error:
+        for text in (str(error), error.hint):
+            assert "Traceback" not in text
+            printable(text).encode()
+        return False
+    return True
+
+
+def fuzz(count: int, seed: int, report: Callable[[str], None] = lambda _text: None) -> dict[str, int]:
+    """Run `count` inputs; the number per target that were read all the same. Raises what an input raised."""
+    chance = random.Random(seed)
+    seeds = Seeds(chance)
+    survived = dict.fromkeys(sorted({target.__name__ for target in TARGETS}), 0)
+    signal.signal(signal.SIGALRM, hanging)
+    start = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder, captured_stderr() as words:
+        os.chdir(folder)
+        try:
+            for number in range(count):
+                target = chance.choice(TARGETS)
+                data, read = target(chance, seeds)
+                signal.alarm(SECONDS)
+                try:
+                    survived[target.__name__] += expect_words(lambda: read(data))  # noqa: B023
+                    signal.alarm(0)
+                    assert not os.listdir(folder), f"left behind: {os.listdir(folder)}"
+                    assert not words.tell(), "words on standard error"
+                except BaseException as error:
+                    bad = Path(start) / f"fuzz-{seed}-{number}.bin"
+                    bad.write_bytes(data)
+                    error.add_note(f"input {number} of seed {seed}, {target.__name__}, saved as {bad.name}")
+                    raise
+                if number % 10_000 == 9_999:
+                    report(f"{number + 1} inputs")
+        finally:
+            signal.alarm(0)
+            os.chdir(start)
+    return survived
+
+
+class captured_stderr:
+    """Standard error, that of C libraries too, into a file while this lasts."""
+
+    def __enter__(self) -> io.BufferedRandom:
+        sys.stderr.flush()
+        self.kept = os.dup(2)
+        self.file = tempfile.TemporaryFile()
+        os.dup2(self.file.fileno(), 2)
+        return self.file  # type: ignore[return-value]
+
+    def __exit__(self, *_: object) -> None:
+        os.dup2(self.kept, 2)
+        os.close(self.kept)
+        self.file.close()
+
+
+def hanging(_signal: int, _frame: object) -> None:
+    raise TimeoutError(f"more than {SECONDS} seconds")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    begin = time.monotonic()
+    survived = fuzz(options.count, options.seed, lambda text: print(text, flush=True))
+    rate = options.count / (time.monotonic() - begin)
+    print(
+        f"{options.count} inputs of seed {options.seed}: no traceback, no hang, no file left behind ({rate:.0f}/s)"
+    )
+    for name, number in survived.items():
+        print(f"  {name}: {number} were read all the same")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""A short run of the fuzzer, and proof that it would notice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fuzz
+import pytest
+
+from egan import header
+
+
+def test_damaged_input_ends_in_words() -> None:
+    survived = fuzz.fuzz(1500, seed=7)
+    assert all(survived.values()), survived  # some damage is harmless: the seeds themselves are whole
+
+
+def test_a_parser_that_fails_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def careless(*_: object) -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(header, "expect", careless)
+    with pytest.raises(IndexError):
+        fuzz.fuzz(100, seed=1)
+    assert len(list(tmp_path.glob("fuzz-1-*.bin"))) == 1
