@@ -11,6 +11,7 @@ import ctypes
 import errno
 import functools
 import io
+import logging
 import os
 import stat
 import sys
@@ -30,6 +31,9 @@ from egan.errors import EganError
 MOST_PIXELS = 50_000_000
 MOST_BYTES = 512 * 1024 * 1024
 STDIN, STDOUT = "-", "-"
+logging.getLogger("PIL").addHandler(
+    logging.NullHandler()
+)  # else its complaints go to standard error as they are
 RUN_LENGTHS = 3  # zlib's Z_RLE: on photographs and grain as small as its default, and in half the time
 
 

@@ -250,8 +250,9 @@ def weights_file(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[
 
 
 def notes(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
-    text = json.dumps([[random.choice((0, 1, 8, 8, 40, -1, 2**40)) for _ in range(random.choice((4, 4, 3)))]])
-    data = damaged(random, text.encode()) if random.random() < 0.7 else text.encode()
+    numbers = (1, 8, 16) if random.random() < 0.2 else (0, 1, 8, 40, -1, 1.5, True, 2**40)
+    data = json.dumps([[random.choice(numbers) for _ in range(random.choice((4, 4, 3)))]]).encode()
+    data = damaged(random, data) if random.random() < 0.7 else data
 
     def read(data: bytes) -> None:
         text = {compose.CHUNK: data.decode("latin-1")}

@@ -206,6 +206,7 @@ class LockedMethod(Method):
             "cycle": o.cycle * losses.cycle_loss(c.recovered, b.composite, b.right),
             "information": o.information * losses.information_loss(c.recovered, b.composite, b.box, b.right),
             "disguise": o.disguise * (c.painted - b.y).abs().mean(),
+            "detail": o.detail * losses.detail_loss(c.painted, b.y),
         }
         if self.perceptual is not None:
             if o.perceptual:
@@ -234,6 +235,7 @@ class LockedMethod(Method):
             "headroom": o.headroom * losses.headroom_loss(c.painted),
             "cycle": o.cycle * losses.cycle_loss(c.recovered, b.y),
             "disguise": o.disguise * (c.painted - b.x).abs().mean(),
+            "detail": o.detail * losses.detail_loss(c.painted, b.x),
         }
         if o.adversarial_x:
             out["adversarial"] = o.adversarial_x * self.fooling("d_x", window(c.painted).clamp(-1, 1))

@@ -1,0 +1,304 @@
+"""egan in Python: `from egan import EncryptGAN`, the commands' verbs on pictures in memory, for notebooks and programs.
+
+Pictures go in as Pillow images, uint8 arrays (H, W, 3) or (H, W), or paths, and come out as Pillow images. Every verb is a few lines over
+`egan.pipeline`, as the commands are, so both do the same. What goes wrong is an EganError with a hint.
+
+    gan = EncryptGAN.load()
+    private, public = gan.keygen("face.png", "flower.png")
+    composite = gan.compose("cover.png", "message.png", at=(40, 80))
+    disguise = gan.encrypt(composite, public)
+    gan.decrypt(disguise, private).messages[0]
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from egan import compose as composing
+from egan import files, keys, pipeline
+from egan.compose import CHUNK
+from egan.core import BATCH
+from egan.core import EncryptGAN as Networks
+from egan.envelope import Box
+from egan.errors import EganError
+from egan.keys import PrivateKey, PublicKey
+from egan.pipeline import Job, Verdict
+
+Picture = Image.Image | NDArray[np.uint8] | str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Decrypted:
+    """What a disguise decodes to: the composite, the messages cut out of it, and the fingerprint of who signed it."""
+
+    picture: Image.Image
+    messages: list[Image.Image]
+    boxes: tuple[Box, ...]
+    sender: str | None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What `verify` found. True where the signature is valid and the secret, if one was given, matches."""
+
+    verified: bool
+    reason: str  # why not, in words; empty where verified
+    fingerprint: str
+    score: float | None = None  # RMSE on RGB in [0, 1]; None without a secret
+    threshold: float | None = None
+    exact: bool | None = None  # whether the very same secret was signed, to the last bit
+    picture: Image.Image | None = None  # the decoded secret image
+
+    def __bool__(self) -> bool:
+        return self.verified
+
+
+class EncryptGAN:
+    """A model with its verbs. `networks` is the torch module with F, G and K."""
+
+    def __init__(self, networks: Networks) -> None:
+        self.networks = networks
+
+    @classmethod
+    def load(cls, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> EncryptGAN:
+        """The model of a weights file: the one given, else $EGAN_WEIGHTS, else the one that came with egan.
+
+        device: "auto" (CUDA where there is one), "cpu" or "cuda". Raises EganError for weights that cannot be used.
+        """
+        return cls(pipeline.load_model(None if weights is None else os.fspath(weights), device))
+
+    @property
+    def size(self) -> int:
+        """The side of the pictures that the networks were trained on, in pixels."""
+        return self.networks.options.image_size
+
+    def keygen(self, face: Picture, flower: Picture, size: int | None = None) -> tuple[PrivateKey, PublicKey]:
+        """A fresh key pair, private first; `save_keys` writes it. The pictures are cut to squares of `size` pixels."""
+        side = (size or self.size,) * 2
+        x, y = (composing.fit_cover(loaded(one), side, "size") for one in (face, flower))
+        return pipeline.key_pair(self.networks, x, y)
+
+    @staticmethod
+    def compose(
+        cover: Picture,
+        message: Picture,
+        at: tuple[int, int] | None = None,
+        size: int | tuple[int, int] | None = None,
+        cover_size: int | tuple[int, int] | None = 256,
+    ) -> Image.Image:
+        """Paste a message on a cover; its box is noted in `info` of the image, where `encrypt` finds it.
+
+        at: margins in pixels, negative from the right or bottom; None is the middle. size: the message's longer side,
+        or width and height. cover_size: the cover is cut and resized to it; None leaves it as it is.
+        """
+        place = None if at is None else composing.Place(abs(at[0]), abs(at[1]), at[0] < 0, at[1] < 0)
+        recipe = composing.Recipe(place, measure(size), cover_size=measure(cover_size) or "keep")
+        under = loaded(cover)
+        if composing.noted_boxes(under):
+            recipe = composing.Recipe(place, measure(size))
+        pixels, text = recipe.apply(under, loaded(message))
+        return image_of(pixels, text)
+
+    @overload
+    def encrypt(
+        self, composite: Picture, public: PublicKey | Picture, sign: PrivateKey | Picture | None = None
+    ) -> Image.Image: ...
+    @overload
+    def encrypt(
+        self, composite: list[Any], public: PublicKey | Picture, sign: PrivateKey | Picture | None = None
+    ) -> list[Image.Image]: ...
+    def encrypt(self, composite: Any, public: Any, sign: Any = None) -> Any:
+        """The disguise of a composite, or of each of a list. sign: the sender's private key, for the receiver to know."""
+        key, signer = public_key(public), None if sign is None else private_key(sign)
+        pipeline.can_sign(self.networks, signer)
+
+        def work(jobs: Sequence[Job]) -> list[Any]:
+            return pipeline.encrypt_batch(self.networks, key, jobs, signer)
+
+        return each(
+            composite, lambda one: pipeline.composite_job(loaded(one)), work, lambda _job, p: image_of(p)
+        )
+
+    @overload
+    def decrypt(
+        self, disguise: Picture, private: PrivateKey | Picture, sender: PublicKey | Picture | None = None,
+        force: bool = False,
+    ) -> Decrypted: ...  # fmt: skip
+    @overload
+    def decrypt(
+        self, disguise: list[Any], private: PrivateKey | Picture, sender: PublicKey | Picture | None = None,
+        force: bool = False,
+    ) -> list[Decrypted]: ...  # fmt: skip
+    def decrypt(self, disguise: Any, private: Any, sender: Any = None, force: bool = False) -> Any:
+        """What a disguise, or each of a list, decodes to.
+
+        sender: refuse what this public key did not sign. force: decode, to noise, even with a wrong key or an altered
+        picture. Raises EganError for what does not open.
+        """
+        key, known = private_key(private), None if sender is None else public_key(sender)
+
+        def read(one: Picture) -> Job:
+            picture = loaded(one)
+            return pipeline.open_disguise(picture, picture.name, key, self.networks, force, known)
+
+        def made(job: Job, pixels: NDArray[np.uint8]) -> Decrypted:
+            text = composing.boxes_text(job.boxes) if job.boxes else {}
+            cut = [image_of(part) for part in pipeline.cut_messages(job, pixels)]
+            return Decrypted(image_of(pixels, text), cut, job.boxes, job.sender)
+
+        return each(disguise, read, lambda jobs: pipeline.decrypt_batch(self.networks, key, jobs), made)
+
+    @overload
+    def sign(
+        self, secret: Picture, private: PrivateKey | Picture, size: int | tuple[int, int] | None = None
+    ) -> Image.Image: ...
+    @overload
+    def sign(
+        self, secret: list[Any], private: PrivateKey | Picture, size: int | tuple[int, int] | None = None
+    ) -> list[Image.Image]: ...
+    def sign(self, secret: Any, private: Any, size: int | tuple[int, int] | None = None) -> Any:
+        """The signed picture of a secret image, or of each of a list, cut and resized to `size` where it is given."""
+        key, text = private_key(private), measure(size)
+        wanted = None if text is None else composing.parse_size(text, "size")
+
+        def read(one: Picture) -> Job:
+            picture = loaded(one)
+            return pipeline.secret_job(picture, picture.name, wanted)
+
+        return each(
+            secret,
+            read,
+            lambda jobs: pipeline.sign_batch(self.networks, key, jobs),
+            lambda _job, p: image_of(p),
+        )
+
+    def verify(
+        self,
+        signed: Picture,
+        public: PublicKey | Picture,
+        secret: Picture | None = None,
+        threshold: float | None = None,
+        exact: bool = False,
+    ) -> Verified:
+        """Whether a picture is signed with the private half of `public`, and shows `secret` where one is given.
+
+        Does not raise for a picture that is not verified: the answer is false and says why.
+        """
+        key, picture = public_key(public), loaded(signed)
+        copy = None if secret is None else loaded(secret)
+        try:
+            job = pipeline.open_signed(picture, picture.name, key, self.networks, copy)
+        except EganError as error:
+            return Verified(False, str(error), key.fingerprint)
+        (found,) = pipeline.verify_batch(self.networks, key, [job], threshold)
+        return Verified(
+            *judged(found, exact),
+            key.fingerprint,
+            found.score,
+            found.threshold,
+            found.exact,
+            image_of(found.picture),
+        )
+
+
+def judged(verdict: Verdict, exact: bool) -> tuple[bool, str]:
+    try:
+        verdict.check(exact)
+    except EganError as error:
+        return False, str(error)
+    return True, ""
+
+
+def each(inputs: Any, read: Any, work: Any, made: Any) -> Any:
+    """One input to one result, a list to a list, in batches of pictures of one size; order is kept."""
+    from egan.many import batches
+
+    if not isinstance(inputs, list):
+        job = read(inputs)
+        return made(job, work([job])[0])
+    jobs = (read(one) for one in inputs)
+    return [made(job, p) for run in batches(jobs, BATCH) for job, p in zip(run, work(run), strict=True)]
+
+
+def loaded(picture: Picture) -> files.Loaded:
+    """A picture of any kind as 8-bit RGB and alpha, with egan's note of boxes where it has one."""
+    if isinstance(picture, str | os.PathLike):
+        return files.read_picture(os.fspath(picture))
+    if isinstance(picture, np.ndarray):
+        if (
+            picture.dtype != np.uint8
+            or picture.ndim not in (2, 3)
+            or picture.ndim == 3
+            and picture.shape[2] not in (3, 4)
+        ):
+            raise EganError(
+                f"an array of {picture.dtype} and shape {picture.shape} is no picture",
+                "use uint8 of shape (height, width, 3)",
+            )
+        picture = Image.fromarray(picture)
+    if not isinstance(picture, Image.Image):
+        raise EganError(f"{type(picture).__name__} is no picture", "use a Pillow image, an array or a path")
+    found = files.decode(picture.copy(), "the picture")
+    note = picture.info.get(CHUNK)
+    if isinstance(note, str):
+        found.text[CHUNK] = note
+    return found
+
+
+def image_of(pixels: NDArray[np.uint8], text: dict[str, str] | None = None) -> Image.Image:
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.info.update(text or {})
+    return image
+
+
+def measure(size: int | tuple[int, int] | None) -> str | None:
+    """A size as the command line writes it."""
+    return None if size is None else str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
+
+
+def private_key(key: PrivateKey | Picture) -> PrivateKey:
+    """A private key, or the one in a picture or file."""
+    if isinstance(key, PrivateKey):
+        return key
+    if isinstance(key, str | os.PathLike):
+        return pipeline.read_private(os.fspath(key))
+    return keys.read_private(loaded(key).pixels, "the private key")
+
+
+def public_key(key: PublicKey | Picture) -> PublicKey:
+    """A public key, or the one in a picture or file."""
+    if isinstance(key, PublicKey):
+        return key
+    if isinstance(key, str | os.PathLike):
+        return pipeline.read_public(os.fspath(key))
+    return keys.read_public(loaded(key).pixels, "the public key")
+
+
+def save(picture: Image.Image, path: str | os.PathLike[str], force: bool = False) -> None:
+    """Write an image as PNG, whole or not at all, with egan's note of boxes and no other metadata.
+
+    Raises EganError for another ending than .png and, without `force`, for a file that exists.
+    """
+    name = os.fspath(path)
+    files.check_output(name, force)
+    note = picture.info.get(CHUNK)
+    text = {CHUNK: note} if isinstance(note, str) else {}
+    files.write_output(files.png_bytes(np.asarray(picture.convert("RGB")), text), name, force)
+
+
+def save_keys(private: PrivateKey, public: PublicKey, folder: str | os.PathLike[str] = ".") -> None:
+    """Write pub.png, and priv.png with mode 0600, into a folder; a private key is never overwritten."""
+    pub, priv = (str(Path(folder) / name) for name in ("pub.png", "priv.png"))
+    pipeline.check_key_files(pub, priv, force=False)
+    pipeline.write_keys(private, public, pub, priv, force=False)
+
+
+__all__ = ["Decrypted", "EncryptGAN", "PrivateKey", "PublicKey", "Verified", "save", "save_keys"]
