@@ -62,9 +62,9 @@ def sender(pub: str | None, flower: str | None, weights: str | None) -> keys.Pub
         return pipeline.read_public(pub)
     options = options_of(weights)
     if isinstance(options, ModelOptions):
-        if pub is None:
-            raise EganError("missing option '--pub'", "see egan encrypt --help", 2)
-        raise EganError("--flower is for methods without keys", "the flower is in the public key", 2)
+        if flower is not None:
+            raise EganError("--flower is for methods without keys", "the flower is in the public key", 2)
+        raise EganError("missing option '--pub'", "see egan encrypt --help", 2)
     if pub is not None:
         raise no_keys(options, "--pub")
     if options.uses_disguise and flower is None:
@@ -80,9 +80,9 @@ def receiver(priv: str | None, cover: str | None, weights: str | None) -> keys.P
         return pipeline.read_private(priv)
     options = options_of(weights)
     if isinstance(options, ModelOptions):
-        if priv is None:
-            raise EganError("missing option '--priv'", "see egan decrypt --help", 2)
-        raise EganError("--cover is for methods without keys", "leave it out", 2)
+        if cover is not None:
+            raise EganError("--cover is for methods without keys", "leave it out", 2)
+        raise EganError("missing option '--priv'", "see egan decrypt --help", 2)
     if priv is not None:
         raise no_keys(options, "--priv")
     return look(cover, options, options.uses_cover, "--cover")

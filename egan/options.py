@@ -47,7 +47,9 @@ class ModelOptions(Described):
     public_layers: tuple[int, int, int] = (1, 2, 3)  # shallow maps carry edges, from which F paints
     private_layers: tuple[int, int, int] = (3, 5, 6)  # the paper's choice
     key_width: int = 32  # channels of K's first convolution; doubles per layer up to 4 times this
-    phases: int = 16  # phases per 4x4 cell: 32 of the 48 numbers of an RGB cell carry the payload
+    phases: int = (
+        13  # phases per 4x4 cell: their 26 carriers are all the fine chroma of an RGB cell, and no luma
+    )
     verniers: int = 2  # of them, those that make the first components finer
     width: int = 64  # channels at 1/4 resolution
     encoder_blocks: int = 3  # residual blocks of each encoder

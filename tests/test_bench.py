@@ -284,7 +284,7 @@ def test_interval_holds_the_mean_and_repeats() -> None:
 def test_gmac_of_a_convolution_and_of_the_model(model: EncryptGAN) -> None:
     layer, picture = torch.nn.Conv2d(3, 8, 3, padding=1), torch.zeros(1, 3, 100, 100)
     assert gmac(lambda: layer(picture)) == pytest.approx(3 * 8 * 9 * 100 * 100 / 1e9)
-    assert measure_gmac(model, 128) == pytest.approx(4 * measure_gmac(model, 64))
+    assert measure_gmac(model, 128) == pytest.approx(4 * measure_gmac(model, 64), rel=0.01)
 
 
 def test_speed_is_measured_beside_a_resnet(model: EncryptGAN, monkeypatch: pytest.MonkeyPatch) -> None:

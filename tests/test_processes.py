@@ -1,8 +1,10 @@
 """Training in several processes, started by torchrun as a person would, against one process with the same batch."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +78,30 @@ def test_a_batch_that_cannot_be_shared_is_named(folder: Path) -> None:
     assert result.returncode != 0
     assert "a batch of 3 cannot be shared by 2 processes" in result.stderr
     assert not (folder / "odd.safetensors").exists()
+
+
+def test_a_dead_process_ends_the_run_with_words_and_its_last_checkpoint(folder: Path) -> None:
+    with subprocess.Popen(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+            *["egan", "train", "--preset", "tiny", "--x", "faces", "--y", "flowers", "--messages", "digits", "--steps", "100000", "--batch", "4"],
+            *["--cache", "cache", "--runs", "dead-runs", "--out", "dead.safetensors", "--set", "save_minutes=0.0"],
+            *(w for s in SMALL for w in ("--set", s)),
+        ],
+        cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as run:  # fmt: skip
+        checkpoint = folder / "dead-runs" / "checkpoint.safetensors"
+        begin = time.monotonic()
+        while not checkpoint.exists() and time.monotonic() - begin < 90:
+            time.sleep(0.1)
+        children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        second = [c for c in children if b"RANK=1" in Path(f"/proc/{c}/environ").read_bytes().split(b"\0")]
+        assert len(second) == 1
+        os.kill(int(second[0]), signal.SIGKILL)
+        _, words = run.communicate(timeout=90)
+    assert run.returncode != 0
+    assert "egan: error: process 0 lost the other processes of the run" in words or "interrupted" in words
+    assert load_file(checkpoint)
+    assert not (folder / "dead.safetensors").exists()
+    assert not list((folder / "dead-runs").glob("*.part"))

@@ -101,6 +101,14 @@ def test_grain_and_headroom_losses() -> None:
     assert losses.headroom_loss(torch.tensor([1.18, -0.5])).item() == pytest.approx(0.1)
 
 
+def test_detail_loss_sees_strokes_and_not_levels() -> None:
+    a = torch.zeros(1, 3, 4, 4)
+    assert losses.detail_loss(a, a + 0.7).item() == 0
+    stripes = torch.tensor([0.0, 0.5, 0.0, 0.5]).expand_as(a)
+    assert losses.detail_loss(a, stripes).item() == 0.5
+    assert losses.detail_loss(a, stripes.transpose(2, 3)).item() == 0.5
+
+
 def test_round8_is_8_bit_with_a_straight_gradient() -> None:
     x = torch.tensor([-1.5, -0.3, 0.1234, 0.9999, 1.5], requires_grad=True)
     levels = (round8(x) + 1) * 127.5

@@ -106,7 +106,8 @@ class BalujaMethod(BaselineMethod):
         secret, cover, box = self.batch()
         with self.autocast():
             container = m.hide(secret, cover)
-            revealed = m.reveal(container + o.noise * torch.randn(container.shape, device=self.device), None)
+            noise = o.noise * self.sampler.normal((o.batch, *container.shape[1:]))
+            revealed = m.reveal(container + noise, None)
             loss = hiding_loss(cover, container, secret, revealed, o.secret)
             terms = {
                 "cover": squared_error(cover, container),

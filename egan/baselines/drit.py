@@ -250,7 +250,7 @@ class DRITMethod(BaselineMethod):
             moments = {"x": m.attribute["x"](x), "y": m.attribute["y"](y)}
             own_x, own_y = (mean + torch.randn_like(mean) * (v / 2).exp() for mean, v in moments.values())
             fake_x, fake_y = m.decode("x", content_y, own_x), m.decode("y", content_x, own_y)
-            drawn = torch.randn_like(own_x)
+            drawn = self.sampler.normal((o.batch, self.model_options.attribute))
             random_x, random_y = m.decode("x", content_y, drawn), m.decode("y", content_x, drawn)
         fakes = {"x": fake_x, "y": fake_y, "x2": random_x, "y2": random_y}
         with self.autocast():

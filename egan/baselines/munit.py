@@ -191,8 +191,8 @@ class MUNITMethod(BaselineMethod):
         o, X, Y = self.options, self.model.X, self.model.Y
         composite, y, box = self.batch()
         with self.autocast():
-            shape = (len(y), self.model_options.style)
-            style_x, style_y = (torch.randn(shape, device=self.device) for _ in "xy")
+            shape = (o.batch, self.model_options.style)
+            style_x, style_y = self.sampler.normal(shape), self.sampler.normal(shape)
             content_x, content_y = X.content(composite), Y.content(y)
             own_x, own_y = X.style(composite), Y.style(y)
             fake_x, fake_y = X.decode(content_y, style_x), Y.decode(content_x, style_y)

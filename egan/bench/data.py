@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from egan.bench.named import held_out, is_named
 from egan.bench.smoke import smoke_pictures
 from egan.core import Pictures
 from egan.errors import EganError
-from egan.train.data import load_square, picture_paths
+from egan.train.data import picture_paths, square
 
 LEAST_PICTURE = 64  # pixels of the short side: less is no picture of its domain any more
 LEAST_MESSAGE = 8
@@ -41,7 +42,7 @@ class PictureSets:
 
 @dataclass
 class Source:
-    """One folder in seeded order; counts what it skips."""
+    """One folder, or named data set, in seeded order; counts what it skips."""
 
     folder: Path
     least: int
@@ -54,20 +55,25 @@ class Source:
 
         Raises EganError for a folder without any usable picture.
         """
-        paths = picture_paths(self.folder)
-        for index in np.random.default_rng(self.seed).permutation(len(paths)):
-            path = paths[index]
+        named = held_out(str(self.folder)) if is_named(self.folder) else None
+        paths = picture_paths(self.folder) if named is None else []
+        count = len(paths) if named is None else len(named)
+        for index in np.random.default_rng(self.seed).permutation(count):
             try:
-                with Image.open(path) as im:
+                if named is not None:
+                    original, name = named[int(index)][0], f"{self.folder} {index}"
+                else:
+                    original, name = Image.open(paths[index]), str(paths[index].relative_to(self.folder))
+                with original as im:
                     side = min(im.size)
-                if side < self.least:
-                    self.skipped += 1
-                    continue
-                picture = load_square(path, min(side, size) if shrink_only else size)
+                    if side < self.least:
+                        self.skipped += 1
+                        continue
+                    picture = square(im, min(side, size) if shrink_only else size)
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
                 self.skipped += 1
                 continue
-            self.names.append(str(path.relative_to(self.folder)))
+            self.names.append(name)
             yield picture
         if not self.names:
             raise EganError(

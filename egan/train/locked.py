@@ -206,6 +206,7 @@ class LockedMethod(Method):
             "cycle": o.cycle * losses.cycle_loss(c.recovered, b.composite, b.right),
             "information": o.information * losses.information_loss(c.recovered, b.composite, b.box, b.right),
             "disguise": o.disguise * (c.painted - b.y).abs().mean(),
+            "detail": o.detail * losses.detail_loss(c.painted, b.y),
         }
         if self.perceptual is not None:
             if o.perceptual:
@@ -233,7 +234,8 @@ class LockedMethod(Method):
             "phase": o.phase * losses.phase_loss(c.measured, c.locked),
             "headroom": o.headroom * losses.headroom_loss(c.painted),
             "cycle": o.cycle * losses.cycle_loss(c.recovered, b.y),
-            "disguise": 0.5 * o.disguise * (c.painted - b.x).abs().mean(),
+            "disguise": o.disguise * (c.painted - b.x).abs().mean(),
+            "detail": o.detail * losses.detail_loss(c.painted, b.x),
         }
         if o.adversarial_x:
             out["adversarial"] = o.adversarial_x * self.fooling("d_x", window(c.painted).clamp(-1, 1))

@@ -71,6 +71,12 @@ def grain_loss(a: Tensor, b: Tensor) -> Tensor:
     )
 
 
+def detail_loss(painted: Tensor, picture: Tensor) -> Tensor:
+    """L1 distance of the differences between neighbouring pixels, both ways: strokes that are not there cost extra."""
+    change = painted - picture
+    return change.diff(dim=-1).abs().mean() + change.diff(dim=-2).abs().mean()
+
+
 def headroom_loss(painted: Tensor, limit: float = 0.98) -> Tensor:
     """How far a picture goes beyond `limit`, averaged: what 8 bits cut off takes the payload with it."""
     return (painted.abs() - limit).clamp_min(0).mean()

@@ -35,7 +35,7 @@ class TrainOptions(RunOptions):
     """Families egan and paper. Loss weights are relative; noise is in units of the [-1, 1] range."""
 
     critic_crop: int = 128  # discriminators, K and LPIPS see one random window of this size a step; 0: all
-    learning_rate: float = 8e-4
+    learning_rate: float = 6e-4
     discriminator_rate: float = 2e-4
     warmup: int = 200  # steps
     hold: float = 0.0  # the share of the run at the full rate, before it falls
@@ -46,13 +46,14 @@ class TrainOptions(RunOptions):
     adversarial: float = 0.5  # LSGAN on the disguise
     adversarial_x: float = 0.1  # LSGAN on the decode, all that a wrong key gets, and on signed pictures
     disguise: float = 6.0  # L1 between the disguise and the flower whose key was used
-    perceptual: float = 4.0  # LPIPS-squeeze between the same two; needs a backbone file
+    detail: float = 6.0  # L1 between the differences of neighbouring pixels of the same two
+    perceptual: float = 2.0  # LPIPS-squeeze between the same two; needs a backbone file
     perceptual_x: float = 1.0  # and between decode and composite
     phase: float = 2.0  # between the phases that were sent and measured
-    grain: float = 4.0  # on what the keystream changes in a disguise
-    headroom: float = 10.0  # on what 8 bits would cut off
+    grain: float = 12.0  # on what the keystream changes in a disguise
+    headroom: float = 40.0  # on what 8 bits would cut off
     wrong_key: float = 0.15  # the share of samples that get a wrong keystream (equations 3 to 5)
-    backward_every: int = 4  # steps: how often the cycle Y-X-Y, which signs, is trained as well; 0: never
+    backward_every: int = 3  # steps: how often the cycle Y-X-Y, which signs, is trained as well; 0: never
     noise: float = 0.002  # on the disguise, after rounding
     robust: tuple[str, ...] = ()  # channels that a disguise should survive: jpeg, noise, resize
     input_noise: float = 0.03  # on what the discriminators see

@@ -21,11 +21,6 @@ from egan.terminal import progress
 ATTACKED = 4  # disguises that all the wrong keys are tried on
 
 
-def shown_to_networks(key: PrivateKey) -> Pictures:
-    """The key image that G gets of a private key."""
-    return getattr(key, "image", key.picture)
-
-
 def plain_pair(
     private_image: Pictures, public_image: Pictures, weights: bytes
 ) -> tuple[PrivateKey, PublicKey]:
@@ -70,7 +65,7 @@ def through_pipeline(scene: Scene, plain: bool) -> Score:
         content = envelope.unseal(sealed, stolen, "the disguise")
         opened += content is not None
         guess = content.seed if content else stolen.wrong_keystream_seed(envelope.pixel_digest(sealed))
-        key = shown_to_networks(stolen)[None]
+        key = stolen.image[None]
         decodes.append(model.decrypt(sealed[None], key, keystream(guess, shape)[None])[0])
     return judge_decodes(scene, np.stack(decodes), {"envelopes_opened": f"{opened} of {len(decodes)}"})
 
@@ -136,7 +131,7 @@ def tries(few: Scene, everyone: Scene, i: int, budget: Budget) -> Iterator[tuple
         "nearest-key": everyone.exact[others[int(np.argmin(distance))]],
     }
     for name, key in named.items():
-        stream = None if not scheme.locked else forced_stream(scheme, disguise, PrivateKey(key))
+        stream = forced_stream(scheme, disguise, PrivateKey(key)) if scheme.locked else None
         yield name, box.cut(scheme.reveal(disguise[None], key[None], stream))
     if scheme.locked:
         zero = np.zeros((1, *scheme.model.keystream_shape(few.side, few.side)), np.uint8)

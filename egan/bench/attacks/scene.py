@@ -17,6 +17,7 @@ from PIL import Image
 from egan.bench.data import PictureSets
 from egan.bench.protocol import Box, Pairs, chunks, make_pairs
 from egan.core import Pictures
+from egan.keys import PrivateKey
 
 Random = np.random.Generator
 
@@ -184,9 +185,11 @@ class Scene:
 
     @cached_property
     def private(self) -> Pictures:
-        """The judge's private key images: K(x) with random levels, as `egan keygen` makes them."""
+        """The judge's private key images: K(x) with random levels, as `egan keygen` makes them and G gets them."""
+        if not getattr(self.scheme.model, "keyed", True):
+            return self.exact
         steps = self.random(1).integers(-1, 2, self.exact.shape)
-        return (self.exact + steps).clip(0, 255).astype(np.uint8)
+        return PrivateKey((self.exact + steps).clip(0, 255).astype(np.uint8)).image
 
     @cached_property
     def public(self) -> Pictures:
