@@ -1,4 +1,4 @@
-"""`egan demo`: keygen, compose, encrypt and decrypt on built-in pictures, and a contact sheet of all of it."""
+"""`egan demo`: keygen, compose, encrypt, decrypt, sign and verify on built-in pictures, and a contact sheet of all of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from egan.errors import EganError
 SHEET = "contact-sheet.png"
 NAMES = (
     "cover", "flower", "message", "pub", "priv", "other-pub", "other-priv", "composite", "disguise",
-    "recovered", "found", "wrong", "contact-sheet",
+    "recovered", "found", "wrong", "signed", "verified", "contact-sheet",
 )  # fmt: skip
 TILE, MARGIN, CAPTION = 256, 16, 26
 
@@ -105,18 +105,29 @@ def walk(here: Path, weights: str | None, device: str) -> None:
     terminal.note("egan decrypt --priv other-priv.png --force disguise.png -o wrong.png")
     files.write_output(files.png_bytes(decrypt("other-priv", True)[1]), path("wrong"))
 
+    terminal.note("egan sign flower.png --priv priv.png --size 256 -o signed.png")
+    private = pipeline.read_private(path("priv"))
+    secret = pipeline.secret_job(files.read_picture(path("flower")), path("flower"), (size, size))
+    (signed,) = pipeline.sign_batch(model, private, [secret])
+    files.write_output(files.png_bytes(signed), path("signed"))
+    terminal.note("egan verify signed.png --pub pub.png -o verified.png")
+    opened = pipeline.open_signed(files.read_picture(path("signed")), path("signed"), public, model)
+    (verdict,) = pipeline.verify_batch(model, public, [opened])
+    files.write_output(files.png_bytes(verdict.picture), path("verified"))
+
     tiles = [
         ("cover", "cover"), ("message", "message"), ("composite", "composite"), ("flower", "flower"),
         ("private key  K(cover)", "priv"), ("public key  K(flower)", "pub"),
         ("DISGUISE  what is sent", "disguise"), ("decoded, right key", "recovered"),
         ("message, cut out", "found"), ("decoded, wrong key", "wrong"),
+        ("flower, signed", "signed"), ("signed flower, decoded", "verified"),
     ]  # fmt: skip
     sheet = contact_sheet([(words, files.read_picture(path(name)).pixels) for words, name in tiles])
     files.write_output(files.png_bytes(sheet), str(here / SHEET))
 
 
 def contact_sheet(
-    tiles: list[tuple[str, files.NDArray[np.uint8]]], columns: int = 5
+    tiles: list[tuple[str, files.NDArray[np.uint8]]], columns: int = 6
 ) -> files.NDArray[np.uint8]:
     """Captioned pictures in rows on white, each fitted into a square of 256 pixels."""
     rows = -(-len(tiles) // columns)

@@ -239,7 +239,7 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
     "demo": (
         [
             (
-                "Runs keygen, compose, encrypt and decrypt on built-in pictures, or on yours, and leaves every file and a contact "
+                "Runs keygen, compose, encrypt, decrypt, sign and verify on built-in pictures, or on yours, and leaves every file and a contact "
                 "sheet in a folder. --force replaces an earlier demo, and nothing that is not of a demo."
             ),
         ],

@@ -82,5 +82,5 @@ def test_commands_in_the_readme_exist() -> None:
     assert {name for name, _ in used} >= {"keygen", "compose", "encrypt", "decrypt", "demo"}
     for name, rest in used:
         known = {option for parameter in GROUP.commands[name].params for option in parameter.opts}
-        for option in re.findall(r"(?<!\S)--[a-z-]+", rest):
+        for option in re.findall(r"(?<!\S)--[a-z][a-z0-9-]+", rest):
             assert option in known | {"--help"}, f"egan {name} {option}"
