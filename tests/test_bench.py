@@ -21,7 +21,7 @@ from egan.bench.protocol import Pairs, Row, make_pairs, measure, wrong_keys
 from egan.bench.realism import realism
 from egan.bench.report import FIGURES, bootstrap, summarise
 from egan.bench.run import run_bench
-from egan.bench.speed import gmac, measure_gmac, measure_speed
+from egan.bench.speed import gmac, measure_gmac, measure_speed, speed_lines
 from egan.core import EncryptGAN, to_unit
 from egan.errors import EganError
 from egan.networks import LockedGenerator
@@ -294,4 +294,7 @@ def test_speed_is_measured_beside_a_resnet(model: EncryptGAN, monkeypatch: pytes
     assert speed["resnet9"]["batch1_ratio"] == speed["resnet9"]["gmac_ratio"] == 1
     assert speed["encrypt"]["parameters"] == sum(p.numel() for p in model.F.parameters())
     assert speed["encrypt"]["seconds_batch1"] > 0 and speed["encrypt"]["gmac_ratio"] < 0.1
+    training = speed["training"]
+    assert training["pairs_per_second"] > 0 and 0 < training["utilisation"] < 1.5
+    assert any("pairs a second" in line for line in speed_lines(speed))
     assert speed["startup_seconds"]["python"] > 0 and speed["startup_seconds"]["fails"] is None

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from egan.bench.training import measure_training, training_line
 from egan.core import to_bytes, to_unit
 from egan.model import Model, Pictures
 from egan.networks import ResNetGenerator
@@ -26,10 +27,12 @@ from egan.networks import ResNetGenerator
 Pass = Callable[[int], object]  # a pass over a batch of this many pictures
 
 BATCHES = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64)}
+VERBS = ("keygen", "compose", "encrypt", "decrypt", "sign", "verify", "inspect", "train", "bench", "demo")
 COMMANDS = {
     "python": ["-c", "pass"],
     "version": ["-m", "egan", "--version"],
-    "compose_help": ["-m", "egan", "compose", "--help"],
+    **{verb: ["-m", "egan", verb, "--help"] for verb in VERBS},
+    "torch": ["-c", "import torch"],  # what a command pays for that passes pictures through networks
 }
 
 
@@ -114,7 +117,7 @@ def measure_speed(model: Model, side: int, repeats: int = 7) -> dict[str, Any]:
         "device": f"{device.type}: {where}", "dtype": "float32", "size": side, "repeats": repeats,
         "peak_memory_of": "allocations of a pass of one picture, weights included"
         if device.type == "cuda" else "the whole process so far",
-        "startup_seconds": measure_startup(),
+        "startup_seconds": measure_startup(), "training": measure_training(model, side),
     }  # fmt: skip
     return out
 
@@ -130,8 +133,8 @@ def peak_memory(run: Pass, device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def measure_startup(repeats: int = 5) -> dict[str, float | None]:
-    """Median seconds of starting commands that must not import torch, interleaved; None for one that fails."""
+def measure_startup(repeats: int = 3) -> dict[str, float | None]:
+    """Median seconds of starting every command for its help, interleaved; None for one that fails."""
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
     failed = set()
     for _ in range(repeats):
@@ -162,4 +165,4 @@ def speed_lines(speed: dict[str, Any]) -> list[str]:
     lines.append(
         "start-up: " + ", ".join(f"{n} {v}" for n, v in zip(speed["startup_seconds"], starts, strict=True))
     )
-    return lines
+    return [*lines, training_line(speed["training"])]

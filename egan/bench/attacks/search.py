@@ -22,7 +22,7 @@ from egan.bench.attacks.learner import spend
 from egan.bench.attacks.scene import Budget, OneByte, Random, Scene, Scheme, ShowsThrough
 from egan.bench.attacks.verdict import Score, Verdict, ceiling, judge_decodes
 from egan.core import Pictures, to_bytes, to_unit
-from egan.networks import REVEAL, rotate_phases
+from egan.networks import CELL, REVEAL, rotate_phases
 
 GRID = 16  # phases tried per plane before the gradient takes over
 STEPS = 60  # of the steps budget per disguise, at most
@@ -73,13 +73,20 @@ def search_streams(scene: Scene, i: int, budget: Budget) -> tuple[Pictures, floa
     with torch.no_grad():
         z = model.G.encode(picture, key, REVEAL)
 
-    def decode(k: Tensor) -> Tensor:
+    def decode(k: Tensor, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
         n = len(k)
-        return model.G.decode(
-            rotate_phases(z.expand(n, -1, -1, -1, -1), k, -1), key.expand(n, -1, -1, -1), REVEAL
-        )
+        seen = z[..., rows, columns].expand(n, -1, -1, -1, -1)
+        image = key[..., pixels(rows), pixels(columns)].expand(n, -1, -1, -1)
+        return model.G.decode(rotate_phases(seen, k, -1), image, REVEAL)
 
-    planes = plane_search(decode, z.shape[2], lambda found: known_error(found, cover, outside), device)
+    part = clear_quarter(outside)
+    y, x = pixels(part[0]), pixels(part[1])
+    planes = plane_search(
+        lambda k: decode(k, *part),
+        z.shape[2],
+        lambda found: known_error(found, cover[..., y, x], outside[..., y, x]),
+        device,
+    )
     k = planes.expand(1, *z.shape[2:]).clone().requires_grad_()
     optimiser = torch.optim.Adam([k], 4.0)  # bytes a step
     best, best_error = k.detach().clone(), math.inf
@@ -92,6 +99,17 @@ def search_streams(scene: Scene, i: int, budget: Budget) -> tuple[Pictures, floa
         optimiser.step()
     with torch.no_grad():
         return to_bytes(decode(best))[0], -10 * math.log10(best_error / 4 + 1e-12)
+
+
+def clear_quarter(outside: Tensor) -> tuple[slice, slice]:
+    """The quarter of the picture, in cells, with the least of the box: enough to judge one byte per plane by."""
+    half = outside.shape[-1] // 2 // CELL
+    corners = [(slice(a, a + half), slice(b, b + half)) for a in (0, half) for b in (0, half)]
+    return max(corners, key=lambda c: float(outside[..., pixels(c[0]), pixels(c[1])].sum()))
+
+
+def pixels(cells: slice) -> slice:
+    return slice(None) if cells == slice(None) else slice(cells.start * CELL, cells.stop * CELL)
 
 
 @torch.no_grad()
