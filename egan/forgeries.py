@@ -28,7 +28,7 @@ STEPS = 80  # of the gradient search
 def try_all(model: EncryptGAN, signed: Signed, threshold: float, tries: int, seed: int) -> dict[str, Any]:
     """Per attempt: how many of how many pass the match, and how many pass verify. None: the question has no sense."""
     random = np.random.default_rng(seed)
-    count = min(len(signed.secrets) - 1, 50)
+    count = min(len(signed.secrets) - 1, 20)
     found: dict[str, Any] = {}
 
     def verdict(picture: Picture, public: keys.PublicKey, secret: Picture) -> bool:
