@@ -23,10 +23,9 @@ REACH = 2.7  # radians: a component's phase stays inside of this, away from the 
 COMPANDED = 0.95 * REACH  # the largest companded phase that is believed: beyond it noise would be blown up
 PAYLOAD = 1 / 32  # the scale of carriers, so that their weights are of the size that Adam's steps suit
 VERNIER = 4  # how much finer the second phase of a component is
-HIDE, REVEAL = (
-    0,
-    1,
-)  # the roles of a generator: F hides forward and reveals backward (verify); G the other way round
+NEIGHBOUR = 0.12  # how far a component usually is from the median around it
+SURPRISE = 20.0  # what being farther counts at most, in squared radians of a fine phase, where a turn is 39
+HIDE, REVEAL = 0, 1  # roles: F hides forward and reveals backward (verify), G the other way round
 
 
 def float32(device: torch.device) -> torch.autocast:
@@ -194,12 +193,31 @@ def phases_of(components: Tensor, verniers: int) -> Tensor:
 
 
 def components_of(z: Tensor, verniers: int) -> Tensor:
-    """The inverse of `phases_of` for measured phases: the coarse phase tells the turn that the fine one is in."""
+    """The inverse of `phases_of` for measured phases.
+
+    A fine phase leaves a few values open, a turn apart. The one taken is nearest to the coarse phase, measured round the
+    circle, and to the median of the 3x3 cells around, for what counts at most as much as SURPRISE: no neighbours can
+    outvote a coarse phase that is exact.
+    """
     angle = torch.atan2(z[:, 1], z[:, 0])
     coarse, rest, fine = angle.split((verniers, z.shape[2] - 2 * verniers, verniers), 1)
-    turns = torch.round((VERNIER * coarse.detach() - fine.detach()) / (2 * math.pi))
     rest = rest.clamp(-COMPANDED, COMPANDED)
-    return torch.cat(((2 * math.pi * turns + fine) / (VERNIER * REACH), rest / (REACH - rest.abs())), 1)
+    rest = rest / (REACH - rest.abs())
+    if not verniers:
+        return rest
+    most = math.ceil(VERNIER * REACH / (2 * math.pi) + 0.5)
+    turns = torch.arange(-most, most + 1, device=z.device, dtype=z.dtype).view(-1, 1, 1, 1, 1)
+    values = (2 * math.pi * turns + fine) / (VERNIER * REACH)  # (turns, N, V, h, w)
+    with torch.no_grad():
+        off = coarse - REACH * values
+        off = VERNIER * (off - 2 * math.pi * torch.round(off / (2 * math.pi)))
+        cost = off.square() + torch.where(values.abs() > 1.03, 1e6, 0.0)
+        likely = torch.gather(values, 0, cost.argmin(0, keepdim=True))[0]
+        around = nnf.unfold(nnf.pad(likely, (1, 1, 1, 1), mode="replicate"), 3)
+        median = around.unflatten(1, (verniers, 9)).median(2).values.view_as(likely)
+        cost = cost + ((values - median) / NEIGHBOUR).square().clamp_max(SURPRISE)
+        best = cost.argmin(0, keepdim=True)
+    return torch.cat((torch.gather(values, 0, best)[0], rest), 1)
 
 
 def quantise_phases(z: Tensor) -> Tensor:

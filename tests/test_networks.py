@@ -120,9 +120,19 @@ def test_components_come_back_from_their_phases() -> None:
     assert torch.allclose(components_of(phases_of(components, 0), 0)[:, 2:], components[:, 2:], atol=1e-4)
 
 
+def test_a_turn_misread_beside_its_neighbours_is_put_right() -> None:
+    """Noise that takes a coarse phase past pi, and one that takes it three quarters of a fine turn off."""
+    components = torch.full((1, 1, 8, 8), 0.98)
+    angle = torch.cat((REACH * components, VERNIER * REACH * components), 1)
+    angle[0, 0, 2, 2] += 0.7
+    angle[0, 0, 5, 5] -= 0.75 * 2 * math.pi / VERNIER
+    found = components_of(torch.stack((torch.cos(angle), torch.sin(angle)), 1), 1)
+    assert torch.allclose(found, components, atol=1e-4)
+
+
 def test_a_vernier_makes_a_component_four_times_as_exact() -> None:
     torch.manual_seed(3)
-    components = torch.rand(4, 1, 64, 64) * 1.8 - 0.9
+    components = torch.linspace(-0.9, 0.9, 64).expand(4, 1, 64, 64)
     angle = torch.cat((REACH * components, VERNIER * REACH * components), 1)
     angle = angle + 0.1 * torch.randn(angle.shape)
     noisy = torch.stack((torch.cos(angle), torch.sin(angle)), 1)
