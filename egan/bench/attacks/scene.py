@@ -121,8 +121,8 @@ class ShowsThrough(Scheme):
 class Marked(Scheme):
     """Planted leak: message boxes are drawn into the disguise, some levels brighter."""
 
-    levels = 12
-    words = "box 12 levels brighter"
+    levels = 24
+    words = "box 24 levels brighter"
 
     def disguise(
         self, composites: Pictures, public: Pictures, streams: Pictures | None, boxes: Sequence[Box]
