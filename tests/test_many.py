@@ -227,10 +227,10 @@ def test_torchrun_splits_a_job(several: Path, weights: Path) -> None:
 
 
 def test_memory_stays_flat(here: Path, weights: Path) -> None:
-    """96 pictures more that were kept, with what is made of them, would take 75 MB."""
+    """192 pictures more that were kept, with what is made of them, would take 150 MB."""
     Image.fromarray(smooth(256, 256, 5)).save("large.png")
     peaks = []
-    for count in (48, 144):
+    for count in (64, 256):
         Path(f"in{count}").mkdir()
         Path(f"out{count}").mkdir()
         for i in range(count):
@@ -255,4 +255,4 @@ def test_memory_stays_flat(here: Path, weights: Path) -> None:
         done = subprocess.run(command, env=ours, capture_output=True, text=True, timeout=120, check=True)
         assert len(os.listdir(f"out{count}")) == count
         peaks.append(int(done.stdout))
-    assert peaks[1] < peaks[0] + 40_000  # KiB
+    assert peaks[1] < peaks[0] + 90_000  # KiB

@@ -87,13 +87,13 @@ class LockOff(Scheme):
 
 
 class OneByte(Scheme):
-    """Planted leak: a key of one byte a phase plane, the same for every cell and every picture."""
+    """Planted leak: a key of one byte, the same for every phase of every picture."""
 
-    words = "one key byte per phase plane"
+    words = "one key byte for all phases"
 
     def streams(self, count: int, side: int, random: Random) -> Pictures | None:
         found = super().streams(count, side, np.random.default_rng(7))
-        return None if found is None else np.broadcast_to(found[:1, :, :1, :1], found.shape).copy()
+        return None if found is None else np.broadcast_to(found[:1, :1, :1, :1], found.shape).copy()
 
 
 class SameStream(Scheme):

@@ -114,8 +114,17 @@ def pixels(cells: slice) -> slice:
 
 @torch.no_grad()
 def plane_search(decode: Any, planes: int, error: Any, device: torch.device) -> Tensor:
-    """One byte per plane, (1, P, 1, 1), by two rounds of trying a grid on one plane after the other, then finer."""
-    best = torch.zeros(1, planes, 1, 1, device=device)
+    """One byte per plane, (1, P, 1, 1): every byte on all planes at once, then two rounds of trying a grid on one plane
+    after the other, then finer.
+    """
+    tried = []
+    for begin in range(0, 256, GRID):
+        trial = (
+            torch.arange(begin, begin + GRID, device=device).float().view(-1, 1, 1, 1).repeat(1, planes, 1, 1)
+        )
+        errors = error(decode(trial))
+        tried.append((float(errors.min()), trial[int(errors.argmin())][None]))
+    best = min(tried, key=lambda item: item[0])[1]
     for step in (256 / GRID, 256 / GRID, 4.0):
         offsets = (torch.arange(GRID, device=device) - GRID // 2) * step
         for plane in range(planes):
