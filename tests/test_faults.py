@@ -75,7 +75,7 @@ def test_killed_at_any_moment_only_whole_files_stay(
     _, words = running.communicate(timeout=30)
     names = whole_pictures("out")
     if number == signal.SIGKILL:
-        assert (running.returncode, words) == (-9, "")
+        assert (running.returncode, words) in ((-9, ""), (0, "")), SEED  # 0: it was done already
         if force:  # between two names of one file there is no step that a kill could not fall into
             names = [name for name in names if not name.startswith(".egan-")]
     else:
