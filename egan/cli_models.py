@@ -70,6 +70,14 @@ def train(
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="FILE", help="Go on from a checkpoint.")
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Start with the networks of a weights file, K included: train it further, or on other pictures.",
+        ),
+    ] = None,
     runs: Annotated[
         str, typer.Option("--runs", metavar="DIR", help="Where checkpoints, log and sample sheets go.")
     ] = "runs",
@@ -103,6 +111,7 @@ def train(
             limit,
             lpips_backbone,
             resume,
+            start,
             runs,
             kept,
             device,

@@ -64,7 +64,7 @@ class KeyNetwork(nn.Module):
         """The key image (N, 3, H, W) in [-1, 1], rounded to 8 bits.
 
         One channel per layer: its activations averaged over channels, scaled to the full range per picture, resized
-        to the picture's size.
+        to the picture's size. While K learns, rounding has a straight-through gradient.
         """
         maps = self.features(picture, max(layers))
         channels = []
@@ -73,7 +73,11 @@ class KeyNetwork(nn.Module):
             low, high = m.amin((2, 3), keepdim=True), m.amax((2, 3), keepdim=True)
             m = (m - low) / (high - low).clamp_min(1e-6)
             channels.append(nnf.interpolate(m, picture.shape[-2:], mode="bilinear", align_corners=False))
-        return torch.round(torch.cat(channels, 1) * 255) / 127.5 - 1
+        exact = torch.cat(channels, 1)
+        rounded = torch.round(exact * 255) / 255
+        if exact.requires_grad:
+            rounded = exact + (rounded - exact).detach()
+        return 2 * rounded - 1
 
 
 class Block(nn.Module):

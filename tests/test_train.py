@@ -17,7 +17,8 @@ from egan.networks import rotate_phases
 from egan.options import ModelOptions
 from egan.train import losses
 from egan.train.channels import through
-from egan.train.locked import LockedMethod
+from egan.train.keynet import Painter, train_key_network
+from egan.train.locked import LockedMethod, painting
 from egan.train.loop import Trainer
 from egan.train.method import round8
 from egan.train.options import TrainOptions
@@ -109,6 +110,14 @@ def test_detail_loss_sees_strokes_and_not_levels() -> None:
     assert losses.detail_loss(a, stripes.transpose(2, 3)).item() == 0.5
 
 
+def test_painting_loss_counts_levels_and_not_only_strokes() -> None:
+    a = torch.zeros(1, 3, 16, 16)
+    assert losses.painting_loss(a, a).item() == 0
+    assert losses.painting_loss(a, a + 0.5).item() == 0.5 + 0.5 * 0.5
+    checks = 0.5 * (1 - 2 * (torch.arange(16) % 2)).float().expand_as(a)  # no mean in 8x8 pixels
+    assert losses.painting_loss(a, a + checks).item() == 0.5 + 0.5 * 1.0
+
+
 def test_round8_is_8_bit_with_a_straight_gradient() -> None:
     x = torch.tensor([-1.5, -0.3, 0.1234, 0.9999, 1.5], requires_grad=True)
     levels = (round8(x) + 1) * 127.5
@@ -197,6 +206,59 @@ def test_a_resumed_run_is_the_run_that_never_stopped(tmp_path: Path) -> None:
     rest.resume(half.out / "checkpoint.safetensors")
     rest.run()
     assert same(whole.out, half.out)
+
+
+def test_a_run_can_start_from_the_networks_of_a_weights_file(tmp_path: Path) -> None:
+    first = prepared(tmp_path / "first")
+    first.run()
+    weights = EncryptGAN.load(first.out / "weights.safetensors")
+    second = trainer(tmp_path / "second", seed=7, steps=2)
+    second.start_from(weights)
+    started = second.model.state_dict()
+    assert all(torch.equal(started[k], v) for k, v in weights.state_dict().items())
+    second.run()
+    found = EncryptGAN.load(second.out / "weights.safetensors")
+    assert all(torch.equal(a, b) for a, b in zip(found.K.parameters(), weights.K.parameters(), strict=True))
+    assert not all(
+        torch.equal(a, b) for a, b in zip(found.F.parameters(), weights.F.parameters(), strict=True)
+    )
+    assert found.training_summary["started_from"] == weights.id.hex()
+    other = trainer(tmp_path / "other", model=dataclasses.replace(TINY, width=16))
+    with pytest.raises(EganError, match="not of this architecture"):
+        other.start_from(weights)
+
+
+def test_settings_on_top_of_a_start_keep_its_architecture() -> None:
+    paper = dataclasses.replace(TINY, family="paper", public_layers=(3, 5, 6))
+    model, train = parse_options(None, ["image_size=128"], start=paper)
+    assert model == dataclasses.replace(paper, image_size=128)
+    assert isinstance(train, TrainOptions)
+    assert train.wrong_key == 0.5  # the preset of the family
+    with pytest.raises(EganError, match="not cyclegan"):
+        parse_options(None, [], "cyclegan", start=paper)
+
+
+def test_painters_teach_the_key_network_and_leave_the_carriers_alone() -> None:
+    """With K and one painter, pictures are painted better from their key images with every step."""
+
+    def painted(steps: int) -> tuple[float, EncryptGAN]:
+        torch.manual_seed(3)
+        s = sampler()
+        model = EncryptGAN(TINY)
+        start_codec(model.F, model.G, to_unit(smooth(6, 64, 9)))  # type: ignore[arg-type]
+        paint, parameters = painting(model.F)  # type: ignore[arg-type]
+        train_key_network(model.K, s, steps, [Painter(s.disguises, (1, 2, 3), paint, parameters, 5.0)])
+        y = to_unit(s.disguises)  # type: ignore[arg-type]
+        with torch.no_grad():
+            return float((paint(model.K.key_image(y, (1, 2, 3))) - y).abs().mean()), model
+
+    few, before = painted(1)
+    many, after = painted(200)
+    assert many < 0.6 * few
+    for a, b in zip(before.F.decoder.direct.parameters(), after.F.decoder.direct.parameters(), strict=True):  # type: ignore[union-attr]
+        assert torch.equal(a, b)
+    assert not torch.equal(before.K.convs[0].weight, after.K.convs[0].weight)
+    assert not any(p.requires_grad for p in after.K.parameters())
 
 
 def test_a_diverged_run_keeps_its_last_good_state(tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ def test_pictures_on_the_device_are_the_same_pictures() -> None:
         (["--set", "wrong_key=2"], "share from 0 to 1"),
         (["--batch", "0"], "must be positive"),
         (["--resume", "pictures/00.png"], "cannot read checkpoint"),
+        (["--from", "pictures/00.png"], "weights"),
+        (["--from", "nowhere.safetensors"], "weights"),
         (["--limit", "4"], "at least 8"),
     ],
 )

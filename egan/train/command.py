@@ -15,6 +15,7 @@ from torch import nn
 from egan import files, terminal
 from egan.core import pick_device
 from egan.errors import EganError
+from egan.model import load_model
 from egan.train.data import CROP, load_cached
 from egan.train.loop import Trainer
 from egan.train.methods import make_method
@@ -40,6 +41,7 @@ class Request:
     limit: int | None
     lpips_backbone: str | None
     resume: str | None
+    start: str | None
     runs: str
     cache: str
     device: str
@@ -50,7 +52,16 @@ class Request:
 def run_train(request: Request) -> None:
     """Train and write the weights file. Raises EganError for unknown presets or options and for unfit folders."""
     files.check_output(request.out, request.force, suffix="")
-    model_options, options = parse_options(request.preset, request.settings, request.method)
+    if request.resume and request.start:
+        raise EganError(
+            "--resume and --from exclude each other",
+            "--resume goes on with a run, --from starts one with the networks of a weights file",
+            2,
+        )
+    start = load_model(request.start) if request.start else None
+    model_options, options = parse_options(
+        request.preset, request.settings, request.method, start.options if start else None
+    )
     if request.lpips_backbone and request.method != "egan":
         raise EganError(
             f"the method {request.method} has no perceptual loss", "leave out --lpips-backbone", 2
@@ -69,6 +80,8 @@ def run_train(request: Request) -> None:
             trainer = Trainer(method, Path(request.runs), log=log, show=show, place=place)
             if request.resume:
                 trainer.resume(Path(request.resume))
+            elif start:
+                trainer.start_from(start)
             else:
                 trainer.prepare()
             with enough_memory(options.batch):

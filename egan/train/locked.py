@@ -20,7 +20,7 @@ from egan.networks import CELL, HIDE, REVEAL, LockedGenerator, PatchGAN, quantis
 from egan.options import ModelOptions
 from egan.train import losses
 from egan.train.channels import choose, through
-from egan.train.keynet import train_key_network
+from egan.train.keynet import Painter, train_key_network
 from egan.train.method import LSGANJudge, Method, noisy, random_window, round8
 from egan.train.options import TrainOptions
 from egan.train.sampler import Sampler
@@ -28,6 +28,7 @@ from egan.train.samples import sample_sheet
 from egan.train.start import start_codec
 
 FLOOR_RATE = 0.02  # the learning rate decays to this share of itself
+SIGNED = 0.4  # what painting faces counts against painting flowers while K learns
 
 Window = Callable[[Tensor], Tensor]
 
@@ -100,6 +101,18 @@ def cycle(
     return Cycle(painted, recovered, sent, locked.detach(), measured)
 
 
+def painting(hider: LockedGenerator) -> tuple[Callable[[Tensor], Tensor], list[nn.Parameter]]:
+    """A generator as a painter from key images, with random phases for payload, and what learns: not the carriers."""
+
+    def paint(key: Tensor) -> Tensor:
+        n, _, h, w = key.shape
+        angle = torch.rand(n, hider.payload[0], h // CELL, w // CELL, device=key.device) * (2 * math.pi)
+        return hider.decode(torch.stack((torch.cos(angle), torch.sin(angle)), 1), key, HIDE)
+
+    parameters = [p for name, p in hider.decoder.named_parameters() if not name.startswith("direct.")]
+    return paint, parameters
+
+
 class LockedMethod(Method):
     """Family `egan`: the losses of `egan.train.losses`, K and the starting codec."""
 
@@ -126,12 +139,18 @@ class LockedMethod(Method):
         self.share_out()
 
     def prepare(self) -> dict[str, Any]:
-        """Train K, then set the starting codec of either direction."""
-        s, o = self.sampler.alone(), self.options
-        accuracy = train_key_network(self.model.K, s, o.key_steps)
+        """Set the starting codec of either direction, then train K and, where asked to, the painters with it."""
+        s, o, m = self.sampler.alone(), self.options, self.model.options
         composites, _ = s.composite(s.pictures(s.covers, 64), 3)
         start_codec(self.both.F, self.both.G, composites, o.amplitude, bool(o.robust))
         start_codec(self.both.G, self.both.F, s.pictures(s.disguises, 64), o.amplitude, bool(o.robust))
+        painters = []
+        if o.key_painting:
+            painters = [
+                Painter(s.covers, m.private_layers, *painting(self.both.G), SIGNED * o.key_painting),
+                Painter(s.disguises, m.public_layers, *painting(self.both.F), o.key_painting),
+            ]
+        accuracy = train_key_network(self.model.K, s, o.key_steps, painters, o.bf16)
         return {"key_network_accuracy": round(accuracy, 4)}
 
     def start_optimisers(self) -> None:

@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from egan.errors import EganError
+from egan.model import Model
 from egan.train.checkpoint import load_checkpoint, save_checkpoint
 from egan.train.method import Method
 from egan.train.processes import Place, agreed
@@ -65,6 +66,20 @@ class Trainer:
         self.record = self.method.prepare()
         for name, value in self.record.items():
             self.log(f"{name.replace('_', ' ')}: {value}")
+        self.start()
+
+    def start_from(self, model: Model) -> None:
+        """Begin with the networks of a weights file, K included, instead of `prepare`. Raises EganError where they do not fit."""
+        try:
+            self.model.load_state_dict(model.state_dict())
+        except RuntimeError as error:
+            raise EganError(
+                f"the networks of {model.id.hex()} are not of this architecture",
+                "leave out --preset and the settings of the architecture: the weights file has them",
+                2,
+            ) from error
+        self.record = {"started_from": model.id.hex()}
+        self.log(f"started from: {model.id.hex()}")
         self.start()
 
     def resume(self, path: Path) -> None:

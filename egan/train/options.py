@@ -59,7 +59,8 @@ class TrainOptions(RunOptions):
     input_noise: float = 0.03  # on what the discriminators see
     grain_on_real: bool = True  # real pictures get a payload too, so that D judges the painting
     discriminator_width: int = 32
-    key_steps: int = 400
+    key_steps: int = 800
+    key_painting: float = 5.0  # what painting counts against cross-entropy while K learns; 0: as published
     amplitude: float = 4.0  # starting size of the payload, in 8-bit levels per carrier
 
     def __post_init__(self) -> None:

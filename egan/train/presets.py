@@ -20,7 +20,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "steps": 600,
             "batch": 8,
             "critic_crop": 0,
-            "key_steps": 60,
+            "key_steps": 100,
             "discriminator_width": 8,
             "sample_every": 200,
         },
@@ -40,6 +40,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "cycle": 10.0,
             "information": 10.0,
             "key_matching": 1.0,
+            "key_painting": 0.0,
             "adversarial": 1.0,
             "adversarial_x": 1.0,
             "wrong_key": 0.5,
@@ -72,12 +73,21 @@ BASELINE_PRESETS: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = 
 
 
 def parse_options(
-    preset: str | None, settings: Sequence[str], method: str = "egan"
+    preset: str | None,
+    settings: Sequence[str],
+    method: str = "egan",
+    start: ModelOptions | BaselineOptions | None = None,
 ) -> tuple[ModelOptions | BaselineOptions, RunOptions]:
     """A method's preset with NAME=VALUE settings on top, each for whichever of the two option sets knows the name.
 
     Without a preset the method's first is taken: `egan`, or `published` for a method that the paper compares with.
+    start: what the networks that a run begins with are made of; it takes the place of the preset's model options, and of
+    the preset where that is not named. Raises EganError for unknown names and for a start of another method.
     """
+    if start is not None:
+        if (start.family if start.family in OPTIONS else "egan") != method:
+            raise EganError(f"these weights are of the method {start.family}, not {method}", status=2)
+        preset = preset or ("paper" if start.family == "paper" else None)
     model_class, train_class, presets = option_classes(method)
     preset = preset or next(iter(presets))
     if preset not in presets:
@@ -85,6 +95,8 @@ def parse_options(
             f"unknown preset {preset!r} of the method {method}", f"known: {', '.join(presets)}", 2
         )
     model_values, train_values = (dict(values) for values in presets[preset])
+    if start is not None:
+        model_values = dataclasses.asdict(start)
     if any(s.startswith("robust=") for s in settings) and model_values.get("family") != "paper":
         model_values, train_values = ROBUST[0] | model_values, ROBUST[1] | train_values
     fields = {f.name: (f, model_values) for f in dataclasses.fields(model_class)}
