@@ -9,10 +9,12 @@ is printed.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
@@ -125,10 +127,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, 
 stopped_by = 0  # the signal that ended the command
 
 
+class Interrupted(KeyboardInterrupt):
+    """An interruption that Python does not count as its own.
+
+    After a plain KeyboardInterrupt in code run from a string (`exec` in every dataclass), though it is caught in the end,
+    `python -m` kills itself with SIGINT and the exit status is lost: CPython's run_eval_code_obj() compares the exact type.
+    """
+
+
 def interrupt(number: int, _frame: object) -> None:
     global stopped_by
     stopped_by = number
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 def unraisable(found: sys.UnraisableHookArgs) -> None:
@@ -136,7 +146,21 @@ def unraisable(found: sys.UnraisableHookArgs) -> None:
     if not isinstance(found.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(found)
     elif stopped_by:
-        signal.raise_signal(stopped_by)
+        _thread.start_new_thread(interrupt_again, (stopped_by, _thread.get_ident()))
+
+
+def interrupt_again(number: int, thread: int) -> None:
+    """Send the signal to a thread once more, when that has left the hook, in which it would be lost as well.
+
+    In a bare thread: to start one of `threading` takes locks that may be held where the signal struck.
+    """
+    time.sleep(0.01)
+    if signal.getsignal(number) is not interrupt:
+        return  # the command has ended by itself
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(thread, number)  # which wakes it from a read or a wait
+    else:
+        signal.raise_signal(number)
 
 
 def drop_stdout() -> None:
