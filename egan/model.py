@@ -57,6 +57,12 @@ class Model(nn.Module, abc.ABC):
     def locked(self) -> bool:
         return False
 
+    @property
+    def robust(self) -> bool:
+        """Whether the model was trained with `--robust`, so that disguises carry a spare envelope."""
+        options = self.training_summary.get("options")
+        return self.locked and isinstance(options, dict) and bool(options.get("robust"))
+
     def keystream_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """Shape (P, H/4, W/4) of the keystream of one picture: P is 0 without a lock."""
         return 0, height // 4, width // 4

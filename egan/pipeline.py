@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from egan import compose, envelope, files, keys, signatures, terminal
+from egan import compose, envelope, files, keys, signatures, spare, terminal
 from egan.errors import EganError
 from egan.lock import SEED_BYTES, keystream
 from egan.signatures import NotVerified, Signature
@@ -33,6 +33,7 @@ Picture = files.NDArray[np.uint8]
 # Where the weights carry no threshold of their own (`egan calibrate` measures it): as far apart as two flowers never
 # are, and as near as a fair decode is. In RMSE on RGB in [0, 1].
 FALLBACK_THRESHOLD = 0.1
+RESIZED = "it was cropped or resized; ask for the original file"
 
 
 def load_model(weights: str | None, device: str) -> EncryptGAN:
@@ -144,21 +145,22 @@ class Job:
     secret: Picture | None = None  # the verifier's copy
 
 
-def odd_size(pixels: Picture) -> bool:
-    """Whether the networks do not take a picture of this size."""
+def fitting(loaded: files.Loaded, rule: str, hint: str) -> Picture:
+    """The pixels of a picture. Raises EganError, with the rule that is broken, where the networks do not take its size."""
+    pixels = files.flatten(loaded)
     height, width = pixels.shape[:2]
-    return bool(height % 16 or width % 16 or min(height, width) < 64)
+    if height % 16 or width % 16 or min(height, width) < 64:
+        raise EganError(f"{loaded.name} is {width}x{height} pixels: {rule}", hint)
+    return pixels
 
 
 def composite_job(loaded: files.Loaded, source: str = "the composite") -> Job:
     """A composite with a fresh keystream seed. Raises EganError for a size that the networks do not take."""
-    pixels = files.flatten(loaded)
-    if odd_size(pixels):
-        height, width = pixels.shape[:2]
-        raise EganError(
-            f"{loaded.name} is {width}x{height} pixels: sides must be multiples of 16 from 64 up",
-            "make it so with `egan compose --cover-size 256`",
-        )
+    pixels = fitting(
+        loaded,
+        "sides must be multiples of 16 from 64 up",
+        "make it so with `egan compose --cover-size 256`",
+    )
     return Job(source, pixels, compose.noted_boxes(loaded), secrets.token_bytes(SEED_BYTES))
 
 
@@ -174,17 +176,12 @@ def open_disguise(
     force: bool,
     sender: keys.PublicKey | None = None,
 ) -> Job:
-    """A disguise with the seed from its envelope; with `force`, and a wrong key, a seed derived from that key.
+    """A disguise with the seed from its envelope; with `force`, and where that does not open, the seed from its spare, or
+    one derived from the key where there is no spare either.
 
     With `sender`, raises EganError where that key did not sign it for this receiver, even with `force`.
     """
-    pixels = files.flatten(loaded)
-    if odd_size(pixels):
-        height, width = pixels.shape[:2]
-        raise EganError(
-            f"{loaded.name} is {width}x{height} pixels: no disguise has that size",
-            "it was cropped or resized; ask for the original file",
-        )
+    pixels = fitting(loaded, "no disguise has that size", RESIZED)
     if not isinstance(private, keys.PrivateKey) or not model.locked:
         if sender is not None:
             raise EganError(f"{loaded.name} carries no signature: weights without a lock make none")
@@ -198,9 +195,18 @@ def open_disguise(
                 f"{loaded.name} does not open: this is the wrong private key, or the picture was altered",
                 f"the key here belongs to the public key {private.fingerprint[:16]}",
             )
-    except EganError:
+    except EganError as error:
+        rest = spare.find(pixels, private, model.id) if model.robust else None
+        if rest and sender is None and not force:
+            raise EganError(
+                f"{loaded.name} was altered since it was encrypted, but its spare envelope opens with this key",
+                "--force reads what is left of it",
+            ) from error
         if not force or sender is not None:
             raise
+        if rest:
+            terminal.warn(f"{loaded.name} was altered since it was encrypted: this is what is left of it")
+            return Job(source, pixels, rest[1], rest[0])
         digest = envelope.pixel_digest(pixels)
         return Job(source, pixels, (), private.wrong_keystream_seed(digest))
     check_sender(loaded.name, opened.sender, sender)
@@ -245,13 +251,7 @@ def open_signed(
     The secret, the verifier's own copy, is cut and resized as `egan sign --size` does where it has another size. In the
     family `paper` a picture carries no signature, and the secret is all that can be checked.
     """
-    pixels = files.flatten(loaded)
-    if odd_size(pixels):
-        height, width = pixels.shape[:2]
-        raise EganError(
-            f"{loaded.name} is {width}x{height} pixels: no signed picture has that size",
-            "it was cropped or resized; ask for the original file",
-        )
+    pixels = fitting(loaded, "no signed picture has that size", RESIZED)
     signature = None
     if model.locked:
         signature = signatures.by(pixels, public, loaded.name)
@@ -294,13 +294,15 @@ def encrypt_batch(
 ) -> list[Picture]:
     """Disguises of composites of one size, envelopes sealed, and signed inside of them where there is a signer."""
     warn_of_other_weights(model, public, "the disguise")
-    disguises = model.encrypt(
-        stacked(jobs),
-        repeated(public.picture, len(jobs)),
-        keystreams(model, [job.seed for job in jobs], jobs),
-    )
+    keystream_bytes = keystreams(model, [job.seed for job in jobs], jobs)
+    disguises = list(model.encrypt(stacked(jobs), repeated(public.picture, len(jobs)), keystream_bytes))
     if not isinstance(public, keys.PublicKey) or not model.locked:
-        return list(disguises)
+        return disguises
+    if model.robust:
+        disguises = [
+            spare.add(disguise, public, job.seed, job.boxes, model.id)
+            for disguise, job in zip(disguises, jobs, strict=True)
+        ]
     return [
         envelope.seal(disguise, public, job.seed, job.boxes, model.id, signer)
         for disguise, job in zip(disguises, jobs, strict=True)

@@ -12,19 +12,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from egan.core import EncryptGAN
-from egan.networks import CELL, HIDE, REVEAL, LockedGenerator, PatchGAN, quantise_phases, rotate_phases
+from egan.networks import CELL, HIDE, REVEAL, LockedGenerator, quantise_phases, rotate_phases
 from egan.options import ModelOptions
 from egan.train import losses
 from egan.train.channels import choose, through
+from egan.train.keyed import KeyedMethod, Pairs
 from egan.train.keynet import Painter, train_key_network
-from egan.train.method import LSGANJudge, Method, noisy, random_window, round8
+from egan.train.method import random_window, round8
 from egan.train.options import TrainOptions
 from egan.train.sampler import Sampler
-from egan.train.samples import sample_sheet
 from egan.train.start import start_codec
 
 FLOOR_RATE = 0.02  # the learning rate decays to this share of itself
@@ -34,15 +33,9 @@ Window = Callable[[Tensor], Tensor]
 
 
 @dataclasses.dataclass
-class Batch:
-    """Pictures (N, 3, H, W) in [-1, 1], box (N, 1, H, W), right (N,), keystreams (N, P, H/4, W/4) of bytes."""
+class Batch(Pairs):
+    """Also right (N,), and keystreams (N, P, H/4, W/4) of bytes."""
 
-    x: Tensor
-    y: Tensor
-    composite: Tensor
-    box: Tensor
-    kx: Tensor
-    ky: Tensor
     right: Tensor  # 1 where G gets the right keystream
     keystream: Tensor
     used: Tensor  # what G gets
@@ -113,12 +106,8 @@ def painting(hider: LockedGenerator) -> tuple[Callable[[Tensor], Tensor], list[n
     return paint, parameters
 
 
-class LockedMethod(Method):
+class LockedMethod(KeyedMethod):
     """Family `egan`: the losses of `egan.train.losses`, K and the starting codec."""
-
-    options: TrainOptions
-
-    model: EncryptGAN
 
     def __init__(
         self,
@@ -127,15 +116,10 @@ class LockedMethod(Method):
         sampler: Sampler,
         perceptual: nn.Module | None = None,
     ) -> None:
-        super().__init__(options, sampler)
-        self.model = EncryptGAN(model_options).to(self.device)
-        self.critics = nn.ModuleDict({d: PatchGAN(options.discriminator_width) for d in ("d_x", "d_y")})
-        for module in (self.model, self.critics):
-            module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        super().__init__(model_options, options, sampler)
         self.perceptual = perceptual
-        self.layers = sorted({*model_options.public_layers, *model_options.private_layers})
         self.both = LockedCycle(self.model, sampler.random)
-        self.passes, self.judge = self.both, LSGANJudge(self.critics, options.input_noise)
+        self.passes = self.both
         self.share_out()
 
     def prepare(self) -> dict[str, Any]:
@@ -171,23 +155,19 @@ class LockedMethod(Method):
     @torch.no_grad()
     def draw(self) -> Batch:
         """The pictures and all random choices of one step."""
-        o, s, m = self.options, self.sampler, self.model
-        x, y = s.pictures(s.covers, o.batch), s.pictures(s.disguises, o.batch)
-        composite, box = s.composite(x)
-        shape = (o.batch, *m.keystream_shape(*x.shape[-2:]))
+        o, s = self.options, self.sampler
+        pairs = self.draw_pairs()
+        shape = (o.batch, *self.model.keystream_shape(*pairs.x.shape[-2:]))
         keystream = s.randint(shape)
         wrong = s.uniform(o.batch) < o.wrong_key
-        used = torch.where(wrong[:, None, None, None], s.randint(shape), keystream)
         return Batch(
-            x, y, composite, box,
-            kx=m.K.key_image(x, m.options.private_layers),
-            ky=m.K.key_image(y, m.options.public_layers),
+            **vars(pairs),
             right=1 - wrong.float(),
             keystream=keystream,
-            used=used,
-            other=torch.randint_like(keystream[: max(1, len(x) // 4)], 0, 256),
-            noise=o.noise * s.normal((o.batch, *x.shape[1:])),
-        )  # fmt: skip
+            used=torch.where(wrong[:, None, None, None], s.randint(shape), keystream),
+            other=torch.randint_like(keystream[: max(1, len(keystream) // 4)], 0, 256),
+            noise=o.noise * s.normal((o.batch, *pairs.x.shape[1:])),
+        )
 
     def step(self, number: int) -> dict[str, Tensor]:
         o = self.options
@@ -209,9 +189,7 @@ class LockedMethod(Method):
                 d_loss = self.critics_loss(batch, there, back, window)
             self.update("critics", d_loss)
             terms["critics"] = d_loss
-        inside = (batch.right[:, None, None, None] * batch.box).expand_as(batch.composite)
-        error = ((there.recovered.detach().clamp(-1, 1) - batch.composite) / 2).square() * inside
-        terms |= {"gradient": norm, "box_mse": error.sum() / inside.sum().clamp_min(1)}
+        terms |= {"gradient": norm, "box_mse": self.box_mse(there.recovered, batch, batch.right)}
         return {name: value.detach() for name, value in terms.items()}
 
     def terms(self, b: Batch, c: Cycle, window: Window) -> dict[str, Tensor]:
@@ -234,12 +212,7 @@ class LockedMethod(Method):
                 distance = self.perceptual(fake_x, window(b.composite)).flatten()
                 out["perceptual_x"] = o.perceptual_x * losses.sample_mean(distance, b.right)
         if o.key_matching:
-            found = self.model.K.features(torch.cat((fake_y, fake_x)), self.layers[-1])
-            with torch.no_grad():
-                target = self.model.K.features(torch.cat((real_y, real_x)), self.layers[-1])
-            out["key_matching"] = o.key_matching * losses.key_matching_loss(
-                [found[i - 1] for i in self.layers], [target[i - 1] for i in self.layers]
-            )
+            out["key_matching"] = o.key_matching * self.key_matching((fake_y, fake_x), (real_y, real_x))
         if o.adversarial:
             out["adversarial"] = o.adversarial * self.fooling("d_y", fake_y)
         if o.adversarial_x:
@@ -259,13 +232,6 @@ class LockedMethod(Method):
         if o.adversarial_x:
             out["adversarial"] = o.adversarial_x * self.fooling("d_x", window(c.painted).clamp(-1, 1))
         return out
-
-    def fooling(self, critic: str, fake: Tensor) -> Tensor:
-        """LSGAN's loss of the generator, with noise on what the discriminator sees."""
-        d = self.critics[critic].requires_grad_(False)
-        loss = losses.lsgan_generator_loss(d(noisy(fake, self.options.input_noise)))
-        d.requires_grad_(True)
-        return loss
 
     def critics_loss(self, b: Batch, there: Cycle, back: Cycle | None, window: Window) -> Tensor:
         """LSGAN's loss of both discriminators, with noise on all that they see."""
@@ -290,7 +256,3 @@ class LockedMethod(Method):
         phases = torch.cat((torch.cos(angle), torch.sin(angle)), 1)
         with torch.autocast(self.device.type, enabled=False):
             return nn.functional.pixel_shuffle(hider.decoder.payload(phases), CELL)
-
-    def sheet(self, model: nn.Module) -> NDArray[np.uint8]:
-        assert isinstance(model, EncryptGAN)
-        return sample_sheet(model, self.sampler)

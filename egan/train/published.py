@@ -10,32 +10,23 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from egan.core import EncryptGAN
-from egan.networks import PatchGAN
 from egan.options import ModelOptions
 from egan.train import losses
+from egan.train.keyed import KeyedMethod, Pairs
 from egan.train.keynet import train_key_network
-from egan.train.method import LSGANJudge, Method, noisy, random_window, round8
+from egan.train.method import noisy, random_window, round8
 from egan.train.options import TrainOptions
 from egan.train.sampler import Sampler
-from egan.train.samples import sample_sheet
 
 
 @dataclasses.dataclass
-class Batch:
-    """Pictures and key images (N, 3, H, W) in [-1, 1], box (N, 1, H, W); right_* (N,) is 1 where the key fits."""
+class Batch(Pairs):
+    """Also the key images in use; right_* (N,) is 1 where the key fits."""
 
-    x: Tensor
-    y: Tensor
-    composite: Tensor
-    box: Tensor
-    kx: Tensor
-    ky: Tensor
     used_x: Tensor  # the private key that G decrypts with: K(x), or that of another cover
     used_y: Tensor  # the public key that F verifies with
     right_x: Tensor
@@ -70,21 +61,13 @@ class KeyedCycle(nn.Module):
         return torch.cat((noisy(picture, self.noise), key), 1)
 
 
-class PublishedMethod(Method):
+class PublishedMethod(KeyedMethod):
     """Family `paper`."""
 
-    options: TrainOptions
-    model: EncryptGAN
-
     def __init__(self, model_options: ModelOptions, options: TrainOptions, sampler: Sampler) -> None:
-        super().__init__(options, sampler)
-        self.model = EncryptGAN(model_options).to(self.device)
-        self.critics = nn.ModuleDict({d: PatchGAN(options.discriminator_width) for d in ("d_x", "d_y")})
-        for module in (self.model, self.critics):
-            module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.layers = sorted({*model_options.public_layers, *model_options.private_layers})
+        super().__init__(model_options, options, sampler)
         self.both = KeyedCycle(self.model, options.noise)
-        self.passes, self.judge = self.both, LSGANJudge(self.critics, options.input_noise)
+        self.passes = self.both
         self.share_out()
 
     def prepare(self) -> dict[str, Any]:
@@ -112,10 +95,9 @@ class PublishedMethod(Method):
     def draw(self) -> Batch:
         """The pictures and all random choices of one step; a wrong key is the key of another picture."""
         o, s, m = self.options, self.sampler, self.model
-        x, y = s.pictures(s.covers, o.batch), s.pictures(s.disguises, o.batch)
+        pairs = self.draw_pairs()
+        keys = [pairs.kx, pairs.ky]
         others = s.pictures(s.covers, o.batch), s.pictures(s.disguises, o.batch)
-        composite, box = s.composite(x)
-        keys = [m.K.key_image(x, m.options.private_layers), m.K.key_image(y, m.options.public_layers)]
         wrong_keys = [
             m.K.key_image(others[0], m.options.private_layers),
             m.K.key_image(others[1], m.options.public_layers),
@@ -126,7 +108,7 @@ class PublishedMethod(Method):
             for w, good, bad in zip(wrong, keys, wrong_keys, strict=True)
         ]
         right = 1 - wrong.float()
-        return Batch(x, y, composite, box, keys[0], keys[1], used[0], used[1], right[0], right[1])
+        return Batch(**vars(pairs), used_x=used[0], used_y=used[1], right_x=right[0], right_y=right[1])
 
     def step(self, number: int) -> dict[str, Tensor]:
         o = self.options
@@ -143,9 +125,9 @@ class PublishedMethod(Method):
                 "information": o.information
                 * losses.information_loss(c.recovered, b.composite, b.box, b.right_x),
                 "back_cycle": o.cycle * losses.cycle_loss(c.verified, b.y, b.right_y),
-                "key_matching": o.key_matching * self.key_matching(b, c),
-                "adversarial": o.adversarial * self.fooling("d_y", fakes["d_y"]),
-                "adversarial_x": o.adversarial_x * self.fooling("d_x", fakes["d_x"]),
+                "key_matching": o.key_matching * self.key_matching((c.disguise, c.recovered), (b.y, b.x)),
+                "adversarial": o.adversarial * self.fooling("d_y", torch.cat(fakes["d_y"])),
+                "adversarial_x": o.adversarial_x * self.fooling("d_x", torch.cat(fakes["d_x"])),
             }
             total = torch.stack(list(terms.values())).sum()
         norm = self.update("generators", total, o.clip)
@@ -153,27 +135,5 @@ class PublishedMethod(Method):
             reals = {"d_y": window(b.y), "d_x": window(b.x)}
             d_loss = self.judge([(d, reals[d], torch.cat(fakes[d])) for d in reals])
         self.update("critics", d_loss)
-        inside = (b.right_x[:, None, None, None] * b.box).expand_as(b.composite)
-        error = ((c.recovered.detach() - b.composite) / 2).square() * inside
-        terms |= {"critics": d_loss, "gradient": norm, "box_mse": error.sum() / inside.sum().clamp_min(1)}
+        terms |= {"critics": d_loss, "gradient": norm, "box_mse": self.box_mse(c.recovered, b, b.right_x)}
         return {name: value.detach() for name, value in terms.items()}
-
-    def key_matching(self, b: Batch, c: Cycles) -> Tensor:
-        """Equation 1 for F's output against y and G's against x, at the key layers."""
-        found = self.model.K.features(torch.cat((c.disguise, c.recovered)), self.layers[-1])
-        with torch.no_grad():
-            target = self.model.K.features(torch.cat((b.y, b.x)), self.layers[-1])
-        return losses.key_matching_loss(
-            [found[i - 1] for i in self.layers], [target[i - 1] for i in self.layers]
-        )
-
-    def fooling(self, critic: str, fakes: list[Tensor]) -> Tensor:
-        d = self.critics[critic].requires_grad_(False)
-        seen = torch.cat(fakes)
-        loss = losses.lsgan_generator_loss(d(noisy(seen, self.options.input_noise)))
-        d.requires_grad_(True)
-        return loss
-
-    def sheet(self, model: nn.Module) -> NDArray[np.uint8]:
-        assert isinstance(model, EncryptGAN)
-        return sample_sheet(model, self.sampler)

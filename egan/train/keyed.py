@@ -1,0 +1,86 @@
+"""What training both families of EncryptGAN has in common: the model with its two discriminators, the pairs and key
+images of a step, and the losses that know no lock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from egan.core import EncryptGAN
+from egan.networks import PatchGAN
+from egan.options import ModelOptions
+from egan.train import losses
+from egan.train.method import LSGANJudge, Method, noisy
+from egan.train.options import TrainOptions
+from egan.train.sampler import Sampler
+from egan.train.samples import sample_sheet
+
+
+@dataclasses.dataclass
+class Pairs:
+    """Pictures and key images (N, 3, H, W) in [-1, 1], box (N, 1, H, W)."""
+
+    x: Tensor
+    y: Tensor
+    composite: Tensor
+    box: Tensor
+    kx: Tensor
+    ky: Tensor
+
+
+class KeyedMethod(Method):
+    """A method whose model is an EncryptGAN. `build_passes` says what one forward pass over F and G is."""
+
+    options: TrainOptions
+    model: EncryptGAN
+
+    def __init__(self, model_options: ModelOptions, options: TrainOptions, sampler: Sampler) -> None:
+        super().__init__(options, sampler)
+        self.model = EncryptGAN(model_options).to(self.device)
+        self.critics = nn.ModuleDict({d: PatchGAN(options.discriminator_width) for d in ("d_x", "d_y")})
+        for module in (self.model, self.critics):
+            module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.layers = sorted({*model_options.public_layers, *model_options.private_layers})
+        self.judge = LSGANJudge(self.critics, options.input_noise)
+
+    def draw_pairs(self) -> Pairs:
+        """The pictures of one step."""
+        o, s, m = self.options, self.sampler, self.model
+        x, y = s.pictures(s.covers, o.batch), s.pictures(s.disguises, o.batch)
+        composite, box = s.composite(x)
+        kx = m.K.key_image(x, m.options.private_layers)
+        ky = m.K.key_image(y, m.options.public_layers)
+        return Pairs(x, y, composite, box, kx, ky)
+
+    def key_matching(self, fakes: Sequence[Tensor], reals: Sequence[Tensor]) -> Tensor:
+        """Equation 1 for F's output against y and G's against x, at the key layers."""
+        found = self.model.K.features(torch.cat(list(fakes)), self.layers[-1])
+        with torch.no_grad():
+            target = self.model.K.features(torch.cat(list(reals)), self.layers[-1])
+        return losses.key_matching_loss(
+            [found[i - 1] for i in self.layers], [target[i - 1] for i in self.layers]
+        )
+
+    def fooling(self, critic: str, fake: Tensor) -> Tensor:
+        """LSGAN's loss of the generator, with noise on what the discriminator sees."""
+        d = self.critics[critic].requires_grad_(False)
+        loss = losses.lsgan_generator_loss(d(noisy(fake, self.options.input_noise)))
+        d.requires_grad_(True)
+        return loss
+
+    @staticmethod
+    def box_mse(recovered: Tensor, batch: Pairs, right: Tensor) -> Tensor:
+        """The squared error of the decoded messages in [0, 1] units, of the samples with the right key."""
+        inside = (right[:, None, None, None] * batch.box).expand_as(batch.composite)
+        error = ((recovered.detach().clamp(-1, 1) - batch.composite) / 2).square() * inside
+        return error.sum() / inside.sum().clamp_min(1)
+
+    def sheet(self, model: nn.Module) -> NDArray[np.uint8]:
+        assert isinstance(model, EncryptGAN)
+        return sample_sheet(model, self.sampler)
