@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -95,11 +94,11 @@ def train(
 ) -> None:
     """Train a model on your own two domains and messages."""
     terminal.quiet = quiet
+    from egan.named import cache_folder
     from egan.train.command import Request, run_train
 
     named = {"robust": robust, "steps": steps, "minutes": minutes, "batch": batch, "seed": seed}
     changed = [*(settings or []), *(f"{k}={v}" for k, v in named.items() if v is not None)]
-    kept = cache or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egan")
     run_train(
         Request(
             x,
@@ -113,7 +112,7 @@ def train(
             resume,
             start,
             runs,
-            kept,
+            cache or str(cache_folder()),
             device,
             force,
             method,

@@ -9,6 +9,7 @@ import torch
 from conftest import Run, smooth
 from PIL import Image
 
+from egan import named
 from egan.core import to_bytes
 from egan.errors import EganError
 from egan.train import data
@@ -78,9 +79,16 @@ def test_a_name_of_torchvision_is_a_source(tmp_path: Path) -> None:
     for i, name in enumerate(names[:2]):
         Image.fromarray(smooth(50, 40, i)).save(root / "images" / f"{name}.jpg")
     (root / "images" / "Birman_3.jpg").write_bytes(b"not a picture")
+    (root / "annotations" / "test.txt").write_text("Sphynx_4 4 1 1\n")
+    Image.fromarray(smooth(50, 40, 4)).save(root / "images" / "Sphynx_4.jpg")
     pictures, bad = load_cached("oxford-iiit-pet", 32, tmp_path / "cache")
     assert pictures.shape == (2, 32, 32, 3)
     assert bad == 1
+    assert len(named.data_set("oxford-iiit-pet", "held out", tmp_path / "cache")) == 1
+
+
+def test_no_data_set_is_measured_with_the_part_that_it_is_trained_with() -> None:
+    assert all(parts["train"] != parts["held out"] for parts in named.PARTS.values())
 
 
 def sampler(rank: int = 0, world: int = 1) -> Sampler:

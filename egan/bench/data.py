@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from egan.bench.named import held_out, is_named
 from egan.bench.smoke import smoke_pictures
 from egan.core import Pictures
 from egan.errors import EganError
+from egan.named import cache_folder, data_set, is_named
 from egan.train.data import picture_paths, square
 
 LEAST_PICTURE = 64  # pixels of the short side: less is no picture of its domain any more
@@ -55,7 +55,7 @@ class Source:
 
         Raises EganError for a folder without any usable picture.
         """
-        named = held_out(str(self.folder)) if is_named(self.folder) else None
+        named = data_set(str(self.folder), "held out", cache_folder()) if is_named(self.folder) else None
         paths = picture_paths(self.folder) if named is None else []
         count = len(paths) if named is None else len(named)
         for index in np.random.default_rng(self.seed).permutation(count):

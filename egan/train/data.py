@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from egan.errors import EganError
+from egan.named import NAMES, data_set, is_named
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 CROP = "centre square, Lanczos"
-NAMES = ("celeba", "flowers102", "oxford-iiit-pet", "svhn")  # what torchvision can download
 MESSAGE_SIDE = 128  # the largest side that a message is kept at
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
@@ -55,11 +55,11 @@ def square(picture: Image.Image, size: int | None) -> np.ndarray:
 class Source:
     """Where pictures come from: `describe` names it for the cache and the log, `read(i, size)` decodes number i."""
 
-    def __init__(self, name: str, data: str | Path) -> None:
+    def __init__(self, name: str, cache: str | Path) -> None:
         self.name = name
         self.pictures: Any
-        if name in NAMES and not Path(name).exists():
-            self.pictures = torchvision_set(name, Path(data))
+        if is_named(name):
+            self.pictures = data_set(name, "train", Path(cache))
             self.describe = f"torchvision {name}, {len(self.pictures)} pictures"
         else:
             paths = picture_paths(name)
@@ -79,31 +79,6 @@ class Source:
             return None
 
 
-def torchvision_set(name: str, data: Path) -> Any:
-    """The training part of a torchvision data set, downloaded to `data` where it is not there yet."""
-    from torchvision import datasets
-
-    makers: dict[str, Any] = {
-        "celeba": lambda **k: datasets.CelebA(split="train", target_type="identity", **k),
-        "flowers102": lambda **k: datasets.Flowers102(split="test", **k),  # by far its largest part
-        "oxford-iiit-pet": lambda **k: datasets.OxfordIIITPet(split="trainval", **k),
-        "svhn": lambda **k: datasets.SVHN(split="train", **k),
-    }
-    folder = data / name
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        return makers[name](root=str(folder), download=True)
-    except (
-        OSError,
-        RuntimeError,
-        ImportError,
-    ) as error:  # no network, a quota, a damaged archive, no scipy or gdown
-        raise EganError(
-            f"cannot get the data set {name}: {error}",
-            f"download it to {folder} as torchvision has it, or give a folder of pictures",
-        ) from error
-
-
 def load_cached(
     name: str, size: int | None, cache: str | Path, limit: int | None = None, fewest: int = 1
 ) -> tuple[NDArray[np.uint8], int]:
@@ -112,7 +87,7 @@ def load_cached(
     size None keeps a message's own side, the largest of the source and at most MESSAGE_SIDE. Decoded once: the cache is
     found again by the files' names, sizes and times. Raises EganError for a source with fewer than `fewest` pictures.
     """
-    source = Source(name, Path(cache) / "data")
+    source = Source(name, cache)
     count = min(len(source), limit or len(source))
     if size is None:
         probe = [p for i in range(min(count, 32)) if (p := source.read(i, None)) is not None]

@@ -1,0 +1,55 @@
+"""Data sets that torchvision can download, by name, kept in the cache folder: one part to train with, another to measure.
+
+The two parts of a data set share no picture, so that what `egan bench --x celeba` measures is never what `train` saw.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from egan.errors import EganError
+
+PARTS = {
+    "celeba": {"train": "train", "held out": "test"},
+    "flowers102": {"train": "test", "held out": "val"},  # "test" is by far its largest part
+    "oxford-iiit-pet": {"train": "trainval", "held out": "test"},
+    "svhn": {"train": "train", "held out": "test"},
+}
+NAMES = tuple(PARTS)
+
+
+def cache_folder() -> Path:
+    """Where decoded pictures and data sets are kept, if no other folder is named: ~/.cache/egan as a rule."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egan"
+
+
+def is_named(source: str | Path) -> bool:
+    """Whether a source is the name of a data set, and no folder."""
+    return str(source) in NAMES and not Path(source).exists()
+
+
+def data_set(name: str, part: Literal["train", "held out"], cache: Path) -> Any:
+    """One part of a data set, a sequence of (picture, label), downloaded to a folder in `cache` where it is not there yet.
+
+    Raises EganError where it cannot be had.
+    """
+    from torchvision import datasets
+
+    makers: dict[str, Any] = {
+        "celeba": lambda **k: datasets.CelebA(target_type="identity", **k),
+        "flowers102": datasets.Flowers102,
+        "oxford-iiit-pet": datasets.OxfordIIITPet,
+        "svhn": datasets.SVHN,
+    }
+    folder = cache / "data" / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return makers[name](root=str(folder), split=PARTS[name][part], download=True)
+    except (OSError, RuntimeError, ImportError) as error:
+        # no network, a quota, a damaged archive, no scipy or gdown
+        raise EganError(
+            f"cannot get the data set {name}: {error}",
+            f"download it to {folder} as torchvision has it, or give a folder of pictures",
+        ) from error
