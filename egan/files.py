@@ -1,21 +1,19 @@
 """Files in and out: anything Pillow reads comes in, only PNG goes out, and nothing half-written stays.
 
-Input is a path or `-` for standard input. Output is standard output or a file, written whole beside its place and then
-moved there, so a failure leaves nothing and an existing file is safe without `--force`.
+Input is a path or `-` for standard input. Output is standard output or a file, which `egan.whole` writes, so a failure
+leaves nothing and an existing file is safe without `--force`. What goes wrong is an EganError that names the file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import functools
 import io
 import logging
 import os
 import stat
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
 
-from egan import terminal
+from egan import terminal, whole
 from egan.errors import EganError
 
 MOST_PIXELS = 50_000_000
@@ -229,15 +227,15 @@ def write_output(data: bytes, out: str | None, force: bool = False) -> None:
             path.write_bytes(data)  # a device or named pipe takes the bytes where it is
         return
     path = Path(os.path.realpath(path))  # a link stays one, and so does /dev/stdout
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~current_umask()
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~whole.current_umask()
     with reporting(out):
-        write_whole(data, path, mode, force)
+        whole.write(data, path, mode, force)
 
 
 def write_private(data: bytes, out: str) -> None:
     """Write a private key: whole, mode 0600 from the start, and never over an existing file."""
     try:
-        write_whole(data, Path(out), 0o600, force=False)
+        whole.write(data, Path(out), 0o600, force=False)
     except FileExistsError as error:
         raise EganError(
             f"{out} exists already, and a private key is never overwritten",
@@ -245,72 +243,6 @@ def write_private(data: bytes, out: str) -> None:
         ) from error
     except OSError as error:
         raise EganError(f"cannot write {out}: {reason(error)}") from error
-
-
-def write_whole(data: bytes, path: Path, mode: int, force: bool) -> None:
-    """A new file that has its name only once all of it is on the disk, so that even SIGKILL leaves all or nothing.
-
-    Raises OSError; FileExistsError where the name is taken and `force` is not set.
-    """
-    descriptor = unnamed_file(path.parent)
-    if descriptor is None:
-        write_beside(data, path, mode, force)
-        return
-    try:
-        name_unnamed(descriptor, data, path, mode, force)
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        write_beside(data, path, mode, force)
-    finally:
-        os.close(descriptor)
-
-
-NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV)  # of a file system without hard links
-
-
-def name_unnamed(descriptor: int, data: bytes, path: Path, mode: int, force: bool) -> None:
-    fill(descriptor, data, mode)
-    unnamed = f"/proc/self/fd/{descriptor}"
-    # With src_dir_fd Python calls linkat(2), which follows the link in /proc to the file; link(2) does not.
-    if not (force and os.path.lexists(path)):
-        os.link(unnamed, path, src_dir_fd=descriptor, follow_symlinks=True)
-        return
-    with beside(path) as part:  # only a rename takes the place of another file
-        part.unlink()
-        os.link(unnamed, part, src_dir_fd=descriptor, follow_symlinks=True)
-        os.replace(part, path)
-
-
-def unnamed_file(folder: Path) -> int | None:
-    """A file without a name, which goes away by itself if the process does; None where the system has none."""
-    if not hasattr(os, "O_TMPFILE") or not os.path.isdir("/proc/self/fd"):
-        return None
-    try:
-        return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600)
-    except OSError as error:
-        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
-            return None
-        raise
-
-
-def fill(descriptor: int, data: bytes, mode: int) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-    os.fchmod(descriptor, mode)
-    os.fsync(descriptor)
-
-
-def write_beside(data: bytes, path: Path, mode: int, force: bool) -> None:
-    """For systems without files that have no name: a hidden file beside the place, moved there when it is whole."""
-    with beside(path) as part:
-        descriptor = os.open(part, os.O_WRONLY)
-        try:
-            fill(descriptor, data, mode)
-        finally:
-            os.close(descriptor)
-        place(part, path, force)
 
 
 @contextlib.contextmanager
@@ -329,41 +261,6 @@ def reporting(out: str) -> Iterator[None]:
         raise EganError(f"{out} exists already", "overwrite it with --force, or use another name") from error
     except OSError as error:
         raise EganError(f"cannot write {out}: {reason(error)}") from error
-
-
-@contextlib.contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """A new empty file in the folder of `path`, removed again if it still stands there at the end."""
-    descriptor, name = tempfile.mkstemp(prefix=".egan-", suffix=".part", dir=path.parent)
-    os.close(descriptor)
-    part = Path(name)
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def place(part: Path, path: Path, force: bool) -> None:
-    """Move a finished file to its name; without force, fail if the name is taken, even in a race."""
-    if force:
-        os.replace(part, path)
-        return
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        if path.exists():  # a file system without hard links
-            raise FileExistsError(errno.EEXIST, "exists", str(path)) from None
-        os.replace(part, path)
-
-
-def current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def reason(error: OSError) -> str:

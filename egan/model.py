@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from egan.errors import EganError
-from egan.files import current_umask
 from egan.weights import WEIGHTS_VERSION, check_safetensors, parse_metadata, weights_id
+from egan.whole import current_umask
 
 Pictures = NDArray[np.uint8]
 

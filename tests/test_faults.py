@@ -19,7 +19,7 @@ import pytest
 from conftest import Run, Shell, smooth
 from PIL import Image
 
-from egan import files
+from egan import files, whole
 from egan.errors import EganError
 
 SEED = random.randrange(10**6)
@@ -277,7 +277,7 @@ def test_an_output_folder_removed_on_the_way(here: Path) -> None:
 
 
 def test_a_file_system_without_unnamed_files(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "unnamed_file", lambda _folder: None)
+    monkeypatch.setattr(whole, "unnamed_file", lambda _folder: None)
     files.write_private(b"key", "k.png")
     assert Path("k.png").stat().st_mode & 0o777 == 0o600
     with pytest.raises(EganError, match="never overwritten"):
