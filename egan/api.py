@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from egan import compose as composing
-from egan import files, keys, pipeline
+from egan import files, intake, keyfiles, keys, pipeline
 from egan.compose import CHUNK
 from egan.core import BATCH
 from egan.core import EncryptGAN as Networks
 from egan.envelope import Box
 from egan.errors import EganError
+from egan.intake import Job
 from egan.keys import PrivateKey, PublicKey
-from egan.pipeline import Job, Verdict
+from egan.pipeline import Verdict
 
 Picture = Image.Image | NDArray[np.uint8] | str | os.PathLike[str]
 
@@ -84,7 +85,7 @@ class EncryptGAN:
         """A fresh key pair, private first; `save_keys` writes it. The pictures are cut to squares of `size` pixels."""
         side = (size or self.size,) * 2
         x, y = (composing.fit_cover(loaded(one), side, "size") for one in (face, flower))
-        return pipeline.key_pair(self.networks, x, y)
+        return keyfiles.key_pair(self.networks, x, y)
 
     @staticmethod
     def compose(
@@ -124,7 +125,7 @@ class EncryptGAN:
             return pipeline.encrypt_batch(self.networks, key, jobs, signer)
 
         return each(
-            composite, lambda one: pipeline.composite_job(loaded(one)), work, lambda _job, p: image_of(p)
+            composite, lambda one: intake.composite_job(loaded(one)), work, lambda _job, p: image_of(p)
         )
 
     @overload
@@ -147,11 +148,11 @@ class EncryptGAN:
 
         def read(one: Picture) -> Job:
             picture = loaded(one)
-            return pipeline.open_disguise(picture, picture.name, key, self.networks, force, known)
+            return intake.open_disguise(picture, picture.name, key, self.networks, force, known)
 
         def made(job: Job, pixels: NDArray[np.uint8]) -> Decrypted:
             text = composing.boxes_text(job.boxes) if job.boxes else {}
-            cut = [image_of(part) for part in pipeline.cut_messages(job, pixels)]
+            cut = [image_of(part) for part in intake.cut_messages(job, pixels)]
             return Decrypted(image_of(pixels, text), cut, job.boxes, job.sender)
 
         return each(disguise, read, lambda jobs: pipeline.decrypt_batch(self.networks, key, jobs), made)
@@ -171,7 +172,7 @@ class EncryptGAN:
 
         def read(one: Picture) -> Job:
             picture = loaded(one)
-            return pipeline.secret_job(picture, picture.name, wanted)
+            return intake.secret_job(picture, picture.name, wanted)
 
         return each(
             secret,
@@ -195,7 +196,7 @@ class EncryptGAN:
         key, picture = public_key(public), loaded(signed)
         copy = None if secret is None else loaded(secret)
         try:
-            job = pipeline.open_signed(picture, picture.name, key, self.networks, copy)
+            job = intake.open_signed(picture, picture.name, key, self.networks, copy)
         except EganError as error:
             return Verified(False, str(error), key.fingerprint)
         (found,) = pipeline.verify_batch(self.networks, key, [job], threshold)
@@ -269,7 +270,7 @@ def private_key(key: PrivateKey | Picture) -> PrivateKey:
     if isinstance(key, PrivateKey):
         return key
     if isinstance(key, str | os.PathLike):
-        return pipeline.read_private(os.fspath(key))
+        return keyfiles.read_private(os.fspath(key))
     return keys.read_private(loaded(key).pixels, "the private key")
 
 
@@ -278,7 +279,7 @@ def public_key(key: PublicKey | Picture) -> PublicKey:
     if isinstance(key, PublicKey):
         return key
     if isinstance(key, str | os.PathLike):
-        return pipeline.read_public(os.fspath(key))
+        return keyfiles.read_public(os.fspath(key))
     return keys.read_public(loaded(key).pixels, "the public key")
 
 
@@ -297,8 +298,8 @@ def save(picture: Image.Image, path: str | os.PathLike[str], force: bool = False
 def save_keys(private: PrivateKey, public: PublicKey, folder: str | os.PathLike[str] = ".") -> None:
     """Write pub.png, and priv.png with mode 0600, into a folder; a private key is never overwritten."""
     pub, priv = (str(Path(folder) / name) for name in ("pub.png", "priv.png"))
-    pipeline.check_key_files(pub, priv, force=False)
-    pipeline.write_keys(private, public, pub, priv, force=False)
+    keyfiles.check_key_files(pub, priv, force=False)
+    keyfiles.write_keys(private, public, pub, priv, force=False)
 
 
 __all__ = ["Decrypted", "EncryptGAN", "PrivateKey", "PublicKey", "Verified", "save", "save_keys"]

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egan import compose as composing
-from egan import files, keyless, keys, many, pipeline, terminal
+from egan import files, intake, keyfiles, keyless, keys, many, pipeline, terminal
 from egan.errors import EganError
+from egan.files import Picture
+from egan.intake import Job
 from egan.many import Result, Source
-from egan.pipeline import Job, Picture
 from egan.signatures import NotVerified
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def start(
 
     others: keys and whatever else may be standard input. many: the command takes several files without a folder.
     """
-    pipeline.one_standard_input(*others, *([listed] if listed else inputs or [files.STDIN]))
+    files.one_standard_input(*others, *([listed] if listed else inputs or [files.STDIN]))
     if directory is not None and output is not None:
         raise EganError("-o and -d exclude each other", status=2)
     if directory is None and not many:
@@ -75,7 +76,7 @@ def encrypt(
         return [Result(job, disguise) for job, disguise in zip(jobs, disguises, strict=True)]
 
     many.run_many(
-        sources, folder, force, lambda source: pipeline.read_composite(source.path), work,
+        sources, folder, force, lambda source: intake.read_composite(source.path), work,
         many.batch_size(model), "encrypting",
     )  # fmt: skip
 
@@ -94,9 +95,9 @@ def decrypt(
 
     def read(source: Source) -> Job:
         loaded = files.read_picture(source.path)
-        job = pipeline.open_disguise(loaded, source.path, private, model, force, sender)
+        job = intake.open_disguise(loaded, source.path, private, model, force, sender)
         if message:
-            pipeline.need_boxes(job)
+            intake.need_boxes(job)
         return job
 
     def work(jobs: Sequence[Job]) -> list[Result]:
@@ -122,8 +123,8 @@ def pieces(job: Job, picture: Picture, message: bool) -> list[Result]:
     """What decrypt writes of one picture: the composite with its note of boxes, or each message."""
     if not message:
         return [Result(job, picture, "", composing.boxes_text(job.boxes) if job.boxes else {})]
-    pipeline.need_boxes(job)
-    cut = pipeline.cut_messages(job, picture)
+    intake.need_boxes(job)
+    cut = intake.cut_messages(job, picture)
     return [Result(job, part, suffix) for part, suffix in zip(cut, suffixes(len(cut)), strict=True)]
 
 
@@ -139,7 +140,7 @@ def sign(
     model = pipeline.load_model(weights, device)
 
     def read(source: Source) -> Job:
-        return pipeline.secret_job(files.read_picture(source.path), source.path, size)
+        return intake.secret_job(files.read_picture(source.path), source.path, size)
 
     def work(jobs: Sequence[Job]) -> list[Result]:
         signed = pipeline.sign_batch(model, private, jobs)
@@ -167,7 +168,7 @@ def verify(
     def read(source: Source) -> Job:
         try:
             copy = files.read_picture(many.partner(secret, source)) if secret is not None else None
-            return pipeline.open_signed(files.read_picture(source.path), source.path, public, model, copy)
+            return intake.open_signed(files.read_picture(source.path), source.path, public, model, copy)
         except EganError as error:
             tell(source.path, error)
             raise
@@ -225,13 +226,13 @@ def keygen(
         try:
             with files.reporting(pub):
                 Path(pub).parent.mkdir(parents=True, exist_ok=True)
-            pipeline.check_key_files(pub, priv, force)
+            keyfiles.check_key_files(pub, priv, force)
             x, y = (
                 composing.fit_cover(files.read_picture(path), side, "--size")
                 for path in (source.path, many.partner(flower, source))
             )
-            private, public = pipeline.key_pair(model, x, y)
-            pipeline.write_keys(private, public, pub, priv, force)
+            private, public = keyfiles.key_pair(model, x, y)
+            keyfiles.write_keys(private, public, pub, priv, force)
             terminal.note(f"{pub}: {public.fingerprint}")
         except EganError as error:
             failures.add(error, source.path)

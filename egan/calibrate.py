@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from egan import compose, files, forgeries, keys, many, pipeline, terminal
+from egan import compose, files, forgeries, intake, keyfiles, keys, many, pipeline, terminal
 from egan.errors import EganError
-from egan.pipeline import Picture
+from egan.files import Picture
 from egan.weights import find_weights, read_header
 
 if TYPE_CHECKING:
@@ -89,17 +89,17 @@ def sign_all(model: EncryptGAN, flowers: list[Picture], covers: list[Picture]) -
     if count < 2:
         raise EganError("too few pictures: at least 2 covers and 8 flowers are needed", status=2)
     pairs = [
-        pipeline.key_pair(model, cover, flower)
+        keyfiles.key_pair(model, cover, flower)
         for cover, flower in zip(covers, flowers[:count], strict=False)
     ]
     secrets = flowers[count:]
     done = Signed(secrets, [pairs[i % count] for i in range(len(secrets))], [], [])
     for at in terminal.progress(range(len(secrets)), len(secrets), "signing"):
         private, public = done.pairs[at]
-        job = pipeline.secret_job(files.Loaded(secrets[at], None, "a secret"), "a secret", None)
+        job = intake.secret_job(files.Loaded(secrets[at], None, "a secret"), "a secret", None)
         (picture,) = pipeline.sign_batch(model, private, [job])
         loaded = files.Loaded(picture, None, "a signed picture")
-        opened = pipeline.open_signed(loaded, "a signed picture", public, model)
+        opened = intake.open_signed(loaded, "a signed picture", public, model)
         (verdict,) = pipeline.verify_batch(model, public, [opened])
         done.pictures.append(picture)
         done.decoded.append(verdict.picture)

@@ -78,14 +78,14 @@ def keygen(
 ) -> None:
     """Make a key pair from a face and a flower: pub.png to hand out, priv.png to keep."""
     terminal.quiet = quiet
-    from egan import batch, pipeline
+    from egan import batch, keyfiles
 
     if directory is not None:
         if (pub, priv) != ("pub.png", "priv.png"):
             raise EganError("-d and --pub or --priv exclude each other", status=2)
         batch.keygen(face, flower, directory, size, force, weights, device)
         return
-    fingerprint = pipeline.make_keys(face, flower, pub, priv, size, force, weights, device)
+    fingerprint = keyfiles.make_keys(face, flower, pub, priv, size, force, weights, device)
     terminal.note(f"public key: {pub}\nprivate key: {priv}\nfingerprint: {fingerprint}")
 
 
@@ -186,15 +186,15 @@ def encrypt(
 ) -> None:
     """Turn composites into disguises that only the holder of the private key turns back."""
     terminal.quiet = quiet
-    from egan import batch, files, keyless, pipeline
+    from egan import batch, files, intake, keyfiles, keyless, pipeline
 
     sources = batch.start(inputs, directory, output, (pub, sign, flower), force, listed)
     public = keyless.sender(pub, flower, weights)
-    signer = pipeline.read_private(sign) if sign is not None else None
+    signer = keyfiles.read_private(sign) if sign is not None else None
     if directory is not None:
         batch.encrypt(sources, directory, public, signer, force, weights, device)
         return
-    job = pipeline.read_composite(sources[0].path)
+    job = intake.read_composite(sources[0].path)
     model = keyless.load_model(public, weights, device)
     pipeline.can_sign(model, signer)
     (disguise,) = pipeline.encrypt_batch(model, public, [job], signer)
@@ -250,19 +250,19 @@ def decrypt(
 ) -> None:
     """Turn disguises back into composites, or with --message into the messages."""
     terminal.quiet = quiet
-    from egan import batch, files, keyless, pipeline
+    from egan import batch, files, intake, keyfiles, keyless, pipeline
 
     if number != 1 and (not message or directory is not None):
         raise EganError("--number is for --message and one picture", status=2)
     sources = batch.start(inputs, directory, output, (priv, sender, cover), force, listed)
     private = keyless.receiver(priv, cover, weights)
-    known = pipeline.read_public(sender) if sender is not None else None
+    known = keyfiles.read_public(sender) if sender is not None else None
     if directory is not None:
         batch.decrypt(sources, directory, private, known, message, force, weights, device)
         return
     loaded = files.read_picture(sources[0].path)  # refused before torch is imported
     model = keyless.load_model(private, weights, device)
-    job = pipeline.open_disguise(loaded, sources[0].path, private, model, force, known)
+    job = intake.open_disguise(loaded, sources[0].path, private, model, force, known)
     found = batch.pieces(job, pipeline.decrypt_batch(model, private, [job])[0], message)
     if message and not 1 <= number <= len(found):
         raise EganError(f"there is no message {number}: the picture holds {len(found)}", status=2)

@@ -38,15 +38,15 @@ def sign(
 ) -> None:
     """Turn secret images into signed pictures, which anyone with your public key can check and decode."""
     terminal.quiet = quiet
-    from egan import batch, compose, files, pipeline
+    from egan import batch, compose, files, intake, keyfiles, pipeline
 
     sources = batch.start(inputs, directory, output, (priv,), force, listed)
-    private = pipeline.read_private(priv)
+    private = keyfiles.read_private(priv)
     wanted = compose.parse_size(size, "--size") if size is not None else None
     if directory is not None:
         batch.sign(sources, directory, private, wanted, force, weights, device)
         return
-    job = pipeline.secret_job(files.read_picture(sources[0].path), sources[0].path, wanted)
+    job = intake.secret_job(files.read_picture(sources[0].path), sources[0].path, wanted)
     (signed,) = pipeline.sign_batch(pipeline.load_model(weights, device), private, [job])
     files.write_output(files.png_bytes(signed), output, force)
 
@@ -91,7 +91,7 @@ def verify(
 ) -> None:
     """Check signed pictures against the signer's key and, with --secret, against your copy of the secret image."""
     terminal.quiet = quiet or status
-    from egan import batch, files, pipeline
+    from egan import batch, files, intake, keyfiles, pipeline
     from egan.many import SomeFailed
     from egan.signatures import NotVerified
 
@@ -106,7 +106,7 @@ def verify(
     sources = batch.start(inputs, directory, output, (pub, secret), force, listed, many=not writes)
     if output is not None and len(sources) > 1:
         raise EganError(f"{len(sources)} inputs and one output", "name a folder with -d", 2)
-    public = pipeline.read_public(pub)
+    public = keyfiles.read_public(pub)
 
     def tell(path: str, found: pipeline.Verdict | EganError) -> None:
         if not status:
@@ -126,7 +126,7 @@ def verify(
                 terminal.warn(
                     "nothing was checked: these weights make no signatures, and no secret was given"
                 )
-            job = pipeline.open_signed(loaded, sources[0].path, public, model, copy)
+            job = intake.open_signed(loaded, sources[0].path, public, model, copy)
         except EganError as error:
             if json:
                 tell(sources[0].path, error)

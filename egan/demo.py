@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from egan import compose, files, keys, pictures, pipeline, terminal
+from egan import compose, files, intake, keyfiles, keys, pictures, pipeline, terminal
 from egan.errors import EganError
 
 SHEET = "contact-sheet.png"
@@ -73,8 +73,8 @@ def walk(here: Path, weights: str | None, device: str) -> None:
 
     terminal.note("egan keygen cover.png flower.png")
     size = 256
-    pipeline.make_keys(path("cover"), path("flower"), path("pub"), path("priv"), size, False, weights, device)
-    pipeline.make_keys(
+    keyfiles.make_keys(path("cover"), path("flower"), path("pub"), path("priv"), size, False, weights, device)
+    keyfiles.make_keys(
         path("flower"), path("cover"), path("other-pub"), path("other-priv"), size, False, weights, device
     )
 
@@ -87,31 +87,31 @@ def walk(here: Path, weights: str | None, device: str) -> None:
     terminal.note("egan encrypt --pub pub.png composite.png -o disguise.png")
     model = pipeline.load_model(weights, device)
     public = keys.read_public(files.read_picture(path("pub")).pixels, "pub.png")
-    (disguise,) = pipeline.encrypt_batch(model, public, [pipeline.read_composite(path("composite"))])
+    (disguise,) = pipeline.encrypt_batch(model, public, [intake.read_composite(path("composite"))])
     files.write_output(files.png_bytes(disguise), path("disguise"))
 
-    def decrypt(key: str, force: bool) -> tuple[pipeline.Job, files.NDArray[np.uint8]]:
+    def decrypt(key: str, force: bool) -> tuple[intake.Job, files.Picture]:
         private = keys.read_private(files.read_picture(path(key)).pixels, key)
         loaded = files.read_picture(path("disguise"))
-        job = pipeline.open_disguise(loaded, path("disguise"), private, model, force)
+        job = intake.open_disguise(loaded, path("disguise"), private, model, force)
         return job, pipeline.decrypt_batch(model, private, [job])[0]
 
     terminal.note("egan decrypt --priv priv.png disguise.png -o recovered.png")
     job, recovered = decrypt("priv", False)
     files.write_output(files.png_bytes(recovered), path("recovered"))
     terminal.note("egan decrypt --priv priv.png --message disguise.png -o found.png")
-    found = pipeline.cut_messages(job, recovered)[0] if job.boxes else recovered
+    found = intake.cut_messages(job, recovered)[0] if job.boxes else recovered
     files.write_output(files.png_bytes(found), path("found"))
     terminal.note("egan decrypt --priv other-priv.png --force disguise.png -o wrong.png")
     files.write_output(files.png_bytes(decrypt("other-priv", True)[1]), path("wrong"))
 
     terminal.note("egan sign flower.png --priv priv.png --size 256 -o signed.png")
-    private = pipeline.read_private(path("priv"))
-    secret = pipeline.secret_job(files.read_picture(path("flower")), path("flower"), (size, size))
+    private = keyfiles.read_private(path("priv"))
+    secret = intake.secret_job(files.read_picture(path("flower")), path("flower"), (size, size))
     (signed,) = pipeline.sign_batch(model, private, [secret])
     files.write_output(files.png_bytes(signed), path("signed"))
     terminal.note("egan verify signed.png --pub pub.png -o verified.png")
-    opened = pipeline.open_signed(files.read_picture(path("signed")), path("signed"), public, model)
+    opened = intake.open_signed(files.read_picture(path("signed")), path("signed"), public, model)
     (verdict,) = pipeline.verify_batch(model, public, [opened])
     files.write_output(files.png_bytes(verdict.picture), path("verified"))
 
@@ -126,9 +126,7 @@ def walk(here: Path, weights: str | None, device: str) -> None:
     files.write_output(files.png_bytes(sheet), str(here / SHEET))
 
 
-def contact_sheet(
-    tiles: list[tuple[str, files.NDArray[np.uint8]]], columns: int = 6
-) -> files.NDArray[np.uint8]:
+def contact_sheet(tiles: list[tuple[str, files.Picture]], columns: int = 6) -> files.Picture:
     """Captioned pictures in rows on white, each fitted into a square of 256 pixels."""
     rows = -(-len(tiles) // columns)
     width = columns * (TILE + MARGIN) + MARGIN

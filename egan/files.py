@@ -35,18 +35,27 @@ logging.getLogger("PIL").addHandler(
 RUN_LENGTHS = 3  # zlib's Z_RLE: on photographs and grain as small as its default, and in half the time
 
 
+Picture = NDArray[np.uint8]  # (H, W, 3), or (H, W) of alpha
+
+
 @dataclass
 class Loaded:
     """A picture that was read: uint8 pixels (H, W, 3), alpha (H, W) or None, and the PNG text chunks."""
 
-    pixels: NDArray[np.uint8]
-    alpha: NDArray[np.uint8] | None
+    pixels: Picture
+    alpha: Picture | None
     name: str
     text: dict[str, str] = field(default_factory=dict)
 
 
 def shown(source: str) -> str:
     return "standard input" if source == STDIN else source
+
+
+def one_standard_input(*sources: str | None) -> None:
+    """Raises EganError where standard input is named more than once."""
+    if sum(source == STDIN for source in sources) > 1:
+        raise EganError("standard input can be only one of the inputs", "name files for the others", 2)
 
 
 def read_bytes(source: str) -> bytes:
@@ -158,7 +167,7 @@ def to_8_bits(im: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(np.round(values), 0, 255).astype(np.uint8), "L")
 
 
-def flatten(picture: Loaded) -> NDArray[np.uint8]:
+def flatten(picture: Loaded) -> Picture:
     """Pixels (H, W, 3) with transparent parts laid on white."""
     if picture.alpha is None:
         return picture.pixels
@@ -167,7 +176,7 @@ def flatten(picture: Loaded) -> NDArray[np.uint8]:
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
-def png_bytes(pixels: NDArray[np.uint8], text: dict[str, str] | None = None) -> bytes:
+def png_bytes(pixels: Picture, text: dict[str, str] | None = None) -> bytes:
     """uint8 (H, W, 3) as a PNG, with no metadata but the given text chunks."""
     info = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():

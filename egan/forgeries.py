@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from egan import files, header, keys, pipeline, signatures
+from egan import files, header, intake, keys, pipeline, signatures
 from egan.errors import EganError
+from egan.files import Picture
 from egan.lock import keystream
-from egan.pipeline import Picture
 
 if TYPE_CHECKING:
     from egan.calibrate import Signed
@@ -82,7 +82,7 @@ def passes(
     """What `egan verify --secret` says."""
     copy = files.Loaded(secret, None, "the secret")
     try:
-        job = pipeline.open_signed(files.Loaded(picture, None, "a picture"), "a picture", public, model, copy)
+        job = intake.open_signed(files.Loaded(picture, None, "a picture"), "a picture", public, model, copy)
         return pipeline.verify_batch(model, public, [job], threshold)[0].verified
     except EganError:
         return False
@@ -93,7 +93,7 @@ def shows(
 ) -> bool:
     """Whether a picture decodes to the secret, with the keystream that its header asks for, valid or not."""
     seed = seed_of(picture) if model.locked else b""
-    job = pipeline.Job("a picture", picture, (), seed, secret=secret)
+    job = intake.Job("a picture", picture, (), seed, secret=secret)
     return pipeline.verify_batch(model, public, [job], threshold)[0].verified
 
 
@@ -107,7 +107,7 @@ def seed_of(picture: Picture) -> bytes:
 
 
 def sign(model: EncryptGAN, private: keys.PrivateKey, secret: Picture) -> Picture:
-    job = pipeline.Job("a secret", secret, (), secrets.token_bytes(signatures.SALT_BYTES))
+    job = intake.Job("a secret", secret, (), secrets.token_bytes(signatures.SALT_BYTES))
     return pipeline.sign_batch(model, private, [job])[0]
 
 

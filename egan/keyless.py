@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from egan import compose, files, keys, pipeline, terminal
+from egan import compose, files, keyfiles, keys, pipeline, terminal
 from egan.baselines.options import BaselineOptions
 from egan.errors import EganError
 from egan.options import ModelOptions
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 class Look:
     """A picture of the domain of disguises (to encrypt) or of covers (to decrypt), or None where the method takes none."""
 
-    image: pipeline.Picture | None
+    image: files.Picture | None
     options: BaselineOptions
 
     @property
-    def picture(self) -> pipeline.Picture | None:
+    def picture(self) -> files.Picture | None:
         """What the networks get, under the name that it has in a public key."""
         return self.image
 
@@ -59,7 +59,7 @@ def options_of(weights: str | None) -> ModelOptions | BaselineOptions:
 def sender(pub: str | None, flower: str | None, weights: str | None) -> keys.PublicKey | Look:
     """What `egan encrypt` needs beside composites: a public key, or what a method without keys takes instead."""
     if pub is not None and flower is None:
-        return pipeline.read_public(pub)
+        return keyfiles.read_public(pub)
     options = options_of(weights)
     if isinstance(options, ModelOptions):
         if flower is not None:
@@ -77,7 +77,7 @@ def sender(pub: str | None, flower: str | None, weights: str | None) -> keys.Pub
 def receiver(priv: str | None, cover: str | None, weights: str | None) -> keys.PrivateKey | Look:
     """What `egan decrypt` needs beside disguises: a private key, or a picture like the cover, which may be missing."""
     if priv is not None and cover is None:
-        return pipeline.read_private(priv)
+        return keyfiles.read_private(priv)
     options = options_of(weights)
     if isinstance(options, ModelOptions):
         if cover is not None:

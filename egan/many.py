@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from egan import files, terminal
 from egan.errors import EganError
-from egan.pipeline import Job, Picture
+from egan.files import Picture
+from egan.intake import Job
 
 if TYPE_CHECKING:
     from egan.model import Model

@@ -1,24 +1,25 @@
-"""What the commands and `egan.EncryptGAN` do with pictures, keys and weights: the verbs, on batches of jobs.
+"""What the commands and `egan.EncryptGAN` do with pictures and weights: the verbs, on batches of jobs.
 
-Everything here works on arrays through the pure parts (keys, envelope, signatures, compose, core); it imports torch only
-inside the functions that pass pictures through networks. A job is one picture on its way, so that what was read and
-checked for it (seed, boxes, signature) stays with it from file to file. Many files are the business of `egan.many`.
+A job is one picture that `egan.intake` has read and checked. Everything here works on arrays through the pure parts (keys,
+envelope, signatures, core); it imports torch only inside the functions that load networks. Key files are the business
+of `egan.keyfiles`, many files that of `egan.many`.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from egan import compose, envelope, files, keys, signatures, spare, terminal
+from egan import envelope, files, keys, signatures, spare, terminal
 from egan.errors import EganError
-from egan.lock import SEED_BYTES, keystream
-from egan.signatures import NotVerified, Signature
+from egan.files import Picture
+from egan.intake import Job
+from egan.lock import keystream
+from egan.signatures import NotVerified
 from egan.weights import find_weights
 
 if TYPE_CHECKING:
@@ -28,12 +29,9 @@ if TYPE_CHECKING:
     from egan.keyless import Look
     from egan.model import Model
 
-Picture = files.NDArray[np.uint8]
-
 # Where the weights carry no threshold of their own (`egan calibrate` measures it): as far apart as two flowers never
 # are, and as near as a fair decode is. In RMSE on RGB in [0, 1].
 FALLBACK_THRESHOLD = 0.1
-RESIZED = "it was cropped or resized; ask for the original file"
 
 
 def load_model(weights: str | None, device: str) -> EncryptGAN:
@@ -55,211 +53,6 @@ def own_device(device: torch.device) -> torch.device:
     if device.type != "cuda" or device.index is not None or not local.isdecimal():
         return device
     return torch.device("cuda", int(local) % torch.cuda.device_count())
-
-
-def one_standard_input(*sources: str | None) -> None:
-    """Raises EganError where standard input is named more than once."""
-    if sum(source == files.STDIN for source in sources) > 1:
-        raise EganError("standard input can be only one of the inputs", "name files for the others", 2)
-
-
-def read_private(source: str) -> keys.PrivateKey:
-    """The private key in a file, with a warning where others can read it."""
-    private = keys.read_private(files.read_picture(source).pixels, files.shown(source))
-    files.warn_if_shared(source)
-    return private
-
-
-def read_public(source: str) -> keys.PublicKey:
-    return keys.read_public(files.read_picture(source).pixels, files.shown(source))
-
-
-def key_pair(model: EncryptGAN, face: Picture, flower: Picture) -> tuple[keys.PrivateKey, keys.PublicKey]:
-    """A fresh key pair from uint8 pictures (H, W, 3) of both domains, of any sizes that the networks take."""
-    o = model.options
-    return keys.make_pair(
-        model.key_images(face[None], o.private_layers)[0],
-        model.key_images(flower[None], o.public_layers)[0],
-        model.id,
-    )
-
-
-def make_keys(
-    face: str, flower: str, pub: str, priv: str, size: int, force: bool, weights: str | None, device: str
-) -> str:
-    """`egan keygen`: write both key pictures, size x size, and return the fingerprint."""
-    one_standard_input(face, flower)
-    check_key_files(pub, priv, force)
-    side = compose.parse_size(str(size), "--size")
-    x, y = (compose.fit_cover(files.read_picture(source), side, "--size") for source in (face, flower))
-    private, public = key_pair(load_model(weights, device), x, y)
-    write_keys(private, public, pub, priv, force)
-    return public.fingerprint
-
-
-def check_key_files(pub: str, priv: str, force: bool) -> None:
-    """Refuse the names of a new key pair before any work is done."""
-    if priv == files.STDOUT:
-        raise EganError("a private key is written to a file only", "name one with --priv", 2)
-    if os.path.realpath(pub) == os.path.realpath(priv):
-        raise EganError("the two keys need two files", status=2)
-    files.check_output(pub, force)
-    files.check_output(priv, force=True)
-    if os.path.lexists(priv):
-        raise EganError(
-            f"{priv} exists already, and a private key is never overwritten",
-            "use another name with --priv, or move the old key away",
-        )
-
-
-def write_keys(private: keys.PrivateKey, public: keys.PublicKey, pub: str, priv: str, force: bool) -> None:
-    """Both halves, or none: the private one first, since a public key without it invites pictures nobody can open."""
-    shared = files.png_bytes(public.picture)
-    files.write_private(files.png_bytes(private.picture), priv)
-    try:
-        files.write_output(shared, pub, force)
-    except BaseException:
-        if not holds(pub, shared):  # else the pair is whole: an interruption came too late to undo it
-            os.unlink(priv)  # half a pair is no use, and would block the next try
-        raise
-
-
-def holds(path: str, data: bytes) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(data) + 1) == data
-    except OSError:
-        return False
-
-
-@dataclass
-class Job:
-    """One picture on its way: where it came from, pixels, what else is needed to finish it."""
-
-    source: str
-    pixels: Picture
-    boxes: tuple[envelope.Box, ...] = ()
-    seed: bytes = b""  # of the keystream
-    sender: str | None = None  # fingerprint of who signed a disguise
-    signature: Signature | None = None
-    secret: Picture | None = None  # the verifier's copy
-
-
-def fitting(loaded: files.Loaded, rule: str, hint: str) -> Picture:
-    """The pixels of a picture. Raises EganError, with the rule that is broken, where the networks do not take its size."""
-    pixels = files.flatten(loaded)
-    height, width = pixels.shape[:2]
-    if height % 16 or width % 16 or min(height, width) < 64:
-        raise EganError(f"{loaded.name} is {width}x{height} pixels: {rule}", hint)
-    return pixels
-
-
-def composite_job(loaded: files.Loaded, source: str = "the composite") -> Job:
-    """A composite with a fresh keystream seed. Raises EganError for a size that the networks do not take."""
-    pixels = fitting(
-        loaded,
-        "sides must be multiples of 16 from 64 up",
-        "make it so with `egan compose --cover-size 256`",
-    )
-    return Job(source, pixels, compose.noted_boxes(loaded), secrets.token_bytes(SEED_BYTES))
-
-
-def read_composite(source: str) -> Job:
-    return composite_job(files.read_picture(source), source)
-
-
-def open_disguise(
-    loaded: files.Loaded,
-    source: str,
-    private: keys.PrivateKey | Look,
-    model: Model,
-    force: bool,
-    sender: keys.PublicKey | None = None,
-) -> Job:
-    """A disguise with the seed from its envelope; with `force`, and where that does not open, the seed from its spare, or
-    one derived from the key where there is no spare either.
-
-    With `sender`, raises EganError where that key did not sign it for this receiver, even with `force`.
-    """
-    pixels = fitting(loaded, "no disguise has that size", RESIZED)
-    if not isinstance(private, keys.PrivateKey) or not model.locked:
-        if sender is not None:
-            raise EganError(f"{loaded.name} carries no signature: weights without a lock make none")
-        return Job(source, pixels)
-    try:
-        made_by = envelope.weights_of(pixels, loaded.name)
-        check_weights(loaded.name, made_by, model)
-        opened = envelope.unseal(pixels, private, loaded.name)
-        if opened is None:
-            raise EganError(
-                f"{loaded.name} does not open: this is the wrong private key, or the picture was altered",
-                f"the key here belongs to the public key {private.fingerprint[:16]}",
-            )
-    except EganError as error:
-        rest = spare.find(pixels, private, model.id) if model.robust else None
-        if rest and sender is None and not force:
-            raise EganError(
-                f"{loaded.name} was altered since it was encrypted, but its spare envelope opens with this key",
-                "--force reads what is left of it",
-            ) from error
-        if not force or sender is not None:
-            raise
-        if rest:
-            terminal.warn(f"{loaded.name} was altered since it was encrypted: this is what is left of it")
-            return Job(source, pixels, rest[1], rest[0])
-        digest = envelope.pixel_digest(pixels)
-        return Job(source, pixels, (), private.wrong_keystream_seed(digest))
-    check_sender(loaded.name, opened.sender, sender)
-    return Job(source, pixels, opened.boxes, opened.seed, opened.sender)
-
-
-def check_sender(name: str, found: str | None, wanted: keys.PublicKey | None) -> None:
-    if wanted is None or found == wanted.fingerprint:
-        return
-    if found is None:
-        raise NotVerified(f"{name} is not signed: anyone may have sent it", "without --from it is decoded")
-    raise NotVerified(
-        f"{name} is signed by another key: {found[:16]}",
-        f"the key of --from has the fingerprint {wanted.fingerprint[:16]}",
-    )
-
-
-def check_weights(name: str, made_by: bytes, model: Model) -> None:
-    if made_by != model.id:
-        raise EganError(
-            f"{name} was made with other weights ({made_by.hex()}; these are {model.id.hex()})",
-            "name those with --weights",
-        )
-
-
-def secret_job(loaded: files.Loaded, source: str, size: compose.Size | None) -> Job:
-    """A secret image to be signed, with a fresh salt, cut and resized where a size is given."""
-    return Job(
-        source, compose.fit_cover(loaded, size, "--size"), (), secrets.token_bytes(signatures.SALT_BYTES)
-    )
-
-
-def open_signed(
-    loaded: files.Loaded,
-    source: str,
-    public: keys.PublicKey,
-    model: EncryptGAN,
-    secret: files.Loaded | None = None,
-) -> Job:
-    """A signed picture whose signature is valid and made with that key; NotVerified where it is not.
-
-    The secret, the verifier's own copy, is cut and resized as `egan sign --size` does where it has another size. In the
-    family `paper` a picture carries no signature, and the secret is all that can be checked.
-    """
-    pixels = fitting(loaded, "no signed picture has that size", RESIZED)
-    signature = None
-    if model.locked:
-        signature = signatures.by(pixels, public, loaded.name)
-        check_weights(loaded.name, signature.weights, model)
-    copy = None
-    if secret is not None:
-        copy = compose.fit_cover(secret, (pixels.shape[1], pixels.shape[0]))
-    return Job(source, pixels, (), signature.keystream_seed if signature else b"", None, signature, copy)
 
 
 def keystreams(model: Model, seeds: Sequence[bytes], jobs: Sequence[Job]) -> Picture | None:
@@ -408,17 +201,3 @@ def threshold_of(model: EncryptGAN) -> float:
         f"these weights have no threshold of their own, so {FALLBACK_THRESHOLD} is used; `egan calibrate` measures one"
     )
     return FALLBACK_THRESHOLD
-
-
-def need_boxes(job: Job) -> None:
-    """Raises EganError for a job that `--message` has nothing to cut from."""
-    if not job.boxes:
-        raise EganError(
-            f"{files.shown(job.source)} has no note of where its message is",
-            "without --message the whole picture is written; `egan compose` makes the note",
-        )
-
-
-def cut_messages(job: Job, recovered: Picture) -> list[Picture]:
-    """The messages in a recovered composite, in the order in which they were pasted."""
-    return [recovered[y : y + h, x : x + w] for x, y, w, h in job.boxes]

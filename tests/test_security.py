@@ -103,8 +103,8 @@ def test_chance_is_the_operating_systems_where_it_matters() -> None:
     for name in ("keys", "envelope", "signatures", "lock", "header"):
         text = (EGAN / f"{name}.py").read_text()
         assert "np.random" not in text and "import random" not in text, name
-    assert "secrets.token_bytes(SEED_BYTES)" in (EGAN / "pipeline.py").read_text()
-    assert "secrets.token_bytes(signatures.SALT_BYTES)" in (EGAN / "pipeline.py").read_text()
+    assert "secrets.token_bytes(SEED_BYTES)" in (EGAN / "intake.py").read_text()
+    assert "secrets.token_bytes(signatures.SALT_BYTES)" in (EGAN / "intake.py").read_text()
     assert "secrets.token_bytes(private_image.size)" in (EGAN / "keys.py").read_text()
 
 
