@@ -17,7 +17,7 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         metavar="FILE",
-        help="A weights file [default: $EGAN_WEIGHTS, else the one that came with egan].",
+        help="A weights file, or paper for the paper's own networks [default: $EGAN_WEIGHTS, else egan's].",
     ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]

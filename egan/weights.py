@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from egan.baselines.options import OPTIONS, BaselineOptions
 from egan.errors import EganError
-from egan.options import ModelOptions
+from egan.options import FAMILIES, ModelOptions
 
 WEIGHTS_VERSION = "weights/2"
 SUMS = "SHA256SUMS"
@@ -22,16 +22,21 @@ SUMS = "SHA256SUMS"
 def find_weights(named: str | None, name: str = "egan.safetensors") -> Path:
     """The weights file: `named`, else $EGAN_WEIGHTS, else the installed package's own.
 
-    Raises EganError where the file is not there.
+    Either name is a path, or the bare name of a family that the package has weights of. Raises EganError where the file is not
+    there.
     """
+    here = Path(__file__).resolve().parent
+    shipped = (here / "weights", here.parent / "weights")  # in the wheel; in a checkout
     for source, given in (("--weights", named), ("EGAN_WEIGHTS", os.environ.get("EGAN_WEIGHTS"))):
         if given:
             path = Path(given)
-            if not path.is_file():
-                raise EganError(f"no weights file {given}", f"named by {source}", 2)
-            return path
-    here = Path(__file__).resolve().parent
-    for folder in (here / "weights", here.parent / "weights"):  # in the wheel; in a checkout
+            if path.is_file():
+                return path
+            for folder in shipped if given in FAMILIES else ():
+                if (folder / f"{given}.safetensors").is_file():
+                    return folder / f"{given}.safetensors"
+            raise EganError(f"no weights file {given}", f"named by {source}", 2)
+    for folder in shipped:
         if (folder / name).is_file():
             return folder / name
     raise EganError("this installation carries no weights", "name a file with --weights or EGAN_WEIGHTS")

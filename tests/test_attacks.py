@@ -186,3 +186,12 @@ def test_a_line_says_all_of_a_verdict() -> None:
         "60 s",
     ):
         assert part in line
+
+
+def test_a_scheme_that_reads_nothing_itself_holds_nothing() -> None:
+    score = Score(11.0, [10.0, 12.0], 16.0, "held", 8)
+    control = Score(15.0, [14.0, 16.0], 16.0, "leaks", 8)
+    assert not Verdict(3, "a decoder", "dB", score, 20.0, control, "lock off", "60 s").idle
+    idle = Verdict(3, "a decoder", "dB", score, 15.5, control, "lock off", "60 s")
+    assert idle.idle
+    assert "nothing to hold" in idle.line()

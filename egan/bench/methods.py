@@ -35,6 +35,7 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
     Raises EganError where a folder holds two files of a family; a family without any is an error if it is all that was
     asked for, else a warning.
     """
+    weights = [p if p.exists() or str(p) not in FAMILIES else find_weights(str(p)) for p in weights]
     files, folders = [p for p in weights if not p.is_dir()], [p for p in weights if p.is_dir()]
     if not methods and not folders:
         paths = files or [find_weights(None)]

@@ -52,10 +52,17 @@ class Verdict:
     planted: str  # the leak of the control
     budget: str
 
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to hold: the right key itself reads no more than the floor."""
+        return self.unit == "dB" and not self.score.found and self.ceiling <= self.score.floor
+
     def line(self) -> str:
         s, c = self.score, self.control
         digits = 3 if self.unit in ("AUC", "of 1") else 2
         extra = "".join(f"; {name.replace('_', ' ')} {shown(value)}" for name, value in s.details.items())
+        if self.idle:
+            extra += "; the right key reads no more than the floor, so there was nothing to hold"
         return (
             f"{self.number} {self.name}: {s.finding.upper()}, {s.value:.{digits}f} {self.unit} "
             f"({s.ci[0]:.{digits}f} to {s.ci[1]:.{digits}f}, n {s.n}), floor {s.floor:.{digits}f}, "
