@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,3 +32,18 @@ Listed = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+# Required in one command and not in another, or of another type: these go into an Annotated[...] of the command's own.
+X = typer.Option("--x", metavar="SOURCE", help="Covers: a folder, read recursively, or a data set's name.")
+Y = typer.Option("--y", metavar="SOURCE", help="Pictures of the disguise's kind: the same.")
+MESSAGES = typer.Option("--messages", metavar="SOURCE", help="Messages: the same; may be repeated.")
+LIMIT = typer.Option("--limit", metavar="N", help="Use at most N pictures of each source.")
+SEED = typer.Option("--seed", metavar="N", help="Seed of the random choices.")
+
+
+def several(metavar: str, words: str) -> Any:
+    """The inputs of a command that takes many of them into a folder; `words` say what they are."""
+    return typer.Argument(
+        metavar=f"[{metavar}]...",
+        help=f"{words}, with -d also folders; standard input when none is named.",
+    )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from egan import cli_models, cli_signing, terminal
-from egan.arguments import Device, Folder, Force, Json, Listed, Out, Quiet, Weights
+from egan.arguments import Device, Folder, Force, Json, Listed, Out, Quiet, Weights, several
 from egan.errors import EganError
 
 app = typer.Typer(
@@ -150,13 +150,7 @@ def compose(
 
 @app.command()
 def encrypt(
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[COMPOSITE]...",
-            help="Composites, with -d also folders; standard input when none is named.",
-        ),
-    ] = None,
+    inputs: Annotated[list[str] | None, several("COMPOSITE", "Composites")] = None,
     pub: Annotated[
         str | None, typer.Option("--pub", metavar="FILE", help="The receiver's public key; required.")
     ] = None,
@@ -203,13 +197,7 @@ def encrypt(
 
 @app.command()
 def decrypt(
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[DISGUISE]...",
-            help="Disguises, with -d also folders; standard input when none is named.",
-        ),
-    ] = None,
+    inputs: Annotated[list[str] | None, several("DISGUISE", "Disguises")] = None,
     priv: Annotated[
         str | None, typer.Option("--priv", metavar="FILE", help="Your private key; required.")
     ] = None,

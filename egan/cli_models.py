@@ -8,22 +8,13 @@ from typing import Annotated
 import typer
 
 from egan import terminal
-from egan.arguments import Device, Force, Json, Quiet, Weights
+from egan.arguments import LIMIT, MESSAGES, SEED, Device, Force, Json, Quiet, Weights, X, Y
 
 
 def train(
-    x: Annotated[
-        str,
-        typer.Option(
-            "--x", metavar="SOURCE", help="Covers: a folder, read recursively, or a data set's name."
-        ),
-    ],
-    y: Annotated[
-        str, typer.Option("--y", metavar="SOURCE", help="Pictures of the disguise's kind: the same.")
-    ],
-    messages: Annotated[
-        list[str], typer.Option("--messages", metavar="SOURCE", help="Messages: the same; may be repeated.")
-    ],
+    x: Annotated[str, X],
+    y: Annotated[str, Y],
+    messages: Annotated[list[str], MESSAGES],
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="Where the weights go.")],
     method: Annotated[
         str,
@@ -46,10 +37,8 @@ def train(
         float | None, typer.Option("--minutes", metavar="M", help="Train for M minutes instead.")
     ] = None,
     batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Pictures a step.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", help="Use only the first N pictures of a folder.")
-    ] = None,
+    seed: Annotated[int | None, SEED] = None,
+    limit: Annotated[int | None, LIMIT] = None,
     lpips_backbone: Annotated[
         str | None,
         typer.Option(
@@ -121,17 +110,9 @@ def train(
 
 
 def bench(
-    x: Annotated[
-        Path | None,
-        typer.Option("--x", metavar="DIR", help="Folder of covers [default: a built-in smoke set]."),
-    ] = None,
-    y: Annotated[
-        Path | None, typer.Option("--y", metavar="DIR", help="Folder of pictures of the disguise's kind.")
-    ] = None,
-    messages: Annotated[
-        list[Path] | None,
-        typer.Option("--messages", metavar="DIR", help="Folder of messages; may be repeated."),
-    ] = None,
+    x: Annotated[Path | None, X] = None,
+    y: Annotated[Path | None, Y] = None,
+    messages: Annotated[list[Path] | None, MESSAGES] = None,
     metrics: Annotated[
         list[str] | None,
         typer.Option("--metrics", metavar="LIST", help="Names with commas between them, or all."),
@@ -150,9 +131,7 @@ def bench(
             help="Only these of the weights: egan, paper, cyclegan, munit, drit, baluja, or all.",
         ),
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", help="Measure at most N pictures.")
-    ] = None,
+    limit: Annotated[int | None, LIMIT] = None,
     wrong_limit: Annotated[
         int | None,
         typer.Option("--wrong-limit", metavar="N", help="Wrong keys per picture [default: all the others]."),
@@ -161,7 +140,7 @@ def bench(
         int | None,
         typer.Option("--size", metavar="N", help="Side of the pictures [default: the weights' own]."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Pairs, places and keystreams.")] = 0,
+    seed: Annotated[int, SEED] = 0,
     batch: Annotated[
         int, typer.Option("--batch", metavar="N", help="Pictures a pass; changes no figure.")
     ] = 8,
@@ -219,7 +198,10 @@ def bench(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model: decoding, disguise and security, beside the paper's own figures."""
+    """Measure a model: decoding, disguise and security, beside the paper's own figures.
+
+    Without --x, --y and --messages a small built-in set is measured, as a smoke test.
+    """
     terminal.quiet = quiet
     from egan.bench.options import BenchOptions
     from egan.bench.run import run_bench

@@ -7,19 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from egan import terminal
-from egan.arguments import Device, Folder, Force, Json, Listed, Out, Quiet, Weights
+from egan.arguments import LIMIT, SEED, Device, Folder, Force, Json, Listed, Out, Quiet, Weights, several
 from egan.errors import EganError
 
 
 def sign(
     priv: Annotated[str, typer.Option("--priv", metavar="FILE", help="Your private key.")],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SECRET]...",
-            help="Secret images, with -d also folders; standard input when none is named.",
-        ),
-    ] = None,
+    inputs: Annotated[list[str] | None, several("SECRET", "Secret images")] = None,
     size: Annotated[
         str | None,
         typer.Option(
@@ -53,13 +47,7 @@ def sign(
 
 def verify(
     pub: Annotated[str, typer.Option("--pub", metavar="FILE", help="The signer's public key.")],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SIGNED]...",
-            help="Signed pictures, with -d also folders; standard input when none is named.",
-        ),
-    ] = None,
+    inputs: Annotated[list[str] | None, several("SIGNED", "Signed pictures")] = None,
     secret: Annotated[
         str | None,
         typer.Option(
@@ -192,10 +180,8 @@ def calibrate(
         str,
         typer.Option("--y", metavar="DIR", help="Folder of pictures of the disguise's kind: the secrets."),
     ],
-    limit: Annotated[
-        int, typer.Option("--limit", metavar="N", help="Use at most N pictures of a folder.")
-    ] = 400,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which pictures meet which keys.")] = 0,
+    limit: Annotated[int, LIMIT] = 400,
+    seed: Annotated[int, SEED] = 0,
     forgeries: Annotated[
         int,
         typer.Option(
