@@ -60,13 +60,7 @@ def sender(pub: str | None, flower: str | None, weights: str | None) -> keys.Pub
     """What `egan encrypt` needs beside composites: a public key, or what a method without keys takes instead."""
     if pub is not None and flower is None:
         return keyfiles.read_public(pub)
-    options = options_of(weights)
-    if isinstance(options, ModelOptions):
-        if flower is not None:
-            raise EganError("--flower is for methods without keys", "the flower is in the public key", 2)
-        raise EganError("missing option '--pub'", "see egan encrypt --help", 2)
-    if pub is not None:
-        raise no_keys(options, "--pub")
+    options = without_keys(weights, "encrypt", ("--pub", pub), ("--flower", flower))
     if options.uses_disguise and flower is None:
         raise EganError(
             f"{options.TITLE} needs a picture that the disguise is to look like", "name one with --flower", 2
@@ -78,14 +72,25 @@ def receiver(priv: str | None, cover: str | None, weights: str | None) -> keys.P
     """What `egan decrypt` needs beside disguises: a private key, or a picture like the cover, which may be missing."""
     if priv is not None and cover is None:
         return keyfiles.read_private(priv)
+    options = without_keys(weights, "decrypt", ("--priv", priv), ("--cover", cover))
+    return look(cover, options, options.uses_cover, "--cover")
+
+
+def without_keys(
+    weights: str | None, command: str, key: tuple[str, str | None], picture: tuple[str, str | None]
+) -> BaselineOptions:
+    """The options of weights of a method without keys. Raises EganError for weights with keys, and for a key.
+
+    key, picture: the names of two options of the command, and what was given for each.
+    """
     options = options_of(weights)
     if isinstance(options, ModelOptions):
-        if cover is not None:
-            raise EganError("--cover is for methods without keys", "leave it out", 2)
-        raise EganError("missing option '--priv'", "see egan decrypt --help", 2)
-    if priv is not None:
-        raise no_keys(options, "--priv")
-    return look(cover, options, options.uses_cover, "--cover")
+        if picture[1] is not None:
+            raise EganError(f"{picture[0]} is for methods without keys", "leave it out", 2)
+        raise EganError(f"missing option '{key[0]}'", f"see egan {command} --help", 2)
+    if key[1] is not None:
+        raise EganError(f"{options.TITLE} has no keys", f"leave out {key[0]}", 2)
+    return options
 
 
 def look(source: str | None, options: BaselineOptions, used: bool, option: str) -> Look:
@@ -95,7 +100,3 @@ def look(source: str | None, options: BaselineOptions, used: bool, option: str) 
         raise EganError(f"{options.TITLE} does not take {option}", "leave it out", 2)
     side = options.image_size
     return Look(compose.fit_cover(files.read_picture(source), (side, side)), options)
-
-
-def no_keys(options: BaselineOptions, option: str) -> EganError:
-    return EganError(f"{options.TITLE} has no keys", f"leave out {option}", 2)

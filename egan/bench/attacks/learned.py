@@ -66,17 +66,17 @@ def decode_score(scene: Scene, budget: Budget, words: str) -> tuple[Score, float
 
     steps = fit(attacker, batch, loss, budget, words)
     judged = Factory(scene, True, scene.random(15)).judged(JUDGED)
-    score = judge_decodes(judged, run(attacker, judged.disguises, scene), {"training_steps": steps})
+    decodes = to_bytes(nnf.pixel_shuffle(answers(attacker, judged.disguises, scene), CELL))
+    score = judge_decodes(judged, decodes, {"training_steps": steps})
     return score, ceiling(judged)
 
 
 @torch.inference_mode()
-def run(attacker: Attacker, disguises: Pictures, scene: Scene) -> Pictures:
+def answers(attacker: Attacker, disguises: Pictures, scene: Scene) -> Tensor:
+    """What a trained attacker says of every cell: (N, channels, h, w) on the CPU."""
     device = scene.scheme.model.device
     parts = chunks(range(len(disguises)), scene.scheme.batch)
-    return np.concatenate(
-        [to_bytes(nnf.pixel_shuffle(attacker(to_unit(disguises[p], device)), CELL)) for p in parts]
-    )
+    return torch.cat([attacker(to_unit(disguises[p], device)).cpu() for p in parts])
 
 
 def mask(boxes: list[Box], side: int, device: torch.device) -> Tensor:
@@ -91,6 +91,16 @@ def cell_mask(boxes: list[Box], side: int, device: torch.device) -> Tensor:
     return nnf.avg_pool2d(mask(boxes, side, device), CELL).round()
 
 
+def box_finder(scene: Scene, factory: Factory) -> Attacker:
+    """An attacker with one score a cell, started where least squares finds message boxes best."""
+    torch.manual_seed(scene.seed)
+    device = scene.scheme.model.device
+    attacker = Attacker(1).to(device)
+    disguises, _, boxes = factory.draw(START)
+    least_squares(attacker, to_unit(disguises, device), cell_mask(boxes, scene.side, device))
+    return attacker
+
+
 def located_box(scene: Scene, budget: Budget) -> Verdict:
     """A network says for every cell whether it is in the message box; AUC per picture, and the same against the box of
     another picture, which is what guessing that boxes are in the middle earns.
@@ -103,12 +113,9 @@ def located_box(scene: Scene, budget: Budget) -> Verdict:
 
 
 def locate_score(scene: Scene, budget: Budget, words: str) -> Score:
-    torch.manual_seed(scene.seed)
     device = scene.scheme.model.device
     factory = Factory(scene, False, scene.random(6))
-    attacker = Attacker(1).to(device)
-    disguises, _, boxes = factory.draw(START)
-    least_squares(attacker, to_unit(disguises, device), cell_mask(boxes, scene.side, device))
+    attacker = box_finder(scene, factory)
 
     def batch() -> tuple[Tensor, Tensor]:
         disguises, _, boxes = factory.draw(BATCH)
@@ -119,7 +126,7 @@ def locate_score(scene: Scene, budget: Budget, words: str) -> Score:
 
     steps = fit(attacker, batch, loss, budget, words)
     disguises, _, boxes = Factory(scene, True, scene.random(7)).draw(TESTS)
-    maps = scores_of(attacker, disguises, scene)[:, 0]
+    maps = answers(attacker, disguises, scene)[:, 0].numpy()
     masks = cell_mask(boxes, scene.side, torch.device("cpu")).numpy()[:, 0] > 0.5
     own = [area(m[k], m[~k]) for m, k in zip(maps, masks, strict=True)]
     other = [area(m[k], m[~k]) for m, k in zip(maps, np.roll(masks, 1, 0), strict=True)]
@@ -128,13 +135,6 @@ def locate_score(scene: Scene, budget: Budget, words: str) -> Score:
         float(np.mean(own)), bootstrap(own, scene.seed), float(np.mean(other)), finding, len(own),
         {"training_steps": steps},
     )  # fmt: skip
-
-
-@torch.inference_mode()
-def scores_of(attacker: Attacker, disguises: Pictures, scene: Scene) -> np.ndarray:
-    device = scene.scheme.model.device
-    parts = chunks(range(len(disguises)), scene.scheme.batch)
-    return np.concatenate([attacker(to_unit(disguises[p], device)).cpu().numpy() for p in parts])
 
 
 def detected_message(scene: Scene, budget: Budget) -> Verdict:
@@ -147,12 +147,9 @@ def detected_message(scene: Scene, budget: Budget) -> Verdict:
 
 
 def presence_score(scene: Scene, budget: Budget, words: str) -> Score:
-    torch.manual_seed(scene.seed)
     device = scene.scheme.model.device
     factory = Factory(scene, False, scene.random(8))
-    attacker = Attacker(1).to(device)
-    disguises, _, boxes = factory.draw(START)
-    least_squares(attacker, to_unit(disguises, device), cell_mask(boxes, scene.side, device))
+    attacker = box_finder(scene, factory)
 
     def batch() -> tuple[Tensor, Tensor]:
         full, none = factory.with_and_without(BATCH // 2)
@@ -164,7 +161,7 @@ def presence_score(scene: Scene, budget: Budget, words: str) -> Score:
 
     steps = fit(attacker, batch, loss, budget, words)
     shown = Factory(scene, True, scene.random(9)).with_and_without(TESTS // 2)
-    full, none = (pooled(torch.from_numpy(scores_of(attacker, d, scene))).numpy() for d in shown)
+    full, none = (pooled(answers(attacker, d, scene)).numpy() for d in shown)
     pairs, random = len(full), scene.random(10)
     draws = [area(full[i], none[i]) for i in random.integers(pairs, size=(1000, pairs))]
     return Score(
