@@ -247,13 +247,16 @@ def test_painters_teach_the_key_network_and_leave_the_carriers_alone() -> None:
         model = EncryptGAN(TINY)
         start_codec(model.F, model.G, to_unit(smooth(6, 64, 9)))  # type: ignore[arg-type]
         paint, parameters = painting(model.F)  # type: ignore[arg-type]
-        train_key_network(model.K, s, steps, [Painter(s.disguises, (1, 2, 3), paint, parameters, 5.0)])
+        painter = Painter(s.disguises, (1, 2, 3), paint, parameters, 5.0)
+        train_key_network(model.K, s, steps, [painter], log=lines.append)
         y = to_unit(s.disguises)  # type: ignore[arg-type]
         with torch.no_grad():
             return float((paint(model.K.key_image(y, (1, 2, 3))) - y).abs().mean()), model
 
+    lines: list[str] = []
     few, before = painted(1)
     many, after = painted(200)
+    assert len(lines) == 4 and lines[0].startswith("key network, step 50 of 200, ")
     assert many < 0.6 * few
     for a, b in zip(before.F.decoder.direct.parameters(), after.F.decoder.direct.parameters(), strict=True):  # type: ignore[union-attr]
         assert torch.equal(a, b)

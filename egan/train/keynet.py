@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Sequence
 
 import torch
@@ -23,6 +24,7 @@ HALF_BATCH = 8
 RATE = 5e-4
 PAINTING_RATE = 1e-3  # of K and the painters where they learn together
 WARMUP = 50  # steps
+REPORT_EVERY = 50
 NOISE = 0.02  # Gaussian, on the inputs, in units of the [-1, 1] range
 
 
@@ -41,11 +43,16 @@ class Painter:
 
 
 def train_key_network(
-    network: KeyNetwork, sampler: Sampler, steps: int, painters: Sequence[Painter] = (), bf16: bool = False
+    network: KeyNetwork,
+    sampler: Sampler,
+    steps: int,
+    painters: Sequence[Painter] = (),
+    bf16: bool = False,
+    log: Callable[[str], None] = lambda line: None,
 ) -> float:
     """Train in place and freeze. Returns the accuracy over the last tenth of the steps.
 
-    Painters: one for the covers, one for the disguises, or none.
+    Painters: one for the covers, one for the disguises, or none. log takes a line now and then.
     """
     network.train().requires_grad_(True)
     groups: list[list[nn.Parameter]] = [list(network.parameters()), *(p.parameters for p in painters)]
@@ -55,6 +62,7 @@ def train_key_network(
     )
     labels = torch.tensor([0] * HALF_BATCH + [1] * HALF_BATCH, device=sampler.device)
     right: list[float] = []
+    begin = time.monotonic()
     for step in range(steps):
         if painters:
             for group in optimiser.param_groups:
@@ -77,6 +85,9 @@ def train_key_network(
             for parameters in groups:
                 nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
+        if (step + 1) % REPORT_EVERY == 0:
+            left = (time.monotonic() - begin) * (steps / (step + 1) - 1) / 60
+            log(f"key network, step {step + 1} of {steps}, {left:.0f} min left: loss {loss.item():.3f}")
         if step >= steps * 0.9:
             right.append((logits.argmax(1) == labels).float().mean().item())
     network.eval().requires_grad_(False)

@@ -63,6 +63,7 @@ class Trainer:
 
     def prepare(self) -> None:
         """Before the first step; not for a resumed run."""
+        self.method.log = self.log
         self.record = self.method.prepare()
         for name, value in self.record.items():
             self.log(f"{name.replace('_', ' ')}: {value}")

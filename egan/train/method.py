@@ -35,6 +35,7 @@ class Method(abc.ABC):
     def __init__(self, options: RunOptions, sampler: Sampler) -> None:
         self.options, self.sampler, self.device = options, sampler, sampler.device
         self.optimisers = {}
+        self.log: Callable[[str], None] = lambda line: None  # where `prepare` may put lines
         torch.manual_seed(options.seed)
 
     @property

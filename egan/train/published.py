@@ -71,11 +71,9 @@ class PublishedMethod(KeyedMethod):
         self.share_out()
 
     def prepare(self) -> dict[str, Any]:
-        return {
-            "key_network_accuracy": round(
-                train_key_network(self.model.K, self.sampler.alone(), self.options.key_steps), 4
-            )
-        }
+        steps, alone = self.options.key_steps, self.sampler.alone()
+        accuracy = train_key_network(self.model.K, alone, steps, log=self.log)
+        return {"key_network_accuracy": round(accuracy, 4)}
 
     def start_optimisers(self) -> None:
         o = self.options
