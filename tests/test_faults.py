@@ -31,6 +31,14 @@ def egan(*arguments: object, **options: object) -> subprocess.Popen:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload]
 
 
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Signals as a terminal has them, even where the tests run under `nohup`, whose children would not hear SIGHUP."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def whole_pictures(folder: str) -> list[str]:
     """The names in a folder, hidden ones too, after every one was read to the end."""
     names = sorted(os.listdir(folder))
