@@ -160,3 +160,31 @@ def test_bad_input_is_named_and_leaves_nothing(
     assert words in result.err
     assert "Traceback" not in result.err
     assert not Path("w.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ("egan.train.locked.train_key_network", "no memory for K's training"),
+        ("egan.train.locked.LockedMethod.step", "no memory for a batch of 6\negan: hint: try --batch 3; "),
+    ],
+)
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("not enough memory: you tried to allocate")])
+def test_no_memory_says_for_what_and_what_to_try(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch, where: str, words: str, error: Exception
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.chdir(folder.parent)
+    Path("others").mkdir()
+    for i in range(9):
+        Image.fromarray(smooth(64, 64, 50 + i)).save(f"others/{i}.png")
+    monkeypatch.setattr(where, fails)
+    result = run(
+        "train", "--x", "pictures", "--y", "others", "--messages", "pictures", "--preset", "tiny", "--batch", "6",
+        "--set", "key_steps=1", "--steps", "1", "--out", "w.safetensors", "--cache", "cache", "--quiet",
+    )  # fmt: skip
+    assert (result.status, "Traceback" in result.err) == (1, False)
+    assert words in result.err
+    assert not Path("w.safetensors").exists()

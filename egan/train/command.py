@@ -83,8 +83,10 @@ def run_train(request: Request) -> None:
             elif start:
                 trainer.start_from(start)
             else:
-                trainer.prepare()
-            with enough_memory(options.batch):
+                with enough_memory("K's training", "try --set image_size=128, or --set key_painting=0"):
+                    trainer.prepare()
+            smaller = f"--batch {options.batch // 2}" if options.batch > 1 else "--set image_size=128"
+            with enough_memory(f"a batch of {options.batch}", f"try {smaller}; the last checkpoint is kept"):
                 trainer.run()
     if place.writes:
         weights = (Path(request.runs) / "weights.safetensors").read_bytes()
@@ -155,18 +157,13 @@ def display(options: RunOptions) -> Iterator[tuple[Callable[[str], None], Callab
 
 
 @contextlib.contextmanager
-def enough_memory(batch: int) -> Iterator[None]:
-    """Turn running out of memory, on a GPU or a CPU, into a line with the batch size to try."""
+def enough_memory(what: str, hint: str) -> Iterator[None]:
+    """Turn running out of memory, on a GPU or a CPU, into a line that says for what, with a hint."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise out_of_memory(batch) from error
+        raise EganError(f"no memory for {what}", hint) from error
     except RuntimeError as error:
         if "not enough memory" in str(error) or "can't allocate memory" in str(error):
-            raise out_of_memory(batch) from error
+            raise EganError(f"no memory for {what}", hint) from error
         raise
-
-
-def out_of_memory(batch: int) -> EganError:
-    hint = f"try --batch {max(1, batch // 2)}" if batch > 1 else "try --set image_size=128"
-    return EganError(f"no memory for a batch of {batch}", f"{hint}; the last checkpoint is kept")

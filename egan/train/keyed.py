@@ -35,7 +35,7 @@ class Pairs:
 
 
 class KeyedMethod(Method):
-    """A method whose model is an EncryptGAN. `build_passes` says what one forward pass over F and G is."""
+    """A method whose model is an EncryptGAN, with both discriminators and their loss."""
 
     options: TrainOptions
     model: EncryptGAN

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from egan.networks import KeyNetwork
 from egan.train import losses
+from egan.train.method import noisy
 from egan.train.sampler import Sampler, Source
 
 HALF_BATCH = 8
@@ -73,7 +74,7 @@ def train_key_network(
         y = sampler.pictures(sampler.disguises, HALF_BATCH)
         both = torch.cat((x, y))
         with torch.autocast(sampler.device.type, torch.bfloat16, enabled=bf16):
-            logits = network(both + NOISE * torch.randn(both.shape, device=both.device))
+            logits = network(noisy(both, NOISE))
             loss = nnf.cross_entropy(logits.float(), labels)
             for painter in painters:
                 picture = x if painter.source is sampler.covers else y
