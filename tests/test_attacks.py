@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from egan.bench.attacks import learned, run
 from egan.bench.attacks.run import ATTACKS, check_controls, run_attacks
 from egan.bench.attacks.scene import Budget, Factory, LockOff, Marked, SameStream, Scene, Scheme
-from egan.bench.attacks.verdict import Score, Verdict, above, area
+from egan.bench.attacks.verdict import Score, Verdict, above, area, floors, judge_psnr
 from egan.bench.data import PictureSets, load_smoke
 from egan.bench.options import parse_budget
 from egan.core import EncryptGAN
@@ -171,6 +171,21 @@ def test_known_areas_and_differences() -> None:
     random = np.random.default_rng(0)
     assert above(list(random.normal(1, 0.5, 30))) and not above(list(random.normal(0, 0.5, 30)))
     assert not above([0.0, 0.0, 0.0]) and above([1.0, 1.0, 1.0])
+
+
+def test_one_picture_that_is_read_breaks_a_scheme(model: EncryptGAN, sets: PictureSets) -> None:
+    scene = Scene.make(Scheme(model), sets, 0)
+    floor = np.array(floors(scene))
+    for best, finding in ((6.5, "broken"), (5.5, "held")):
+        mine = floor + random_like(floor) - 8
+        mine[3] = floor[3] + best
+        score = judge_psnr(scene, list(mine), list(floor + random_like(floor, 1) - 8))
+        assert score.finding == finding
+        assert score.details.get("read") == (1 if finding == "broken" else None)
+
+
+def random_like(values: np.ndarray, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, len(values))
 
 
 def test_a_line_says_all_of_a_verdict() -> None:

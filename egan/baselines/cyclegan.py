@@ -39,16 +39,22 @@ class ImagePool(nn.Module):
     """The history of generated pictures that a discriminator learns from (Shrivastava et al. 2017).
 
     Until it is full every picture goes in and comes out. Then, with probability 1/2, a picture takes the place of a
-    random earlier one, which comes out instead. A module, so that checkpoints carry it.
+    random earlier one, which comes out instead. A module, so that checkpoints carry it. The count is no buffer: the CPU
+    would have to wait for the GPU to read it.
     """
 
     pictures: Tensor
-    count: Tensor
 
     def __init__(self, size: int, side: int) -> None:
         super().__init__()
         self.register_buffer("pictures", torch.zeros(size, 3, side, side))
-        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+        self.count = 0
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self.count)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.count = int(state)
 
     def forward(self, fakes: Tensor) -> Tensor:
         """Pictures (N, 3, S, S), detached, of now or of earlier."""
@@ -58,7 +64,7 @@ class ImagePool(nn.Module):
         out = fakes.detach().clone()
         for i, fake in enumerate(fakes.detach().to(self.pictures.dtype)):
             if self.count < size:
-                self.pictures[int(self.count)] = fake
+                self.pictures[self.count] = fake
                 self.count += 1
             elif torch.rand(()) < 0.5:
                 k = int(torch.randint(size, ()))

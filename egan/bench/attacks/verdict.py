@@ -20,6 +20,7 @@ from egan.bench.report import bootstrap
 from egan.core import Pictures
 
 SIGNIFICANT = 0.005
+READ = 6.0  # dB above the floor, the best that any flat box can do: such a decode shows a message, be it a single one
 MOST = 99.0  # dB that stand for an exact copy, so that means exist
 
 
@@ -111,12 +112,21 @@ def ceiling(scene: Scene) -> float:
 def judge_psnr(
     scene: Scene, mine: Sequence[float], decoy: Sequence[float], details: dict[str, Any] | None = None
 ) -> Score:
-    """Score decodes by their PSNR in dB against the truth and against the decoys, one of each per picture."""
+    """Score decodes by their PSNR in dB against the truth and against the decoys, one of each per picture.
+
+    Broken: above the floor on average, or READ above it once, since few pictures with luck on some of them prove little
+    on average.
+    """
     floor = floors(scene)
     over = [a - b for a, b in zip(mine, floor, strict=True)]
     lead = [a - b for a, b in zip(mine, decoy, strict=True)]
-    finding = "broken" if above(over) else "leaks" if above(lead) else "held"
-    extra = {"lead_over_decoys_dB": float(np.mean(lead)), **(details or {})}
+    read = sum(o >= READ for o in over)
+    finding = "broken" if read or above(over) else "leaks" if above(lead) else "held"
+    extra = {
+        "lead_over_decoys_dB": float(np.mean(lead)),
+        **({"read": read} if read else {}),
+        **(details or {}),
+    }
     return Score(
         float(np.mean(mine)), bootstrap(mine, scene.seed), float(np.mean(floor)), finding, len(mine), extra
     )
