@@ -264,6 +264,22 @@ def test_painters_teach_the_key_network_and_leave_the_carriers_alone() -> None:
     assert not any(p.requires_grad for p in after.K.parameters())
 
 
+@pytest.mark.parametrize(("size", "seen"), [(64, 64), (0, 96), (128, 96)])
+def test_the_key_network_learns_from_small_pictures(size: int, seen: int) -> None:
+    model = EncryptGAN(TINY)
+    big = Sampler(smooth(4, 96, 1), smooth(4, 96, 2), [list(smooth(2, 32, 3))], 0, torch.device("cpu"))
+    shapes = []
+    model.K.register_forward_pre_hook(lambda _, given: shapes.append(given[0].shape))
+    train_key_network(model.K, big, 2, size=size)
+    assert {tuple(shape) for shape in shapes} == {(16, 3, seen, seen)}
+
+
+@pytest.mark.parametrize("size", [32, 72])
+def test_key_sizes_that_networks_cannot_take(size: int) -> None:
+    with pytest.raises(EganError, match="key_size"):
+        TrainOptions(key_size=size)
+
+
 def test_a_diverged_run_keeps_its_last_good_state(tmp_path: Path) -> None:
     run = prepared(tmp_path / "run", steps=100, save_minutes=0.0)
     for _ in range(2):

@@ -83,7 +83,7 @@ def run_train(request: Request) -> None:
             elif start:
                 trainer.start_from(start)
             else:
-                with enough_memory("K's training", "try --set image_size=128, or --set key_painting=0"):
+                with enough_memory("K's training", "try --set key_size=64, or --set key_painting=0"):
                     trainer.prepare()
             smaller = f"--batch {options.batch // 2}" if options.batch > 1 else "--set image_size=128"
             with enough_memory(f"a batch of {options.batch}", f"try {smaller}; the last checkpoint is kept"):

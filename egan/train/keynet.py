@@ -50,10 +50,12 @@ def train_key_network(
     painters: Sequence[Painter] = (),
     bf16: bool = False,
     log: Callable[[str], None] = lambda line: None,
+    size: int = 0,
 ) -> float:
     """Train in place and freeze. Returns the accuracy over the last tenth of the steps.
 
-    Painters: one for the covers, one for the disguises, or none. log takes a line now and then.
+    Painters: one for the covers, one for the disguises, or none. log takes a line now and then. Pictures of more than
+    size x size pixels are made that small, which costs little and teaches as much; 0: none are.
     """
     network.train().requires_grad_(True)
     groups: list[list[nn.Parameter]] = [list(network.parameters()), *(p.parameters for p in painters)]
@@ -70,8 +72,8 @@ def train_key_network(
                 group["lr"] = (
                     rate * min(1, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * step / steps))
                 )
-        x = sampler.pictures(sampler.covers, HALF_BATCH)
-        y = sampler.pictures(sampler.disguises, HALF_BATCH)
+        x = at_most(size, sampler.pictures(sampler.covers, HALF_BATCH))
+        y = at_most(size, sampler.pictures(sampler.disguises, HALF_BATCH))
         both = torch.cat((x, y))
         with torch.autocast(sampler.device.type, torch.bfloat16, enabled=bf16):
             logits = network(noisy(both, NOISE))
@@ -93,3 +95,10 @@ def train_key_network(
             right.append((logits.argmax(1) == labels).float().mean().item())
     network.eval().requires_grad_(False)
     return sum(right) / max(len(right), 1)
+
+
+def at_most(size: int, pictures: Tensor) -> Tensor:
+    """Square pictures (N, 3, S, S), with antialiasing made size x size where S is more; 0: as they are."""
+    if not size or pictures.shape[-1] <= size:
+        return pictures
+    return nnf.interpolate(pictures, (size, size), mode="bilinear", antialias=True, align_corners=False)

@@ -134,7 +134,7 @@ class LockedMethod(KeyedMethod):
                 Painter(s.covers, m.private_layers, *painting(self.both.G), SIGNED * o.key_painting),
                 Painter(s.disguises, m.public_layers, *painting(self.both.F), o.key_painting),
             ]
-        accuracy = train_key_network(self.model.K, s, o.key_steps, painters, o.bf16, self.log)
+        accuracy = train_key_network(self.model.K, s, o.key_steps, painters, o.bf16, self.log, o.key_size)
         return {"key_network_accuracy": round(accuracy, 4)}
 
     def start_optimisers(self) -> None:

@@ -61,6 +61,7 @@ class TrainOptions(RunOptions):
     discriminator_width: int = 32
     key_steps: int = 800
     key_painting: float = 5.0  # what painting counts against cross-entropy while K learns; 0: as published
+    key_size: int = 128  # pictures that K learns from are made this small where they are larger; 0: none are
     amplitude: float = 4.0  # starting size of the payload, in 8-bit levels per carrier
 
     def __post_init__(self) -> None:
@@ -69,6 +70,8 @@ class TrainOptions(RunOptions):
             raise EganError(
                 "critic_crop is less than the 64 pixels that K needs", "0 shows whole pictures", 2
             )
+        if self.key_size and (self.key_size < 64 or self.key_size % 16):
+            raise EganError("key_size is not a multiple of 16 from 64 up", "0 takes pictures as they are", 2)
         for channel in self.robust:
             if channel not in ROBUST:
                 raise EganError(f"unknown channel {channel!r}", f"known: {', '.join(ROBUST)}", 2)

@@ -41,6 +41,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "information": 10.0,
             "key_matching": 1.0,
             "key_painting": 0.0,
+            "key_size": 0,
             "adversarial": 1.0,
             "adversarial_x": 1.0,
             "wrong_key": 0.5,

@@ -71,8 +71,8 @@ class PublishedMethod(KeyedMethod):
         self.share_out()
 
     def prepare(self) -> dict[str, Any]:
-        steps, alone = self.options.key_steps, self.sampler.alone()
-        accuracy = train_key_network(self.model.K, alone, steps, log=self.log)
+        o, alone = self.options, self.sampler.alone()
+        accuracy = train_key_network(self.model.K, alone, o.key_steps, log=self.log, size=o.key_size)
         return {"key_network_accuracy": round(accuracy, 4)}
 
     def start_optimisers(self) -> None:
