@@ -46,6 +46,20 @@ def noise(deviation: float) -> Callable[[np.ndarray], np.ndarray]:
     return lambda p: (p + RNG.normal(0, deviation, p.shape)).round().clip(0, 255).astype(np.uint8)
 
 
+def resize(size: int, kind: Image.Resampling) -> Callable[[np.ndarray], np.ndarray]:
+    """Smaller and back to 256x256."""
+
+    def through(picture: np.ndarray) -> np.ndarray:
+        small = Image.fromarray(picture).resize((size, size), kind)
+        return np.asarray(small.resize((256, 256), kind))
+
+    return through
+
+
+SMALL = resize(160, Image.Resampling.LANCZOS)
+BLURRED = resize(192, Image.Resampling.BILINEAR)
+
+
 def cut(picture: np.ndarray) -> np.ndarray:
     out = picture.copy()
     out[:64, :64] = 255
@@ -54,13 +68,21 @@ def cut(picture: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "channel",
-    [lambda p: p, jpeg(95), jpeg(75), jpeg(60), noise(4.0), cut],
-    ids=["none", "jpeg95", "jpeg75", "jpeg60", "noise4", "painted-over"],
+    [lambda p: p, jpeg(95), jpeg(75), jpeg(60), noise(4.0), cut, SMALL, BLURRED],
+    ids=["none", "jpeg95", "jpeg75", "jpeg60", "noise4", "painted-over", "five-eighths", "three-quarters"],
 )
 def test_it_survives_what_robust_training_knows(pair, channel) -> None:
     seed = RNG.bytes(SEED_BYTES)
     sent = spare.add(photograph(), pair[1], seed, BOXES, WEIGHTS)
     assert spare.find(channel(sent), pair[0], WEIGHTS) == (seed, BOXES)
+
+
+def test_sharpening_undoes_what_resizing_blurs(pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = spare.add(photograph(), pair[1], bytes(SEED_BYTES), (), WEIGHTS)
+    assert spare.find(BLURRED(sent), pair[0], WEIGHTS)
+    monkeypatch.setattr(spare, "SHARPENING", (0.0,))
+    assert spare.find(sent, pair[0], WEIGHTS)
+    assert spare.find(BLURRED(sent), pair[0], WEIGHTS) is None
 
 
 def test_it_opens_for_its_key_and_its_weights_alone(pair) -> None:
