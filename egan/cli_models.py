@@ -167,6 +167,10 @@ def bench(
     attacks: Annotated[
         bool, typer.Option("--attacks", help="Try to break the scheme, nine ways, each with a control.")
     ] = False,
+    attack: Annotated[
+        list[int] | None,
+        typer.Option("--attack", metavar="N", help="Only this one of the nine attacks; repeatable."),
+    ] = None,
     budget: Annotated[
         str,
         typer.Option(
@@ -203,10 +207,11 @@ def bench(
     Without --x, --y and --messages a small built-in set is measured, as a smoke test.
     """
     terminal.quiet = quiet
-    from egan.bench.options import BenchOptions
+    from egan.bench.options import NINE, BenchOptions
     from egan.bench.run import run_bench
 
-    others = speed or attacks or payloads or figures is not None or ablation is not None
+    numbers = tuple(sorted(set(attack or (NINE if attacks else ()))))
+    others = speed or numbers or payloads or figures is not None or ablation is not None
     run_bench(
         BenchOptions(
             weights=tuple(weights or ()),
@@ -227,7 +232,7 @@ def bench(
             csv=csv,
             json=json,
             speed=speed,
-            attacks=attacks,
+            attacks=numbers,
             budget=budget,
             keys=keys,
             payloads=payloads,

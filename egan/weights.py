@@ -13,17 +13,17 @@ from typing import Any, BinaryIO
 
 from egan.baselines.options import OPTIONS, BaselineOptions
 from egan.errors import EganError
-from egan.options import FAMILIES, ModelOptions
+from egan.options import ModelOptions
 
 WEIGHTS_VERSION = "weights/2"
 SUMS = "SHA256SUMS"
+SHIPPED = ("egan", "paper", "robust")  # what the package has weights of
 
 
 def find_weights(named: str | None, name: str = "egan.safetensors") -> Path:
     """The weights file: `named`, else $EGAN_WEIGHTS, else the installed package's own.
 
-    Either name is a path, or the bare name of a family that the package has weights of. Raises EganError where the file is not
-    there.
+    Either name is a path, or one of SHIPPED. Raises EganError where the file is not there.
     """
     here = Path(__file__).resolve().parent
     shipped = (here / "weights", here.parent / "weights")  # in the wheel; in a checkout
@@ -32,7 +32,7 @@ def find_weights(named: str | None, name: str = "egan.safetensors") -> Path:
             path = Path(given)
             if path.is_file():
                 return path
-            for folder in shipped if given in FAMILIES else ():
+            for folder in shipped if given in SHIPPED else ():
                 if (folder / f"{given}.safetensors").is_file():
                     return folder / f"{given}.safetensors"
             raise EganError(f"no weights file {given}", f"named by {source}", 2)

@@ -272,7 +272,7 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             ),
             (
                 "--robust makes a model whose disguises can be decoded after JPEG, noise or resizing, at a price: four strong phases a cell "
-                "in the brightness instead of sixteen faint ones in the colours, so the decode is coarser and the disguise shows it. The pixel "
+                "in the brightness instead of thirteen faint ones in the colours, so the decode is coarser and the disguise shows it. The pixel "
                 "header does not survive such a channel; egan bench --attacks measures what does."
             ),
             (
@@ -309,7 +309,7 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             ),
             (
                 "--attacks tries nine attacks, each beside the right key, the blind floor and a control in which a leak is "
-                "planted; if one does not find its planted leak the exit status is 1. --payloads, --figures, --speed and "
+                "planted; if one does not find its planted leak the exit status is 1; --attack N tries one of them. --payloads, --figures, --speed and "
                 "--ablation measure other things; with one of them the table is left out unless --metrics or --report asks for it."
             ),
         ],

@@ -120,15 +120,20 @@ def test_an_attack_that_misses_its_leak_fails_the_command(
     run: Run, weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("egan.bench.attacks.run.ATTACKS", {6: ATTACKS[6]})
-    monkeypatch.setattr("egan.bench.attacks.run.run_attacks.__defaults__", ((6,),))
     monkeypatch.setattr(Marked, "levels", 0)  # planted, but not there
-    done = run("bench", "--weights", weights, "--limit", 6, "--attacks", "--budget", "2steps", "--json")
+    done = run("bench", "--weights", weights, "--limit", 6, "--attack", 6, "--budget", "2steps", "--json")
     assert (
         done.status == 1 and "planted leak was not found by attack 6" in done.err and "--budget" in done.err
     )
     (attack,) = json.loads(done.out)["egan"]["attacks"]  # what was found is printed all the same
     assert attack["number"] == 6 and attack["control"]["finding"] == "held"
+
+
+def test_an_attack_that_there_is_not(run: Run, weights: Path) -> None:
+    done = run("bench", "--weights", weights, "--attack", 10)
+    assert (done.status, done.err) == (
+        2, "egan: error: there is no attack 10\negan: hint: they are numbered from 1 to 9\n",
+    )  # fmt: skip
 
 
 def test_too_few_pairs_and_unknown_budgets(model: EncryptGAN) -> None:

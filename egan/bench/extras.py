@@ -32,7 +32,7 @@ def add_extras(
         scene = scene_of(model, sets, options)
         figures["payloads"] = measure_payloads(scene, min(PAYLOAD_COUNT, len(scene.pairs.boxes)))
     if options.attacks:
-        verdicts = run_attacks(model, sets, budget_of(options), options.seed)
+        verdicts = run_attacks(model, sets, budget_of(options), options.seed, options.attacks)
         figures["attacks"] = [v.to_json() for v in verdicts]
     return verdicts
 

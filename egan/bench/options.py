@@ -14,6 +14,7 @@ METRICS = ("fid", "frechet", "encryption", "mse", "rmse", "psnr", "ssim", "lpips
 LPIPS_NETS = ("alex", "squeeze", "vgg")
 
 SMOKE_LIMIT = 24  # pairs of the built-in smoke set
+NINE = tuple(range(1, 10))  # attacks
 ABLATIONS = ("key-layers",)
 
 
@@ -41,7 +42,7 @@ class BenchOptions:
     csv: Path | None = None
     force: bool = False  # overwrite existing files
     speed: bool = False
-    attacks: bool = False
+    attacks: tuple[int, ...] = ()  # numbers of NINE
     budget: str = "300steps"  # of a learned attack
     keys: int = 1000  # wrong keys on each disguise of attack 2
     payloads: bool = False
@@ -67,6 +68,8 @@ class BenchOptions:
         object.__setattr__(self, "methods", parse_methods(self.methods))
         object.__setattr__(self, "metrics", parse_metrics(self.metrics))
         parse_budget(self.budget)
+        if unknown := sorted(set(self.attacks) - set(NINE)):
+            raise EganError(f"there is no attack {unknown[0]}", "they are numbered from 1 to 9", 2)
         if self.ablation not in (None, *ABLATIONS):
             raise EganError(f"unknown ablation {self.ablation!r}", f"known: {', '.join(ABLATIONS)}", 2)
         if not self.metrics and not self.asks_for_more:
