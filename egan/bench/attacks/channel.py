@@ -1,7 +1,8 @@
 """Attack 9: what a channel that is not lossless leaves of the message for the holder of the right key.
 
-The envelope is bound to every pixel, so `egan decrypt` refuses all of these; the figures are what `--force` would show to
-a receiver who has the keystream from elsewhere. This measures robustness: nothing is read that should not be.
+The envelope is bound to every pixel, so `egan decrypt` refuses all of these. The figures are what `--force` shows where
+there is a spare envelope (`egan.spare`), and else what it would show to a receiver who has the keystream from elsewhere. This
+measures robustness: nothing is read that should not be.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from egan.terminal import progress
 Change = Callable[[Pictures, Random], Pictures]
 
 JPEG_QUALITIES = (95, 90, 85, 80, 75, 70, 60, 50)
+HALVED_CHROMA = (95, 85, 75, 60)  # qualities of JPEG 4:2:0, which most programs write
 NOISES = (1, 2, 4, 8, 16)  # standard deviation in levels
 RESIZES = (0.95, 0.9, 0.75, 0.5)  # down and up again, bicubic
 BLURS = (0.3, 0.5, 1.0, 2.0)  # sigma in pixels
@@ -54,6 +56,10 @@ def changes() -> dict[str, tuple[list[float], Callable[[float], Change]]]:
         "JPEG quality": (
             list(JPEG_QUALITIES),
             lambda q: lambda p, r: through_file(p, format="JPEG", quality=int(q), subsampling=0),
+        ),
+        "JPEG 4:2:0 quality": (
+            list(HALVED_CHROMA),
+            lambda q: lambda p, r: through_file(p, format="JPEG", quality=int(q), subsampling=2),
         ),
         "noise sigma": (list(NOISES), lambda s: lambda p, r: noisy(p, s, r)),
         "resize factor": (list(RESIZES), lambda f: lambda p, r: resized(p, f)),
