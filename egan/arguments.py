@@ -17,7 +17,7 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         metavar="FILE",
-        help="A weights file, or paper for the paper's own networks [default: $EGAN_WEIGHTS, else egan's].",
+        help="A weights file, or one of those that ship: egan, robust (for JPEG), paper [default: $EGAN_WEIGHTS, else egan].",
     ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
