@@ -12,7 +12,7 @@ from PIL import Image
 
 from egan.bench.methods import chosen_weights
 from egan.errors import EganError
-from egan.weights import find_weights
+from egan.weights import SHIPPED, find_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,9 +29,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheel_carries_weights_man_pages_and_completion(wheel: Path) -> None:
-    weights = wheel / "egan/weights/egan.safetensors"
-    assert weights.stat().st_size <= 15 * 2**20
-    assert (wheel / "egan/weights/paper.safetensors").stat().st_size <= 15 * 2**20
+    for name in SHIPPED:
+        assert (wheel / f"egan/weights/{name}.safetensors").stat().st_size <= 15 * 2**20
     assert (wheel / "egan/weights/SHA256SUMS").is_file()
     (data,) = wheel.glob("*.data/data/share")
     pages = {page.name for page in (data / "man/man1").iterdir()}
@@ -58,8 +57,8 @@ def test_the_main_job_runs_from_the_wheel_with_its_own_weights(wheel: Path, tmp_
     assert made["contact-sheet"].std() > 30
 
 
-def test_shipped_weights_go_by_the_names_of_their_families() -> None:
-    assert find_weights("paper").name == "paper.safetensors"
+def test_shipped_weights_go_by_their_names() -> None:
+    assert [find_weights(name).name for name in SHIPPED] == [f"{name}.safetensors" for name in SHIPPED]
     assert find_weights("egan") == find_weights(None)
     assert chosen_weights([Path("paper")], []) == {"paper": find_weights("paper")}
     with pytest.raises(EganError, match="no weights file papers"):

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,29 +129,9 @@ def test_words_mend_as_many_bytes_as_half_their_parity() -> None:
         assert spare.decoded(damaged, 150) == mended
 
 
-@pytest.fixture(scope="module")
-def robust(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights as `--robust jpeg` starts with them: they decode after JPEG without any training."""
-    import torch
-
-    from egan.core import EncryptGAN, to_unit
-    from egan.options import ModelOptions
-    from egan.train.start import start_codec
-
-    torch.manual_seed(0)
-    small = {"key_width": 4, "width": 8, "encoder_blocks": 1, "decoder_blocks": 1}
-    model = EncryptGAN(ModelOptions(image_size=256, phases=4, verniers=0, **small))  # type: ignore[arg-type]
-    start_codec(model.F, model.G, to_unit(photograph()[None]), 32.0, True)  # type: ignore[arg-type]
-    path = tmp_path_factory.mktemp("robust") / "robust.safetensors"
-    model.save(path, {"options": {"robust": ["jpeg"]}})
-    return path
-
-
-def test_a_disguise_that_became_a_jpeg_opens_with_force_alone(
-    robust: Path, run: Run, monkeypatch, tmp_path
-) -> None:
+def test_a_disguise_that_became_a_jpeg_opens_with_force_alone(run: Run, monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EGAN_WEIGHTS", str(robust))
+    monkeypatch.setenv("EGAN_WEIGHTS", "robust")
     Image.fromarray(photograph()).save("face.png")
     Image.fromarray(photograph()[::-1].copy()).save("flower.png")
     assert run("keygen", "face.png", "flower.png").status == 0
@@ -160,15 +139,20 @@ def test_a_disguise_that_became_a_jpeg_opens_with_force_alone(
         run("compose", "face.png", "flower.png", "--at", "64,32", "--size", "64", "-o", "c.png").status == 0
     )
     assert run("encrypt", "--pub", "pub.png", "c.png", "-o", "d.png").status == 0
-    Image.open("d.png").save("d.jpg", quality=85)
+
+    def psnr(picture: np.ndarray) -> float:
+        error = picture.astype(float) - np.asarray(Image.open("c.png"))
+        return float(-10 * np.log10(np.mean(np.square(error / 255))))
+
+    Image.open("d.png").save("d.jpg", quality=75)
     refused = run("decrypt", "--priv", "priv.png", "d.jpg")
     assert refused.status == 1 and not refused.out
     assert "was altered" in refused.err and "--force" in refused.err
     opened = run("decrypt", "--priv", "priv.png", "d.jpg", "--force")
     assert opened.status == 0 and "was altered" in opened.err
-    error = opened.picture.astype(float) - np.asarray(Image.open("c.png"))
-    assert -10 * np.log10(np.mean(np.square(error / 255))) > 18  # noise, from another keystream, is below 10
+    assert psnr(opened.picture) > 20  # noise, from another keystream, is below 10
     message = run("decrypt", "--priv", "priv.png", "d.jpg", "--force", "--message")
     assert message.picture.shape == (64, 64, 3)
     whole = run("decrypt", "--priv", "priv.png", "d.png")
     assert whole.status == 0 and not whole.err
+    assert psnr(whole.picture) > 24
