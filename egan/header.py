@@ -132,7 +132,7 @@ def expect(picture: Picture, kind: Kind, name: str) -> bytes:
         hint = {
             Kind.PUBLIC_KEY: "public keys are made by `egan keygen`",
             Kind.PRIVATE_KEY: "private keys are made by `egan keygen`",
-            Kind.DISGUISE: "if it was one, it was cropped, resized, re-saved as JPEG or edited: none of that survives",
+            Kind.DISGUISE: "if it was one, it was cropped, resized, re-saved as JPEG or edited; only disguises of --weights robust survive some of that",
             Kind.SIGNED: "if it was signed, it was cropped, resized, re-saved as JPEG or edited since",
         }[kind]
         raise EganError(f"{name} is not {kind.words}: it has no egan header", hint)
