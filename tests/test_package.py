@@ -57,9 +57,16 @@ def test_the_main_job_runs_from_the_wheel_with_its_own_weights(wheel: Path, tmp_
     assert made["contact-sheet"].std() > 30
 
 
-def test_shipped_weights_go_by_their_names() -> None:
+def test_shipped_weights_go_by_their_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
     assert [find_weights(name).name for name in SHIPPED] == [f"{name}.safetensors" for name in SHIPPED]
     assert find_weights("egan") == find_weights(None)
-    assert chosen_weights([Path("paper")], []) == {"paper": find_weights("paper")}
+    for name in SHIPPED:
+        assert chosen_weights([Path(name)], []) == {name: find_weights(name)}
+    monkeypatch.setenv("EGAN_WEIGHTS", "paper")
+    every = chosen_weights(
+        [], ["egan", "paper"]
+    )  # where the installed weights lie; `robust` is of the family egan, too
+    assert every == {name: find_weights(name) for name in ("egan", "paper")}
     with pytest.raises(EganError, match="no weights file papers"):
         find_weights("papers")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from egan import terminal
 from egan.baselines import OPTIONS
 from egan.errors import EganError
 from egan.options import FAMILIES
-from egan.weights import find_weights, parse_metadata
+from egan.weights import SHIPPED, find_weights, parse_metadata
 
 KNOWN = (*FAMILIES, *OPTIONS)
 
@@ -35,7 +34,7 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
     Raises EganError where a folder holds two files of a family; a family without any is an error if it is all that was
     asked for, else a warning.
     """
-    weights = [p if p.exists() or str(p) not in FAMILIES else find_weights(str(p)) for p in weights]
+    weights = [p if p.exists() or str(p) not in SHIPPED else find_weights(str(p)) for p in weights]
     files, folders = [p for p in weights if not p.is_dir()], [p for p in weights if p.is_dir()]
     if not methods and not folders:
         paths = files or [find_weights(None)]
@@ -47,6 +46,8 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
             raise EganError(f"{path} is no weights file", status=2)
         if family is None or (methods and family not in methods):
             continue
+        if path.stem in SHIPPED and path.stem != family and path not in files:
+            continue  # `robust`, beside egan's
         if family in found:
             raise EganError(
                 f"two weights files of the method {family}: {found[family]} and {path}", "name one of them", 2
@@ -69,8 +70,7 @@ def how_to_train(family: str) -> str:
 
 def installed() -> Path:
     """The folder of $EGAN_WEIGHTS or of the installed weights."""
-    named = os.environ.get("EGAN_WEIGHTS")
-    return Path(named).parent if named else find_weights(None).parent
+    return find_weights(None).parent
 
 
 def in_folders(folders: Sequence[Path]) -> list[Path]:
@@ -87,9 +87,10 @@ def family_of(path: Path) -> str | None:
 
 
 def row_names(paths: Sequence[Path]) -> list[str]:
-    """One name per weights file: the family for one alone, else the file's stem, else its whole path."""
+    """One name per weights file: the family for one alone (`robust` for that), else the file's stem, else its whole path."""
     if len(paths) == 1:
-        return [family_of(paths[0]) or "egan"]
+        family = family_of(paths[0]) or "egan"
+        return [paths[0].stem if family in FAMILIES and paths[0].stem in SHIPPED else family]
     stems = Counter(path.stem for path in paths)
     names = [path.stem if stems[path.stem] == 1 else str(path) for path in paths]
     if len(set(names)) < len(names):
