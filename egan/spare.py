@@ -63,8 +63,10 @@ def find(picture: Picture, private: PrivateKey, weights: bytes) -> tuple[bytes, 
     length = room(height, width)
     if not length:
         return None
+    sums = cell_sums(picture)
     for sharpening in SHARPENING:
-        content = opened(decoded(hard_bits(picture, length, sharpening), length), private, weights)
+        soft = read_bits(sharpened(sums, sharpening), 8 * WORDS * length)
+        content = opened(decoded(np.packbits(soft > 0), length), private, weights)
         if content is not None:
             break
     else:
@@ -112,19 +114,24 @@ def decoded(found: NDArray[np.uint8], length: int) -> bytes | None:
     return sealed.tobytes()
 
 
-def cell_differences(picture: Picture, sharpening: float = 0.0) -> NDArray[np.float64]:
-    """The coefficients (P, H/8, W/8) of PATTERNS in the luma of uint8 (H, W, 3).
-
-    sharpening: how much of its difference to each of its four neighbours is added to a cell's mean first.
-    """
+def cell_sums(picture: Picture) -> NDArray[np.float64]:
+    """The luma of uint8 (H, W, 3), summed over 4x4 cells: an even number of rows and columns of them."""
     luma = picture.astype(np.float64) @ LUMA
-    height, width = luma.shape[0] // 8, luma.shape[1] // 8
-    sums = luma[: 8 * height, : 8 * width].reshape(2 * height, 4, 2 * width, 4).sum((1, 3))
-    if sharpening:
-        edged = np.pad(sums, 1, mode="edge")
-        around = edged[:-2, 1:-1] + edged[2:, 1:-1] + edged[1:-1, :-2] + edged[1:-1, 2:]
-        sums += sharpening * (4 * sums - around)
-    return np.einsum("hawb,pab->phw", sums.reshape(height, 2, width, 2), PATTERNS)
+    rows, columns = (2 * (side // 8) for side in luma.shape)
+    return luma[: 4 * rows, : 4 * columns].reshape(rows, 4, columns, 4).sum((1, 3))
+
+
+def sharpened(sums: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
+    """Every cell with `strength` times its difference to each of its four neighbours added."""
+    edged = np.pad(sums, 1, mode="edge")
+    around = edged[:-2, 1:-1] + edged[2:, 1:-1] + edged[1:-1, :-2] + edged[1:-1, 2:]
+    return sums + strength * (4 * sums - around)
+
+
+def cell_differences(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The coefficients (P, H/8, W/8) of PATTERNS in sums of cells (H/4, W/4)."""
+    rows, columns = sums.shape
+    return np.einsum("hawb,pab->phw", sums.reshape(rows // 2, 2, columns // 2, 2), PATTERNS)
 
 
 def order(shape: Sequence[int], bits: int) -> NDArray[np.int64]:
@@ -137,7 +144,7 @@ def order(shape: Sequence[int], bits: int) -> NDArray[np.int64]:
 
 def write_bits(picture: Picture, bits: NDArray[np.uint8]) -> Picture:
     """A copy whose coefficients lie a quarter of STEP above (bit 1) or below (bit 0) a multiple of STEP."""
-    found = cell_differences(picture)
+    found = cell_differences(cell_sums(picture))
     sign = (2.0 * bits - 1)[order(found.shape, bits.size)] * (STEP / 4)
     change = STEP * np.round((found - sign) / STEP) + sign - found
     cells = np.einsum("phw,pab->hawb", change, PATTERNS).reshape(2 * found.shape[1], 2 * found.shape[2])
@@ -146,13 +153,8 @@ def write_bits(picture: Picture, bits: NDArray[np.uint8]) -> Picture:
     return np.clip(np.round(out), 0, 255).astype(np.uint8)
 
 
-def read_bits(picture: Picture, bits: int, sharpening: float = 0.0) -> NDArray[np.float64]:
-    """How surely each bit is 1: positive for 1, negative for 0, summed over the slots that carry it."""
-    found = cell_differences(picture, sharpening)
+def read_bits(sums: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
+    """How surely each bit is 1 in sums of cells: positive for 1, negative for 0, summed over the slots that carry it."""
+    found = cell_differences(sums)
     soft = np.sin(2 * np.pi * found / STEP)
     return np.bincount(order(found.shape, bits).reshape(-1), soft.reshape(-1), bits).astype(np.float64)
-
-
-def hard_bits(picture: Picture, length: int, sharpening: float) -> NDArray[np.uint8]:
-    """The bytes of all code words as the picture has them, in turn."""
-    return np.packbits(read_bits(picture, 8 * WORDS * length, sharpening) > 0)

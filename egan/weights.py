@@ -13,11 +13,11 @@ from typing import Any, BinaryIO
 
 from egan.baselines.options import OPTIONS, BaselineOptions
 from egan.errors import EganError
-from egan.options import ModelOptions
+from egan.options import FAMILIES, ModelOptions
 
 WEIGHTS_VERSION = "weights/2"
 SUMS = "SHA256SUMS"
-SHIPPED = ("egan", "paper", "robust")  # what the package has weights of
+SHIPPED = (*FAMILIES, "robust")  # what the package has weights of
 
 
 def find_weights(named: str | None, name: str = "egan.safetensors") -> Path:

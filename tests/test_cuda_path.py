@@ -12,7 +12,6 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from egan.train import method as method_module
 from egan.train.loop import Trainer
 from egan.train.method import Method
 from egan.train.methods import make_method
@@ -62,8 +61,8 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)
     monkeypatch.setattr(torch.Tensor, "backward", lambda *_, **__: None)
     monkeypatch.setattr(torch.optim.Adam, "zero_grad", lambda *_, **__: None)
-    monkeypatch.setattr(method_module.Method, "update", update)
-    monkeypatch.setattr(method_module.Method, "autocast", autocast)
+    monkeypatch.setattr(Method, "update", update)
+    monkeypatch.setattr(Method, "autocast", autocast)
     with FakeTensorMode(allow_non_fake_inputs=True):
         yield
 

@@ -1,6 +1,7 @@
 """The built wheel: what it carries, and the main job from it, away from the checkout."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -63,10 +64,13 @@ def test_shipped_weights_go_by_their_names(monkeypatch: pytest.MonkeyPatch, tmp_
     assert find_weights("egan") == find_weights(None)
     for name in SHIPPED:
         assert chosen_weights([Path(name)], []) == {name: find_weights(name)}
+    (tmp_path / "egan").mkdir()  # a folder without weights, as the source code's in a checkout, hides nothing
+    assert chosen_weights([Path("egan")], []) == {"egan": find_weights("egan")}
+    (tmp_path / "mine").mkdir()
+    alone = shutil.copy(find_weights("robust"), tmp_path / "mine/robust.safetensors")
+    assert chosen_weights([tmp_path / "mine"], []) == {"egan": alone}
     monkeypatch.setenv("EGAN_WEIGHTS", "paper")
-    every = chosen_weights(
-        [], ["egan", "paper"]
-    )  # where the installed weights lie; `robust` is of the family egan, too
-    assert every == {name: find_weights(name) for name in ("egan", "paper")}
+    # Without a name: all that lie beside the installed weights, of which `robust` is of the family egan, too.
+    assert chosen_weights([], ["egan", "paper"]) == {name: find_weights(name) for name in ("egan", "paper")}
     with pytest.raises(EganError, match="no weights file papers"):
         find_weights("papers")

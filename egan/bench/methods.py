@@ -34,19 +34,20 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
     Raises EganError where a folder holds two files of a family; a family without any is an error if it is all that was
     asked for, else a warning.
     """
-    weights = [p if p.exists() or str(p) not in SHIPPED else find_weights(str(p)) for p in weights]
+    weights = [p if str(p) not in SHIPPED or in_folders([p]) else find_weights(str(p)) for p in weights]
     files, folders = [p for p in weights if not p.is_dir()], [p for p in weights if p.is_dir()]
     if not methods and not folders:
         paths = files or [find_weights(None)]
         return dict(zip(row_names(paths), paths, strict=True))
     found: dict[str, Path] = {}
-    for path in [*files, *in_folders(folders or ([] if files else [installed()]))]:
+    listed = in_folders(folders or ([] if files else [installed()]))
+    for path in [*files, *listed]:
         family = family_of(path)
         if family is None and path in files:
             raise EganError(f"{path} is no weights file", status=2)
         if family is None or (methods and family not in methods):
             continue
-        if path.stem in SHIPPED and path.stem != family and path not in files:
+        if path.stem in SHIPPED and path.stem != family and path.with_stem(family) in listed:
             continue  # `robust`, beside egan's
         if family in found:
             raise EganError(

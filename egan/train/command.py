@@ -161,9 +161,8 @@ def enough_memory(what: str, hint: str) -> Iterator[None]:
     """Turn running out of memory, on a GPU or a CPU, into a line that says for what, with a hint."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not known and "not enough memory" not in str(error) and "can't allocate memory" not in str(error):
+            raise
         raise EganError(f"no memory for {what}", hint) from error
-    except RuntimeError as error:
-        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
-            raise EganError(f"no memory for {what}", hint) from error
-        raise

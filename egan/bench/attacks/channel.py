@@ -34,6 +34,11 @@ def through_file(picture: Pictures, **options: object) -> Pictures:
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 
+def jpeg(subsampling: int) -> Callable[[float], Change]:
+    """JPEG by its quality, with Pillow's number of a chroma sampling: 0 is 4:4:4, 2 is 4:2:0."""
+    return lambda q: lambda p, r: through_file(p, format="JPEG", quality=int(q), subsampling=subsampling)
+
+
 def noisy(picture: Pictures, sigma: float, random: Random) -> Pictures:
     return (picture + random.normal(0, sigma, picture.shape)).round().clip(0, 255).astype(np.uint8)
 
@@ -53,14 +58,8 @@ def blurred(picture: Pictures, sigma: float) -> Pictures:
 def changes() -> dict[str, tuple[list[float], Callable[[float], Change]]]:
     """By kind: the strengths, and what a strength does to one picture (S, S, 3)."""
     return {
-        "JPEG quality": (
-            list(JPEG_QUALITIES),
-            lambda q: lambda p, r: through_file(p, format="JPEG", quality=int(q), subsampling=0),
-        ),
-        "JPEG 4:2:0 quality": (
-            list(HALVED_CHROMA),
-            lambda q: lambda p, r: through_file(p, format="JPEG", quality=int(q), subsampling=2),
-        ),
+        "JPEG quality": (list(JPEG_QUALITIES), jpeg(0)),
+        "JPEG 4:2:0 quality": (list(HALVED_CHROMA), jpeg(2)),
         "noise sigma": (list(NOISES), lambda s: lambda p, r: noisy(p, s, r)),
         "resize factor": (list(RESIZES), lambda f: lambda p, r: resized(p, f)),
         "blur sigma": (list(BLURS), lambda s: lambda p, r: blurred(p, s)),

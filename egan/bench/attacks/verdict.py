@@ -122,11 +122,7 @@ def judge_psnr(
     lead = [a - b for a, b in zip(mine, decoy, strict=True)]
     read = sum(o >= READ for o in over)
     finding = "broken" if read or above(over) else "leaks" if above(lead) else "held"
-    extra = {
-        "lead_over_decoys_dB": float(np.mean(lead)),
-        **({"read": read} if read else {}),
-        **(details or {}),
-    }
+    extra = {"lead_over_decoys_dB": float(np.mean(lead)), "pictures_read": read, **(details or {})}
     return Score(
         float(np.mean(mine)), bootstrap(mine, scene.seed), float(np.mean(floor)), finding, len(mine), extra
     )
