@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import tempfile
 from pathlib import Path
@@ -92,7 +93,7 @@ def walk(here: Path, weights: str | None, device: str) -> None:
 
     def decrypt(key: str, force: bool) -> tuple[intake.Job, files.Picture]:
         private = keys.read_private(files.read_picture(path(key)).pixels, key)
-        loaded = files.read_picture(path("disguise"))
+        loaded = dataclasses.replace(files.read_picture(path("disguise")), name="disguise.png")
         job = intake.open_disguise(loaded, path("disguise"), private, model, force)
         return job, pipeline.decrypt_batch(model, private, [job])[0]
 

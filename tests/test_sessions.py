@@ -407,6 +407,10 @@ def test_the_demo_leaves_a_contact_sheet(run: Run, here: Path) -> None:
     made = run("demo", "-d", "trip/one")
     assert made.status == 0
     assert made.err.splitlines()[-1] == "look at trip/one/contact-sheet.png"
+    (warning,) = [line for line in made.err.splitlines() if "warning" in line]
+    assert warning.startswith("egan: warning: disguise.png does not open"), (
+        "under its plain name, as the commands above it"
+    )
     assert pixels("trip/one/contact-sheet.png").shape[2] == 3
     assert stat.S_IMODE(Path("trip/one/priv.png").stat().st_mode) == 0o600
     assert run("demo", "-d", "trip/one").status == 1
