@@ -66,6 +66,12 @@ def train(
             help="Start with the networks of a weights file, K included: train it further, or on other pictures.",
         ),
     ] = None,
+    new_keys: Annotated[
+        bool,
+        typer.Option(
+            "--new-keys", help="With --from: train a new K first, for which F and G learn to paint."
+        ),
+    ] = False,
     runs: Annotated[
         str, typer.Option("--runs", metavar="DIR", help="Where checkpoints, log and sample sheets go.")
     ] = "runs",
@@ -105,6 +111,7 @@ def train(
             device,
             force,
             method,
+            new_keys,
         )
     )
 

@@ -30,7 +30,7 @@ class EncryptGAN(Model):
 
     def __init__(self, options: ModelOptions) -> None:
         super().__init__(options)
-        self.K = KeyNetwork(options.key_width)
+        self.K = KeyNetwork(options.key_width, options.key_levels)
         if self.locked:
             self.F: nn.Module = LockedGenerator(False, options)
             self.G: nn.Module = LockedGenerator(True, options)

@@ -38,12 +38,20 @@ class KeyNetwork(nn.Module):
 
     Trained to tell X from Y, then frozen. The mean over the last map stands before the fully connected layer, so K
     takes any size from 64 up.
+
+    levels: not as published. InstanceNorm and the scaling of a key image to its own range take away how light and how
+    coloured a picture is, and who paints from the key image can only guess it. With levels there is neither: the
+    modules are Conv-ReLU, and one curve scales the maps of all pictures.
     """
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, width: int = 32, levels: bool = False) -> None:
         super().__init__()
+        self.levels = levels
         widths = [3] + [width * min(2**i, 4) for i in range(KEY_LAYERS)]
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
+        if levels:
+            for conv in self.convs:
+                nn.init.kaiming_uniform_(cast(nn.Conv2d, conv).weight, nonlinearity="relu")
         self.classifier = nn.Linear(widths[-1], 2)
 
     def features(self, picture: Tensor, last: int = KEY_LAYERS) -> list[Tensor]:
@@ -52,7 +60,7 @@ class KeyNetwork(nn.Module):
         for conv in list(self.convs)[:last]:
             h = nnf.relu(conv(h))
             out.append(h)
-            if h.shape[-1] * h.shape[-2] > 1:
+            if not self.levels and h.shape[-1] * h.shape[-2] > 1:
                 h = nnf.instance_norm(h)
         return out
 
@@ -63,15 +71,18 @@ class KeyNetwork(nn.Module):
     def key_image(self, picture: Tensor, layers: Sequence[int]) -> Tensor:
         """The key image (N, 3, H, W) in [-1, 1], rounded to 8 bits.
 
-        One channel per layer: its activations averaged over channels, scaled to the full range per picture, resized
-        to the picture's size. While K learns, rounding has a straight-through gradient.
+        One channel per layer: its activations averaged over channels, scaled to the full range per picture (with
+        levels: m to m / (1 + m), whatever the picture), resized to the picture's size. While K learns, rounding has a straight-through gradient.
         """
         maps = self.features(picture, max(layers))
         channels = []
         for layer in layers:
             m = maps[layer - 1].float().mean(1, keepdim=True)
-            low, high = m.amin((2, 3), keepdim=True), m.amax((2, 3), keepdim=True)
-            m = (m - low) / (high - low).clamp_min(1e-6)
+            if self.levels:
+                m = m / (1 + m)
+            else:
+                low, high = m.amin((2, 3), keepdim=True), m.amax((2, 3), keepdim=True)
+                m = (m - low) / (high - low).clamp_min(1e-6)
             channels.append(nnf.interpolate(m, picture.shape[-2:], mode="bilinear", align_corners=False))
         exact = torch.cat(channels, 1)
         rounded = torch.round(exact * 255) / 255

@@ -47,6 +47,7 @@ class ModelOptions(Described):
     public_layers: tuple[int, int, int] = (1, 2, 3)  # shallow maps carry edges, from which F paints
     private_layers: tuple[int, int, int] = (3, 5, 6)  # the paper's choice
     key_width: int = 32  # channels of K's first convolution; doubles per layer up to 4 times this
+    key_levels: bool = False  # key images hold absolute brightness and colour; not as published
     phases: int = (
         13  # phases per 4x4 cell: their 26 carriers are all the fine chroma of an RGB cell, and no luma
     )

@@ -100,6 +100,30 @@ def test_key_images_span_the_range_and_are_8_bit() -> None:
     assert key.max() <= 1
 
 
+def test_a_key_image_with_levels_holds_how_light_a_picture_is() -> None:
+    picture = torch.rand(1, 3, 64, 64) * 0.2 - 0.1
+    for levels in (False, True):
+        network = KeyNetwork(4, levels)
+        for conv in network.convs:
+            torch.nn.init.zeros_(conv.bias)
+            torch.nn.init.constant_(conv.weight, 0.1)
+        dark, light = (network.key_image(p, (1, 1, 1)) for p in (picture + 0.3, picture + 0.6))
+        if levels:
+            assert light.mean() - dark.mean() > 0.1
+            assert light.max() < 0.6, "sums are at most 48 * 0.1 * 0.7"
+        else:
+            assert all(k.min() < -0.9 and k.max() > 0.9 for k in (dark, light))
+
+
+def test_the_curve_of_key_images_with_levels() -> None:
+    network = KeyNetwork(4, levels=True)
+    for bias, level in ((0.0, 0), (1.0, 128), (4.0, 204)):  # 255 m / (1 + m), halves to even
+        torch.nn.init.zeros_(network.convs[0].weight)
+        torch.nn.init.constant_(network.convs[0].bias, bias)
+        key = network.key_image(torch.rand(1, 3, 64, 64), (1, 1, 1))
+        assert ((key + 1) * 127.5).round().unique().tolist() == [level]
+
+
 def test_encoder_gives_unit_magnitudes() -> None:
     torch.manual_seed(1)
     encoder = Encoder(3, 5, 2, 8, 1)

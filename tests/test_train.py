@@ -2,12 +2,14 @@
 
 import dataclasses
 import io
+import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import Run
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -17,6 +19,7 @@ from egan.networks import rotate_phases
 from egan.options import ModelOptions
 from egan.train import losses
 from egan.train.channels import through
+from egan.train.checkpoint import fits
 from egan.train.keynet import Painter, train_key_network
 from egan.train.locked import LockedMethod, painting
 from egan.train.loop import Trainer
@@ -228,6 +231,47 @@ def test_a_run_can_start_from_the_networks_of_a_weights_file(tmp_path: Path) -> 
         other.start_from(weights)
 
 
+def test_a_run_can_start_with_new_keys(tmp_path: Path) -> None:
+    first = prepared(tmp_path / "first", steps=1)
+    first.run()
+    weights = EncryptGAN.load(first.out / "weights.safetensors")
+    second = trainer(tmp_path / "second", model=dataclasses.replace(TINY, key_levels=True), seed=7, steps=1)
+    second.start_from(weights, new_keys=True)
+    started = second.model.state_dict()
+    kept = [name for name, value in weights.state_dict().items() if torch.equal(started[name], value)]
+    assert "F.encoder.stem.weight" in kept
+    assert "F.decoder.direct.0.weight" in kept, "the carriers stay"
+    assert "F.decoder.head.0.weight" not in kept, "its painter learns with K"
+    assert not any(name.startswith("K.") for name in kept)
+    second.run()
+    found = EncryptGAN.load(second.out / "weights.safetensors")
+    assert found.options.key_levels
+    assert found.training_summary["started_from"] == weights.id.hex()
+    assert found.training_summary["key_network_accuracy"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--new-keys"], "--new-keys goes with --from"),
+        (["--new-keys", "--from", "w.safetensors", "--method", "drit"], "drit has no key images"),
+        (
+            ["--from", "w.safetensors", "--set", "key_levels=true"],
+            "K has key_levels = False\negan: hint: --new-keys",
+        ),
+    ],
+)
+def test_settings_of_keys_and_starts_that_do_not_go_together(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    EncryptGAN(TINY).save("w.safetensors", {})
+    sources = ["--x", "a", "--y", "b", "--messages", "c", "--out", "new.safetensors"]
+    refused = run("train", *sources, *options)
+    assert refused.status == 2
+    assert words in refused.err
+
+
 def test_settings_on_top_of_a_start_keep_its_architecture() -> None:
     paper = dataclasses.replace(TINY, family="paper", public_layers=(3, 5, 6))
     model, train = parse_options(None, ["image_size=128"], start=paper)
@@ -313,6 +357,13 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None
         other.resume(tmp_path / "checkpoint.safetensors")
     with pytest.raises(EganError, match="not a training checkpoint"):
         other.resume(tmp_path / "weights.safetensors")
+
+
+def test_an_older_checkpoint_that_does_not_name_every_option_fits(tmp_path: Path) -> None:
+    one = trainer(tmp_path)
+    for options, right in (({}, True), ({"key_levels": True}, False), ({"future": 1}, False)):
+        known = {k: v for k, v in dataclasses.asdict(TINY).items() if k != "key_levels"} | options
+        assert fits(one, json.dumps(known)) == right
 
 
 def test_settings_reach_the_right_options_and_unknown_ones_are_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -63,7 +64,7 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
             metadata = file.metadata() or {}
             if metadata.get("egan") != CHECKPOINT_VERSION:
                 raise EganError(f"{path} is not a training checkpoint of this version")
-            if metadata["options"] != architecture(trainer):
+            if not fits(trainer, metadata["options"]):
                 raise EganError(
                     f"{path} is a checkpoint of another method or architecture",
                     "give the --method, --preset and --set that it was made with",
@@ -92,6 +93,14 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
 def architecture(trainer: Trainer) -> str:
     """What has to agree between a checkpoint and the run that it is loaded into."""
     return str(trainer.model.options.to_json())  # type: ignore[operator,union-attr]
+
+
+def fits(trainer: Trainer, options: str) -> bool:
+    """Whether a checkpoint's architecture is the run's; what an older one does not name had the default."""
+    mine = trainer.model.options
+    with contextlib.suppress(EganError):
+        return bool(type(mine).from_dict(json.loads(options)) == mine)  # type: ignore[union-attr, operator]
+    return False
 
 
 def below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from egan import files, terminal
-from egan.core import pick_device
+from egan.core import EncryptGAN, pick_device
 from egan.errors import EganError
 from egan.model import load_model
+from egan.options import ModelOptions
 from egan.train.data import CROP, load_cached
 from egan.train.loop import Trainer
 from egan.train.methods import make_method
@@ -47,6 +48,7 @@ class Request:
     device: str
     force: bool
     method: str = "egan"
+    new_keys: bool = False
 
 
 def run_train(request: Request) -> None:
@@ -58,10 +60,16 @@ def run_train(request: Request) -> None:
             "--resume goes on with a run, --from starts one with the networks of a weights file",
             2,
         )
+    if request.new_keys and not request.start:
+        raise EganError("--new-keys goes with --from", "a new model gets new keys without it", 2)
+    if request.new_keys and request.method != "egan":
+        raise EganError(f"the method {request.method} has no key images", "leave out --new-keys", 2)
     start = load_model(request.start) if request.start else None
     model_options, options = parse_options(
         request.preset, request.settings, request.method, start.options if start else None
     )
+    if isinstance(start, EncryptGAN) and isinstance(model_options, ModelOptions) and not request.new_keys:
+        check_keys(start.options, model_options)
     if request.lpips_backbone and request.method != "egan":
         raise EganError(
             f"the method {request.method} has no perceptual loss", "leave out --lpips-backbone", 2
@@ -81,9 +89,10 @@ def run_train(request: Request) -> None:
             if request.resume:
                 trainer.resume(Path(request.resume))
             elif start:
-                trainer.start_from(start)
+                with key_memory():
+                    trainer.start_from(start, request.new_keys)
             else:
-                with enough_memory("K's training", "try --set key_size=64, or --set key_painting=0"):
+                with key_memory():
                     trainer.prepare()
             smaller = f"--batch {options.batch // 2}" if options.batch > 1 else "--set image_size=128"
             with enough_memory(f"a batch of {options.batch}", f"try {smaller}; the last checkpoint is kept"):
@@ -91,6 +100,15 @@ def run_train(request: Request) -> None:
     if place.writes:
         weights = (Path(request.runs) / "weights.safetensors").read_bytes()
         files.write_output(weights, request.out, request.force)
+
+
+def check_keys(old: ModelOptions, new: ModelOptions) -> None:
+    """Raises EganError where a setting would take the K of a weights file for one of another kind."""
+    for name in ("key_levels", "key_width"):
+        if getattr(old, name) != getattr(new, name):
+            raise EganError(
+                f"the weights file's K has {name} = {getattr(old, name)}", "--new-keys trains another K", 2
+            )
 
 
 def load_sampler(request: Request, size: int, seed: int, device: torch.device, place: Place) -> Sampler:
@@ -154,6 +172,10 @@ def display(options: RunOptions) -> Iterator[tuple[Callable[[str], None], Callab
             bar.update(task, completed=share, description=words)
 
         yield (lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)), show
+
+
+def key_memory() -> contextlib.AbstractContextManager[None]:
+    return enough_memory("K's training", "try --set key_size=64, or --set key_painting=0")
 
 
 @contextlib.contextmanager

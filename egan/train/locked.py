@@ -123,11 +123,16 @@ class LockedMethod(KeyedMethod):
         self.share_out()
 
     def prepare(self) -> dict[str, Any]:
-        """Set the starting codec of either direction, then train K and, where asked to, the painters with it."""
-        s, o, m = self.sampler.alone(), self.options, self.model.options
+        """Set the starting codec of either direction, then K."""
+        s, o = self.sampler.alone(), self.options
         composites, _ = s.composite(s.pictures(s.covers, 64), 3)
         start_codec(self.both.F, self.both.G, composites, o.amplitude, bool(o.robust))
         start_codec(self.both.G, self.both.F, s.pictures(s.disguises, 64), o.amplitude, bool(o.robust))
+        return self.make_keys()
+
+    def make_keys(self) -> dict[str, Any]:
+        """Train K and, where asked to, the painters with it."""
+        s, o, m = self.sampler.alone(), self.options, self.model.options
         painters = []
         if o.key_painting:
             painters = [

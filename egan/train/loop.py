@@ -69,10 +69,14 @@ class Trainer:
             self.log(f"{name.replace('_', ' ')}: {value}")
         self.start()
 
-    def start_from(self, model: Model) -> None:
-        """Begin with the networks of a weights file, K included, instead of `prepare`. Raises EganError where they do not fit."""
+    def start_from(self, model: Model, new_keys: bool = False) -> None:
+        """Begin with the networks of a weights file instead of `prepare`: with its K, or with new_keys with a K of one's own.
+
+        Raises EganError where they do not fit.
+        """
+        taken = {name: value for name, value in model.state_dict().items() if not (new_keys and is_key(name))}
         try:
-            self.model.load_state_dict(model.state_dict())
+            self.model.load_state_dict(self.model.state_dict() | taken)
         except RuntimeError as error:
             raise EganError(
                 f"the networks of {model.id.hex()} are not of this architecture",
@@ -81,6 +85,8 @@ class Trainer:
             ) from error
         self.record = {"started_from": model.id.hex()}
         self.log(f"started from: {model.id.hex()}")
+        if new_keys:
+            self.record |= self.method.make_keys()
         self.start()
 
     def resume(self, path: Path) -> None:
@@ -194,6 +200,11 @@ class Trainer:
             "options": dataclasses.asdict(self.options),
         }
         self.average.save(self.out / "weights.safetensors", summary)  # type: ignore[operator]
+
+
+def is_key(name: str) -> bool:
+    """Whether a parameter is one of K's."""
+    return name.startswith("K.")
 
 
 class Journal:

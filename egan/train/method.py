@@ -45,6 +45,10 @@ class Method(abc.ABC):
 
     def prepare(self) -> dict[str, Any]:
         """What comes before the first step (K, closed-form starts), not on a resumed run. Returns what to record."""
+        return self.make_keys()
+
+    def make_keys(self) -> dict[str, Any]:
+        """Train K and freeze it, in a method that has one. Returns what to record."""
         return {}
 
     @abc.abstractmethod

@@ -13,9 +13,16 @@ from egan.train.options import RunOptions, TrainOptions
 
 # Each: model options, training options, where they differ from the defaults.
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "egan": ({}, {}),
+    "egan": ({"key_levels": True}, {}),
     "tiny": (
-        {"image_size": 64, "width": 24, "key_width": 8, "encoder_blocks": 1, "decoder_blocks": 1},
+        {
+            "image_size": 64,
+            "width": 24,
+            "key_width": 8,
+            "key_levels": True,
+            "encoder_blocks": 1,
+            "decoder_blocks": 1,
+        },
         {
             "steps": 600,
             "batch": 8,

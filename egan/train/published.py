@@ -70,7 +70,7 @@ class PublishedMethod(KeyedMethod):
         self.passes = self.both
         self.share_out()
 
-    def prepare(self) -> dict[str, Any]:
+    def make_keys(self) -> dict[str, Any]:
         o, alone = self.options, self.sampler.alone()
         accuracy = train_key_network(self.model.K, alone, o.key_steps, log=self.log, size=o.key_size)
         return {"key_network_accuracy": round(accuracy, 4)}
