@@ -266,6 +266,10 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "first try. None of them has keys: whoever has the weights reads every disguise."
             ),
             (
+                "--from starts with the networks of a weights file instead of new ones; with --new-keys as well, K is trained anew and F "
+                "and G learn to paint from its key images. Settings of K (key_levels, key_width) need --new-keys there."
+            ),
+            (
                 "Checkpoints, a log of JSON lines, sample sheets and, where TensorBoard is installed, its event files go to --runs. "
                 "Ctrl-C and SIGTERM save a checkpoint that --resume goes on from exactly. A run that diverges stops and keeps its last "
                 "good state."
