@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(
 GPU = torch.device("cuda", 0)
 SMALL = ["image_size=64", "batch=2", "bf16=true"]
 KEYED = [*SMALL, "key_width=4", "discriminator_width=4"]
+CRITICS = ["critic_scales=2", "critic_augment=color,translation,cutout"]
 
 
 def move(
@@ -81,6 +82,7 @@ RUNS = {
     "egan": ("egan", "tiny", [*KEYED, "width=8"]),
     "robust": ("egan", "tiny", [*KEYED, "width=8", "robust=noise,resize"]),
     "paper": ("egan", "paper", [*KEYED, "resnet_width=4"]),
+    "critics": ("egan", "tiny", [*KEYED, *CRITICS, "width=8"]),
     "cyclegan": ("cyclegan", "tiny", [*SMALL, "width=4"]),
     "munit": ("munit", "tiny", [*SMALL, "width=4"]),
     "drit": ("drit", "tiny", [*SMALL, "width=4"]),

@@ -211,6 +211,23 @@ def test_a_resumed_run_is_the_run_that_never_stopped(tmp_path: Path) -> None:
     assert same(whole.out, half.out)
 
 
+def test_more_and_augmented_discriminators_train_and_resume(tmp_path: Path) -> None:
+    options = {"critic_scales": 2, "critic_augment": ("color", "translation", "cutout"), "steps": 2}
+    whole = prepared(tmp_path / "whole", **options)
+    before = [p.clone() for p in whole.method.critics.parameters()]
+    whole.run()
+    assert not any(torch.equal(a, b) for a, b in zip(before, whole.method.critics.parameters(), strict=True))
+    half = prepared(tmp_path / "half", **options)
+    half.one_step()
+    half.save()
+    rest = trainer(half.out, seed=99, **options)
+    rest.resume(half.out / "checkpoint.safetensors")
+    rest.run()
+    assert same(whole.out, half.out)
+    with pytest.raises(EganError, match="leaves 16 of the 64 pixels"):
+        trainer(tmp_path, critic_scales=3)
+
+
 def test_a_run_can_start_from_the_networks_of_a_weights_file(tmp_path: Path) -> None:
     first = prepared(tmp_path / "first")
     first.run()

@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from egan.core import EncryptGAN
-from egan.networks import PatchGAN
+from egan.errors import EganError
 from egan.options import ModelOptions
 from egan.train import losses
+from egan.train.critics import augmented, make_critic, over_scales
 from egan.train.method import LSGANJudge, Method, noisy
 from egan.train.options import TrainOptions
 from egan.train.sampler import Sampler
 from egan.train.samples import sample_sheet
+
+SMALLEST = 24  # pixels of the side that a PatchGAN needs
 
 
 @dataclasses.dataclass
@@ -43,11 +46,19 @@ class KeyedMethod(Method):
     def __init__(self, model_options: ModelOptions, options: TrainOptions, sampler: Sampler) -> None:
         super().__init__(options, sampler)
         self.model = EncryptGAN(model_options).to(self.device)
-        self.critics = nn.ModuleDict({d: PatchGAN(options.discriminator_width) for d in ("d_x", "d_y")})
+        width, scales = options.discriminator_width, options.critic_scales
+        side = min(options.critic_crop or model_options.image_size, model_options.image_size)
+        if side >> (scales - 1) < SMALLEST:
+            raise EganError(
+                f"critic_scales = {scales} leaves {side >> (scales - 1)} of the {side} pixels that discriminators see",
+                f"the coarsest needs {SMALLEST}: fewer scales, or a larger critic_crop or image_size",
+                2,
+            )
+        self.critics = nn.ModuleDict({d: make_critic(width, scales) for d in ("d_x", "d_y")})
         for module in (self.model, self.critics):
             module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.layers = sorted({*model_options.public_layers, *model_options.private_layers})
-        self.judge = LSGANJudge(self.critics, options.input_noise)
+        self.judge = LSGANJudge(self.critics, options.input_noise, options.critic_augment)
 
     def draw_pairs(self) -> Pairs:
         """The pictures of one step."""
@@ -68,9 +79,10 @@ class KeyedMethod(Method):
         )
 
     def fooling(self, critic: str, fake: Tensor) -> Tensor:
-        """LSGAN's loss of the generator, with noise on what the discriminator sees."""
+        """LSGAN's loss of the generator, with noise, and what `critic_augment` names, on what the discriminator sees."""
         d = self.critics[critic].requires_grad_(False)
-        loss = losses.lsgan_generator_loss(d(noisy(fake, self.options.input_noise)))
+        seen = noisy(augmented(fake, self.options.critic_augment), self.options.input_noise)
+        loss = over_scales(losses.lsgan_generator_loss, d(seen))
         d.requires_grad_(True)
         return loss
 

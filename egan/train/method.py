@@ -5,7 +5,7 @@ files are the Trainer's. Family `egan` is in `egan.train.locked`, family `paper`
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from egan.train import losses
+from egan.train.critics import augmented, over_scales
 from egan.train.options import RunOptions
 from egan.train.sampler import Sampler
 
@@ -114,18 +115,24 @@ class Method(abc.ABC):
 
 
 class LSGANJudge(nn.Module):
-    """The discriminators' loss over (name, real, fake) windows (N, 3, H, W), with Gaussian noise on all that they see."""
+    """The discriminators' loss over (name, real, fake) windows (N, 3, H, W), with Gaussian noise on all that they see,
+    which is augmented before that where augment names how.
+    """
 
-    def __init__(self, critics: nn.ModuleDict, noise: float) -> None:
+    def __init__(self, critics: nn.ModuleDict, noise: float, augment: Sequence[str] = ()) -> None:
         super().__init__()
-        self.critics, self.noise = critics, noise
+        self.critics, self.noise, self.augment = critics, noise, augment
 
     def forward(self, pairs: list[tuple[str, Tensor, Tensor]]) -> Tensor:
         total = torch.zeros((), device=pairs[0][1].device)
         for name, real, fake in pairs:
-            both = torch.cat((real, fake.detach()))
+            both = augmented(torch.cat((real, fake.detach())), self.augment)
+            half = len(real)
             scores = self.critics[name](noisy(both, self.noise))
-            total = total + losses.lsgan_discriminator_loss(scores[: len(real)], scores[len(real) :])
+            total = total + over_scales(
+                lambda s: losses.lsgan_discriminator_loss(s[:half], s[half:]),  # noqa: B023
+                scores,
+            )
         return total
 
 

@@ -7,6 +7,7 @@ import dataclasses
 from egan.errors import EganError
 
 ROBUST = ("jpeg", "noise", "resize")  # the channels of `egan.train.channels`
+AUGMENT = ("color", "translation", "cutout")  # the changes of `egan.train.critics`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,8 @@ class TrainOptions(RunOptions):
     input_noise: float = 0.03  # on what the discriminators see
     grain_on_real: bool = True  # real pictures get a payload too, so that D judges the painting
     discriminator_width: int = 32
+    critic_scales: int = 1  # PatchGANs at 1, 1/2, 1/4 of the resolution for each discriminator
+    critic_augment: tuple[str, ...] = ()  # what discriminators see is changed by: color, translation, cutout
     key_steps: int = 800
     key_painting: float = 5.0  # what painting counts against cross-entropy while K learns; 0: as published
     key_size: int = 128  # pictures that K learns from are made this small where they are larger; 0: none are
@@ -72,6 +75,11 @@ class TrainOptions(RunOptions):
             )
         if self.key_size and (self.key_size < 64 or self.key_size % 16):
             raise EganError("key_size is not a multiple of 16 from 64 up", "0 takes pictures as they are", 2)
+        if not 1 <= self.critic_scales <= 3:
+            raise EganError("critic_scales is from 1 to 3", status=2)
+        for name in self.critic_augment:
+            if name not in AUGMENT:
+                raise EganError(f"unknown augmentation {name!r}", f"known: {', '.join(AUGMENT)}", 2)
         for channel in self.robust:
             if channel not in ROBUST:
                 raise EganError(f"unknown channel {channel!r}", f"known: {', '.join(ROBUST)}", 2)
