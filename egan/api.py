@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -110,16 +110,24 @@ class EncryptGAN:
 
     @overload
     def encrypt(
-        self, composite: Picture, public: PublicKey | Picture, sign: PrivateKey | Picture | None = None
-    ) -> Image.Image: ...
+        self, composite: Picture, public: PublicKey | Picture, sign: PrivateKey | Picture | None = None,
+        flower: Picture | None = None,
+    ) -> Image.Image: ...  # fmt: skip
     @overload
     def encrypt(
-        self, composite: list[Any], public: PublicKey | Picture, sign: PrivateKey | Picture | None = None
-    ) -> list[Image.Image]: ...
-    def encrypt(self, composite: Any, public: Any, sign: Any = None) -> Any:
-        """The disguise of a composite, or of each of a list. sign: the sender's private key, for the receiver to know."""
+        self, composite: list[Any], public: PublicKey | Picture, sign: PrivateKey | Picture | None = None,
+        flower: Picture | None = None,
+    ) -> list[Image.Image]: ...  # fmt: skip
+    def encrypt(self, composite: Any, public: Any, sign: Any = None, flower: Picture | None = None) -> Any:
+        """The disguise of a composite, or of each of a list.
+
+        sign: the sender's private key, for the receiver to know. flower: what disguises are to look like instead of the
+        flower of the public key; the receiver needs nothing of it.
+        """
         key, signer = public_key(public), None if sign is None else private_key(sign)
         pipeline.can_sign(self.networks, signer)
+        if flower is not None:
+            key = replace(key, flower=loaded(flower))
 
         def work(jobs: Sequence[Job]) -> list[Any]:
             return pipeline.encrypt_batch(self.networks, key, jobs, signer)

@@ -159,7 +159,7 @@ def encrypt(
         typer.Option(
             "--flower",
             metavar="FILE",
-            help="For methods without keys: a picture for the disguise to look like.",
+            help="A picture for the disguise to look like, instead of the public key's flower.",
         ),
     ] = None,
     sign: Annotated[

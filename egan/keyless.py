@@ -6,7 +6,7 @@ disguise, so the commands ask for no key, refuse those that are given, and say s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
@@ -60,6 +60,8 @@ def sender(pub: str | None, flower: str | None, weights: str | None) -> keys.Pub
     """What `egan encrypt` needs beside composites: a public key, or what a method without keys takes instead."""
     if pub is not None and flower is None:
         return keyfiles.read_public(pub)
+    if pub is not None and flower is not None and isinstance(options_of(weights), ModelOptions):
+        return replace(keyfiles.read_public(pub), flower=files.read_picture(flower))
     options = without_keys(weights, "encrypt", ("--pub", pub), ("--flower", flower))
     if options.uses_disguise and flower is None:
         raise EganError(
@@ -85,7 +87,7 @@ def without_keys(
     """
     options = options_of(weights)
     if isinstance(options, ModelOptions):
-        if picture[1] is not None:
+        if picture[1] is not None and command == "decrypt":
             raise EganError(f"{picture[0]} is for methods without keys", "leave it out", 2)
         raise EganError(f"missing option '{key[0]}'", f"see egan {command} --help", 2)
     if key[1] is not None:

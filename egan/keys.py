@@ -11,6 +11,7 @@ import hashlib
 import secrets
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from cryptography.hazmat.primitives import hashes
@@ -21,6 +22,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from egan import header
 from egan.errors import EganError
 from egan.header import Kind, Picture
+
+if TYPE_CHECKING:
+    from egan.files import Loaded
 
 BODY = struct.Struct(">8s32s32s")  # weights id, X25519 public key, Ed25519 public key
 
@@ -46,6 +50,11 @@ class PrivateKey:
         196,608 samples of a 256x256 key stay as random as they were, whatever is published.
         """
         return self.picture & np.uint8(0xFC) | np.uint8(2)
+
+    @property
+    def weights(self) -> bytes:
+        """Id of the weights that drew it."""
+        return header.expect(self.picture, Kind.PRIVATE_KEY, "the private key")
 
     @property
     def seed(self) -> bytes:
@@ -90,6 +99,7 @@ class PublicKey:
     weights: bytes  # id of the weights that drew it
     encryption: X25519PublicKey
     verification: Ed25519PublicKey
+    flower: Loaded | None = None  # what disguises are to look like instead
 
     @property
     def identity(self) -> bytes:

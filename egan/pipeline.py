@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from egan import envelope, files, keys, signatures, spare, terminal
+from egan import compose, envelope, files, keys, signatures, spare, terminal
 from egan.errors import EganError
 from egan.files import Picture
 from egan.intake import Job
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # Where the weights carry no threshold of their own (`egan calibrate` measures it): as far apart as two flowers never
 # are, and as near as a fair decode is. In RMSE on RGB in [0, 1].
 FALLBACK_THRESHOLD = 0.1
+UNREADABLE = 0.1  # RMSE of a whole picture: a fair decode has 0.01 to 0.02
 
 
 def load_model(weights: str | None, device: str) -> EncryptGAN:
@@ -66,14 +67,40 @@ def stacked(jobs: Sequence[Job]) -> Picture:
     return np.stack([job.pixels for job in jobs])
 
 
+def neutral(jobs: Sequence[Job]) -> Picture:
+    """Grey key images, to decode without the receiver's: what G and F reveal hangs on the keystream and not on those."""
+    return np.full_like(stacked(jobs), 128)
+
+
 def repeated(key: Picture | None, count: int) -> Any:
     """One key image for every picture of a batch; None where a method without keys goes without."""
     return None if key is None else np.broadcast_to(key, (count, *key.shape))
 
 
-def warn_of_other_weights(model: Model, public: keys.PublicKey | Look, what: str) -> None:
-    if isinstance(public, keys.PublicKey) and public.weights != model.id:
-        terminal.warn(f"the public key was drawn by other weights, so {what} may look worse")
+def look_of(model: Model, public: keys.PublicKey | Look, size: compose.Size) -> Picture | None:
+    """The key image that disguises are painted from: the public key's own, or that of the flower named in its place."""
+    if not isinstance(public, keys.PublicKey) or public.flower is None:
+        return public.picture
+    flower = compose.fit_cover(public.flower, size)
+    return cast("EncryptGAN", model).key_images(flower[None], model.options.public_layers)[0]  # type: ignore[union-attr]
+
+
+def warn_of_other_weights(model: Model, key: keys.PublicKey | keys.PrivateKey, what: str) -> None:
+    if key.weights != model.id:
+        half = "public" if isinstance(key, keys.PublicKey) else "private"
+        terminal.warn(f"the {half} key was drawn by other weights, so {what} may look worse")
+
+
+def check_readable(jobs: Sequence[Job], decoded: Picture, key: str, hint: str) -> None:
+    """Raises EganError where pictures painted from a key image of other weights do not decode to what was hidden.
+
+    What the levels of a key image mean is K's own. Painted by another meaning, a picture can be so far beyond black and
+    white that 8 bits cut the payload off.
+    """
+    if max(rmse(job.pixels, picture) for job, picture in zip(jobs, decoded, strict=True)) > UNREADABLE:
+        raise EganError(
+            f"the {key} key was drawn by other weights: what is painted from it cannot be read", hint
+        )
 
 
 def can_sign(model: Model, signer: keys.PrivateKey | None) -> None:
@@ -86,10 +113,23 @@ def encrypt_batch(
     model: Model, public: keys.PublicKey | Look, jobs: Sequence[Job], signer: keys.PrivateKey | None = None
 ) -> list[Picture]:
     """Disguises of composites of one size, envelopes sealed, and signed inside of them where there is a signer."""
-    warn_of_other_weights(model, public, "the disguise")
     keystream_bytes = keystreams(model, [job.seed for job in jobs], jobs)
-    disguises = list(model.encrypt(stacked(jobs), repeated(public.picture, len(jobs)), keystream_bytes))
-    if not isinstance(public, keys.PublicKey) or not model.locked:
+    height, width = jobs[0].pixels.shape[:2]
+    look = look_of(model, public, (width, height))
+    disguises = list(model.encrypt(stacked(jobs), repeated(look, len(jobs)), keystream_bytes))
+    if not isinstance(public, keys.PublicKey):
+        return disguises
+    if public.flower is None and public.weights != model.id:
+        if model.locked:
+            decoded = model.decrypt(np.stack(disguises), neutral(jobs), keystream_bytes)
+            check_readable(
+                jobs,
+                decoded,
+                "public",
+                "name a picture to paint with --flower, or those weights with --weights",
+            )
+        warn_of_other_weights(model, public, "the disguise")
+    if not model.locked:
         return disguises
     if model.robust:
         disguises = [
@@ -112,9 +152,16 @@ def sign_batch(model: EncryptGAN, private: keys.PrivateKey, jobs: Sequence[Job])
     """Signed pictures of secret images of one size; without a signature in the family `paper`, as in the paper."""
     seeds = [signatures.keystream_seed(private.identity, model.id, job.seed) for job in jobs]
     key = repeated(private.image, len(jobs))
-    signed = model.sign(stacked(jobs), key, keystreams(model, seeds, jobs))
+    keystream_bytes = keystreams(model, seeds, jobs)
+    signed = model.sign(stacked(jobs), key, keystream_bytes)
     if not model.locked:
         return list(signed)
+    if private.weights != model.id:
+        decoded = model.unsign(signed, neutral(jobs), keystream_bytes)
+        check_readable(
+            jobs, decoded, "private", "make a key pair with these weights, or name those with --weights"
+        )
+        warn_of_other_weights(model, private, "the signed picture")
     return [
         signatures.attach(picture, private, model.id, job.seed, job.pixels)
         for picture, job in zip(signed, jobs, strict=True)

@@ -108,6 +108,10 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "receiver, pixels and content lies inside of the seal. Signed or not, a disguise looks the same from outside."
             ),
             (
+                "--flower names a picture for the disguise to look like in place of the public key's flower, so that one key can have "
+                "many. The receiver needs nothing of it. A public key that other weights drew may need it: egan says so."
+            ),
+            (
                 "Weights of a method without keys (see egan-train(1), --method) take no --pub. munit, drit and baluja need --flower, "
                 "the picture that gives the disguise its look; cyclegan makes its own. Whoever has such weights can read the message."
             ),
@@ -118,6 +122,10 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             (
                 "Tell the receiver who sent it",
                 "egan encrypt --pub pub.png --sign priv.png composite.png -o flower.png",
+            ),
+            (
+                "A disguise that looks like this rose",
+                "egan encrypt --pub pub.png --flower rose.jpg composite.png -o flower.png",
             ),
             ("Many", "egan encrypt --pub pub.png composites/*.png -d disguises"),
             (

@@ -53,7 +53,7 @@ def test_the_whole_trip(gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]) -> 
 def test_a_sender(gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]) -> None:
     private, public = pair
     other, other_public = gan.keygen(smooth(64, 64, 4), smooth(64, 64, 5))
-    disguise = gan.encrypt(smooth(64, 64, 6), public, sign=other)
+    disguise = gan.encrypt(smooth(64, 64, 6), public, sign=other, flower=smooth(80, 96, 7))
     assert gan.decrypt(disguise, private, sender=other_public).sender == other.fingerprint
     with pytest.raises(EganError, match="signed by another key"):
         gan.decrypt(disguise, private, sender=public)

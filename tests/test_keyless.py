@@ -198,7 +198,7 @@ def test_wrong_usage_is_named(run: Run, here: Path, models: Path) -> None:
         (("encrypt", "--weights", munit, "composite.png"), "needs a picture"),
         (("encrypt", "--weights", munit, "--pub", "pub.png", "--flower", "flower.png", "composite.png"), "no keys"),
         (("encrypt", "--weights", cyclegan, "--flower", "flower.png", "composite.png"), "does not take --flower"),
-        (("encrypt", "--flower", "flower.png", "composite.png"), "--flower is for methods without keys"),
+        (("encrypt", "--flower", "flower.png", "composite.png"), "missing option '--pub'"),
         (("decrypt", "--cover", "face.png", "disguise.png"), "--cover is for methods without keys"),
         (("decrypt", "--weights", munit, "--priv", "priv.png", "--cover", "face.png", "disguise.png"), "no keys"),
         (("encrypt", "--weights", munit, "--sign", "priv.png", "--flower", "flower.png", "composite.png"), "--sign|seal|sign"),

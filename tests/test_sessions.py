@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pty
@@ -18,6 +19,7 @@ from conftest import Run, Shell, pixels, psnr, smooth
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from egan import compose, files, intake, keyfiles, pipeline
 from egan.core import EncryptGAN
 from egan.options import ModelOptions
 
@@ -456,7 +458,70 @@ def test_paper_family_works_with_one_warning(run: Run, here: Path) -> None:
     assert pixels("r.png").shape == pixels("composite.png").shape
 
 
-def test_keys_of_other_weights_work_with_a_warning(run: Run, here: Path, other_weights: Path) -> None:
-    done = run("encrypt", "--pub", "pub.png", "--weights", other_weights, "composite.png", "-o", "other.png")
-    assert done.status == 0
-    assert "drawn by other weights" in done.err
+def test_keys_of_other_weights_work_with_a_warning_where_they_can_be_read(
+    run: Run, here: Path, other_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What untrained networks make of a picture is no likeness of it, so one limit lets all pass, the other none."""
+    commands = {
+        "public": (
+            "encrypt",
+            "--pub",
+            "pub.png",
+            "--weights",
+            other_weights,
+            "composite.png",
+            "-o",
+            "other.png",
+        ),
+        "private": (
+            "sign",
+            "flower.png",
+            "--size",
+            64,
+            "--priv",
+            "priv.png",
+            "--weights",
+            other_weights,
+            "-o",
+            "s.png",
+        ),
+    }
+    for half, command in commands.items():
+        monkeypatch.setattr(pipeline, "UNREADABLE", 0.0)
+        refused = run(*command)
+        assert refused.status == 1
+        assert (
+            f"the {half} key was drawn by other weights: what is painted from it cannot be read"
+            in refused.err
+        )
+        assert "egan: hint: " in refused.err
+        assert not Path(command[-1]).exists()
+        monkeypatch.setattr(pipeline, "UNREADABLE", 1.0)
+        done = run(*command)
+        assert done.status == 0
+        assert f"warning: the {half} key was drawn by other weights" in done.err
+
+
+def test_a_flower_in_place_of_the_public_keys(
+    run: Run, here: Path, weights: Path, other_weights: Path
+) -> None:
+    """The disguise is painted from K(flower), by any weights, and the same private key opens it."""
+    encrypt = ("encrypt", "--pub", "pub.png", "--flower", "face.png", "composite.png")
+    for chosen in (weights, other_weights):
+        done = run(*encrypt, "--weights", chosen, "-o", "f.png", "--force")
+        assert (done.status, done.err) == (0, "")
+        opened = run("decrypt", "--priv", "priv.png", "--weights", chosen, "f.png", "-o", "r.png", "--force")
+        assert opened.status == 0
+    model = EncryptGAN.load(weights)
+    job = intake.read_composite("composite.png")
+    public = keyfiles.read_public("pub.png")
+    height, width = job.pixels.shape[:2]
+    face = compose.fit_cover(files.read_picture("face.png"), (width, height))
+    (key,) = model.key_images(face[None], model.options.public_layers)
+    (named,) = pipeline.encrypt_batch(
+        model, dataclasses.replace(public, flower=files.read_picture("face.png")), [job]
+    )
+    (drawn,) = pipeline.encrypt_batch(model, dataclasses.replace(public, picture=key), [job])
+    (plain,) = pipeline.encrypt_batch(model, public, [job])
+    assert (named >> 1 == drawn >> 1).all(), "the same but for the envelope"
+    assert (named >> 1 != plain >> 1).any()
