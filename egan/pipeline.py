@@ -68,7 +68,7 @@ def stacked(jobs: Sequence[Job]) -> Picture:
 
 
 def neutral(jobs: Sequence[Job]) -> Picture:
-    """Grey key images, to decode without the receiver's: what G and F reveal hangs on the keystream and not on those."""
+    """Grey key images, to decode without the other side's key: what is revealed hangs on the keystream, and little on those."""
     return np.full_like(stacked(jobs), 128)
 
 

@@ -253,7 +253,10 @@ def test_a_run_can_start_with_new_keys(tmp_path: Path) -> None:
     first.run()
     weights = EncryptGAN.load(first.out / "weights.safetensors")
     second = trainer(tmp_path / "second", model=dataclasses.replace(TINY, key_levels=True), seed=7, steps=1)
+    lines: list[str] = []
+    second.log = second.method.log = lines.append
     second.start_from(weights, new_keys=True)
+    assert [line.split(":")[0] for line in lines] == ["started from", "key network accuracy"]
     started = second.model.state_dict()
     kept = [name for name, value in weights.state_dict().items() if torch.equal(started[name], value)]
     assert "F.encoder.stem.weight" in kept

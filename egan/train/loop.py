@@ -48,6 +48,7 @@ class Trainer:
     ) -> None:
         self.method, self.options, self.out, self.place = method, method.options, out, place
         self.log, self.show = log, show
+        method.log = log
         self.words = ""  # the figures of the last report, for `show`
         self.device = method.device
         self.step = 0
@@ -63,11 +64,14 @@ class Trainer:
 
     def prepare(self) -> None:
         """Before the first step; not for a resumed run."""
-        self.method.log = self.log
-        self.record = self.method.prepare()
-        for name, value in self.record.items():
-            self.log(f"{name.replace('_', ' ')}: {value}")
+        self.note(self.method.prepare())
         self.start()
+
+    def note(self, found: dict[str, Any]) -> None:
+        """Into the record and the log."""
+        self.record |= found
+        for name, value in found.items():
+            self.log(f"{name.replace('_', ' ')}: {value}")
 
     def start_from(self, model: Model, new_keys: bool = False) -> None:
         """Begin with the networks of a weights file instead of `prepare`: with its K, or with new_keys with a K of one's own.
@@ -83,10 +87,9 @@ class Trainer:
                 "leave out --preset and the settings of the architecture: the weights file has them",
                 2,
             ) from error
-        self.record = {"started_from": model.id.hex()}
-        self.log(f"started from: {model.id.hex()}")
+        self.note({"started_from": model.id.hex()})
         if new_keys:
-            self.record |= self.method.make_keys()
+            self.note(self.method.make_keys())
         self.start()
 
     def resume(self, path: Path) -> None:
