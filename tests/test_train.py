@@ -368,6 +368,15 @@ def test_wrong_keys_get_the_adversarial_loss_alone(tmp_path: Path) -> None:
     assert terms["adversarial_x"] > 0
 
 
+def test_signed_pictures_are_verified_with_keys_of_other_flowers_too(tmp_path: Path) -> None:
+    method = prepared(tmp_path, batch=32).method
+    batch = method.draw()
+    own = (batch.verifying == batch.ky).flatten(1).all(1).sum()
+    assert 8 < own < 28
+    alone = method.draw(backward=False)
+    assert torch.equal(alone.verifying, alone.ky)
+
+
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
     one = trainer(tmp_path)
     one.start()

@@ -41,6 +41,7 @@ class Batch(Pairs):
     used: Tensor  # what G gets
     other: Tensor  # a second keystream for the first few samples, to see what the payload changes
     noise: Tensor
+    verifying: Tensor  # the key images that signed pictures are verified with: half of them of another flower
 
 
 @dataclasses.dataclass
@@ -77,7 +78,7 @@ class LockedCycle(nn.Module):
         grain = losses.grain_loss(there.painted[:few], again)
         back = None
         if backward:
-            back = cycle(self.G, self.F, b.y, b.kx, b.ky, b.keystream, b.keystream, travel)
+            back = cycle(self.G, self.F, b.y, b.kx, b.verifying, b.keystream, b.keystream, travel)
         return there, back, grain
 
 
@@ -158,8 +159,8 @@ class LockedMethod(KeyedMethod):
         return min(1.0, (number + 1) / o.warmup) * (FLOOR_RATE + (1 - FLOOR_RATE) * cosine)
 
     @torch.no_grad()
-    def draw(self) -> Batch:
-        """The pictures and all random choices of one step."""
+    def draw(self, backward: bool = True) -> Batch:
+        """The pictures and all random choices of one step; backward: of one that trains the cycle Y-X-Y as well."""
         o, s = self.options, self.sampler
         pairs = self.draw_pairs()
         shape = (o.batch, *self.model.keystream_shape(*pairs.x.shape[-2:]))
@@ -172,13 +173,24 @@ class LockedMethod(KeyedMethod):
             used=torch.where(wrong[:, None, None, None], s.randint(shape), keystream),
             other=torch.randint_like(keystream[: max(1, len(keystream) // 4)], 0, 256),
             noise=o.noise * s.normal((o.batch, *pairs.x.shape[1:])),
+            verifying=self.keys_to_verify(pairs.ky) if backward else pairs.ky,
         )
+
+    def keys_to_verify(self, ky: Tensor) -> Tensor:
+        """Key images for what is signed: one's own or those of other flowers, at one half.
+
+        A secret need not be the flower of the public key. Were it always in training, F would learn to copy from the key.
+        """
+        s, m = self.sampler, self.model
+        others = m.K.key_image(s.pictures(s.disguises, self.options.batch), m.options.public_layers)
+        own = s.uniform(self.options.batch) < 0.5
+        return torch.where(own[:, None, None, None], ky, others)
 
     def step(self, number: int) -> dict[str, Tensor]:
         o = self.options
-        batch = self.draw()
-        window = random_window(batch.x.shape[-1], o.critic_crop, self.sampler)
         backward = bool(o.backward_every) and number % o.backward_every == 0
+        batch = self.draw(backward)
+        window = random_window(batch.x.shape[-1], o.critic_crop, self.sampler)
         with self.autocast():
             there, back, grain = self.passes(
                 batch, backward, choose(o.robust, self.sampler.random) if o.robust else None
