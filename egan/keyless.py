@@ -58,11 +58,12 @@ def options_of(weights: str | None) -> ModelOptions | BaselineOptions:
 
 def sender(pub: str | None, flower: str | None, weights: str | None) -> keys.PublicKey | Look:
     """What `egan encrypt` needs beside composites: a public key, or what a method without keys takes instead."""
-    if pub is not None and flower is None:
-        return keyfiles.read_public(pub)
-    if pub is not None and flower is not None and isinstance(options_of(weights), ModelOptions):
-        return replace(keyfiles.read_public(pub), flower=files.read_picture(flower))
-    options = without_keys(weights, "encrypt", ("--pub", pub), ("--flower", flower))
+    if pub is not None:
+        if flower is None:
+            return keyfiles.read_public(pub)
+        if isinstance(options_of(weights), ModelOptions):
+            return replace(keyfiles.read_public(pub), flower=files.read_picture(flower))
+    options = without_keys(weights, "encrypt", "--pub", pub)
     if options.uses_disguise and flower is None:
         raise EganError(
             f"{options.TITLE} needs a picture that the disguise is to look like", "name one with --flower", 2
@@ -74,24 +75,22 @@ def receiver(priv: str | None, cover: str | None, weights: str | None) -> keys.P
     """What `egan decrypt` needs beside disguises: a private key, or a picture like the cover, which may be missing."""
     if priv is not None and cover is None:
         return keyfiles.read_private(priv)
-    options = without_keys(weights, "decrypt", ("--priv", priv), ("--cover", cover))
+    if cover is not None and isinstance(options_of(weights), ModelOptions):
+        raise EganError("--cover is for methods without keys", "leave it out", 2)
+    options = without_keys(weights, "decrypt", "--priv", priv)
     return look(cover, options, options.uses_cover, "--cover")
 
 
-def without_keys(
-    weights: str | None, command: str, key: tuple[str, str | None], picture: tuple[str, str | None]
-) -> BaselineOptions:
+def without_keys(weights: str | None, command: str, option: str, key: str | None) -> BaselineOptions:
     """The options of weights of a method without keys. Raises EganError for weights with keys, and for a key.
 
-    key, picture: the names of two options of the command, and what was given for each.
+    option: the name of the command's option for a key; key: what was given for it.
     """
     options = options_of(weights)
     if isinstance(options, ModelOptions):
-        if picture[1] is not None and command == "decrypt":
-            raise EganError(f"{picture[0]} is for methods without keys", "leave it out", 2)
-        raise EganError(f"missing option '{key[0]}'", f"see egan {command} --help", 2)
-    if key[1] is not None:
-        raise EganError(f"{options.TITLE} has no keys", f"leave out {key[0]}", 2)
+        raise EganError(f"missing option '{option}'", f"see egan {command} --help", 2)
+    if key is not None:
+        raise EganError(f"{options.TITLE} has no keys", f"leave out {option}", 2)
     return options
 
 

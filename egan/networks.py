@@ -1,4 +1,4 @@
-"""The networks: K, the generators of both families, and the PatchGAN discriminator.
+"""The networks: K and the generators of both families.
 
 Pictures are float tensors (N, 3, H, W) in [-1, 1], H and W multiples of 16. The rule of the locked family: between a
 generator's encoder and its decoder passes one tensor of phases and nothing else, so the lock cannot be walked round.
@@ -319,27 +319,6 @@ class ResNetBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
-
-
-class PatchGAN(nn.Module):
-    """The 70x70 discriminator of CycleGAN: (N, 3, H, W) -> one score per patch (N, 1, H/8 - 2, W/8 - 2)."""
-
-    def __init__(self, width: int = 64) -> None:
-        super().__init__()
-        w = width
-        layers: list[nn.Module] = [nn.Conv2d(3, w, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
-        for a, b, stride in ((w, 2 * w, 2), (2 * w, 4 * w, 2), (4 * w, 8 * w, 1)):
-            layers += [
-                nn.Conv2d(a, b, 4, stride, 1),
-                nn.InstanceNorm2d(b),
-                nn.LeakyReLU(0.2, inplace=True),
-            ]
-        layers += [nn.Conv2d(8 * w, 1, 4, 1, 1)]
-        self.layers = nn.Sequential(*layers)
-        init_normal(self)
-
-    def forward(self, picture: Tensor) -> Tensor:
-        return self.layers(picture)
 
 
 def zero(conv: nn.Module) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from egan.core import EncryptGAN, to_bytes, unit_phases
+from egan.discriminators import PatchGAN
 from egan.errors import EganError
 from egan.lock import keystream, lock
 from egan.networks import (
@@ -20,7 +21,6 @@ from egan.networks import (
     VERNIER,
     Encoder,
     KeyNetwork,
-    PatchGAN,
     ResNetGenerator,
     components_of,
     phases_of,

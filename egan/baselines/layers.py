@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from egan.discriminators import Pyramid
+
 
 def conv(
     a: int, b: int, kernel: int, stride: int = 1, *, norm: bool = False, slope: float | None = 0.0
@@ -35,31 +37,21 @@ class ResidualBlock(nn.Module):
         return x + self.layers(x)
 
 
-class MultiScaleCritic(nn.Module):
+class MultiScaleCritic(Pyramid):
     """MUNIT's and DRIT's discriminator: the same small network on the picture and on its averages by 2 and by 4.
 
     Four 4x4 convolutions of stride 2 without normalisation, then a 1x1. (N, 3, H, W) -> one map (N, 1, h, w) a scale.
     """
 
     def __init__(self, width: int = 64, scales: int = 3, slope: float = 0.2) -> None:
-        super().__init__()
-
         def network() -> nn.Sequential:
             layers = conv(3, width, 4, 2, slope=slope)
             for i in range(3):
                 layers += conv(width * 2**i, width * 2 ** (i + 1), 4, 2, slope=slope)
             return nn.Sequential(*layers, nn.Conv2d(width * 8, 1, 1))
 
-        self.networks = nn.ModuleList(network() for _ in range(scales))
-        self.shrink = nn.AvgPool2d(3, 2, 1, count_include_pad=False)
+        super().__init__(network() for _ in range(scales))
         init_normal(self)
-
-    def forward(self, picture: Tensor) -> list[Tensor]:
-        out = []
-        for network in self.networks:
-            out.append(network(picture))
-            picture = self.shrink(picture)
-        return out
 
 
 def layer_norm(width: int) -> nn.GroupNorm:

@@ -12,33 +12,15 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from egan.networks import PatchGAN
+from egan.discriminators import PatchGAN, Pyramid
 
 SHIFT = 1 / 8  # of the side: the farthest that a picture is moved
 HOLE = 1 / 2  # of the side: the square that is cut out
 
 
-class PatchPyramid(nn.Module):
-    """PatchGANs at `scales` resolutions, each half of the one before (Wang et al. 2018, arXiv 1711.11585).
-
-    (N, 3, H, W) -> the scores (N, 1, h, w) of each.
-    """
-
-    def __init__(self, width: int, scales: int) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(PatchGAN(width) for _ in range(scales))
-
-    def forward(self, picture: Tensor) -> list[Tensor]:
-        scores = []
-        for network in self.networks:
-            scores.append(network(picture))
-            picture = nnf.avg_pool2d(picture, 2)
-        return scores
-
-
 def make_critic(width: int, scales: int) -> nn.Module:
     """A discriminator: the paper's PatchGAN, or several where scales is more than 1."""
-    return PatchGAN(width) if scales == 1 else PatchPyramid(width, scales)
+    return PatchGAN(width) if scales == 1 else Pyramid(PatchGAN(width) for _ in range(scales))
 
 
 def over_scales(loss: Callable[[Tensor], Tensor], scores: Tensor | list[Tensor]) -> Tensor:

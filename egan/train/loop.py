@@ -78,7 +78,11 @@ class Trainer:
 
         Raises EganError where they do not fit.
         """
-        taken = {name: value for name, value in model.state_dict().items() if not (new_keys and is_key(name))}
+        taken = {
+            name: value
+            for name, value in model.state_dict().items()
+            if not (new_keys and name.startswith("K."))
+        }
         try:
             self.model.load_state_dict(self.model.state_dict() | taken)
         except RuntimeError as error:
@@ -203,11 +207,6 @@ class Trainer:
             "options": dataclasses.asdict(self.options),
         }
         self.average.save(self.out / "weights.safetensors", summary)  # type: ignore[operator]
-
-
-def is_key(name: str) -> bool:
-    """Whether a parameter is one of K's."""
-    return name.startswith("K.")
 
 
 class Journal:
