@@ -122,7 +122,8 @@ class EncryptGAN(Model):
         b = torch.from_numpy(np.array(locked)).to(self.device)
         size = (locked.shape[-2] * CELL, locked.shape[-1] * CELL)
         key = fit_keys(keys, size, self.device)
-        return to_bytes(cast(LockedGenerator, generator or self.F).decode(unit_phases(b), key, HIDE))
+        g = cast(LockedGenerator, generator or self.F)
+        return as_arrays(g.levels(g.decode(unit_phases(b), key, HIDE)))
 
     def prepare(self, pictures: Pictures, keys: Pictures) -> tuple[Tensor, Tensor]:
         return to_unit(pictures, self.device), fit_keys(keys, check_sides(pictures), self.device)
@@ -154,8 +155,12 @@ def to_unit(pictures: Pictures, device: str | torch.device = "cpu") -> Tensor:
 
 def to_bytes(pictures: Tensor) -> Pictures:
     """float (N, 3, H, W) to uint8 (N, H, W, 3): clamped to [-1, 1] and rounded."""
-    levels = ((pictures.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return as_arrays(((pictures.float().clamp(-1, 1) + 1) * 127.5).round())
+
+
+def as_arrays(levels: Tensor) -> Pictures:
+    """Whole levels as floats (N, 3, H, W) to uint8 (N, H, W, 3)."""
+    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def fit_keys(keys: Pictures, size: tuple[int, int], device: torch.device) -> Tensor:

@@ -24,6 +24,7 @@ COMPANDED = 0.95 * REACH  # the largest companded phase that is believed: beyond
 PAYLOAD = 1 / 32  # the scale of carriers, so that their weights are of the size that Adam's steps suit
 VERNIER = 4  # how much finer the second phase of a component is
 NEIGHBOUR = 0.12  # how far a component usually is from the median around it
+BESIDE = 0.03  # what an error of rounding counts that no carrier sees, against one that carriers see
 SURPRISE = 20.0  # what being farther counts at most, in squared radians of a fine phase, where a turn is 39
 HIDE, REVEAL = 0, 1  # roles: F hides forward and reveals backward (verify), G the other way round
 
@@ -181,6 +182,7 @@ class Decoder(nn.Module):
             painted = self.head[role](nnf.silu(h1).float())
             if role == HIDE:
                 painted = nnf.conv2d(painted, self.beside_carriers()[:, :, None, None])
+                painted = painted * room_beside(base, painted)
         return nnf.pixel_shuffle(base + painted, CELL)
 
     def payload(self, phases: Tensor) -> Tensor:
@@ -192,6 +194,47 @@ class Decoder(nn.Module):
         carriers = cast(nn.Conv2d, self.direct[HIDE]).weight[:, :, 0, 0].detach().float()
         q, _ = torch.linalg.qr(carriers)
         return torch.eye(len(q), device=q.device) - q @ q.T
+
+    @torch.no_grad()
+    def levels(self, picture: Tensor) -> Tensor:
+        """A picture (N, 3, H, W) in [-1, 1] that was painted to hide, on whole levels 0 to 255, still as floats.
+
+        Not to the nearest level each: `round_against` puts the error of rounding where no carrier is, and the phases
+        are measured with two thirds of the error that rounding one by one leaves.
+        """
+        with float32(picture.device):
+            beside = self.beside_carriers()
+            weight = torch.eye(len(beside), device=beside.device) - (1 - BESIDE) * beside
+            cells = nnf.pixel_unshuffle((picture.float() + 1) * 127.5, CELL)
+            flat = cells.transpose(0, 1).flatten(1)
+            rounded = round_against(flat, weight).view_as(cells.transpose(0, 1)).transpose(0, 1)
+            return nnf.pixel_shuffle(rounded, CELL)
+
+
+def room_beside(base: Tensor, painted: Tensor) -> Tensor:
+    """The largest scale (N, 1, h, w), at most 1, by which a cell's painting (N, 48, h, w) fits into [-1, 1] with its carriers.
+
+    What 8 bits would cut off takes payload with it. Scaled paint stays beside the carriers, clipped paint would not.
+    """
+    room = 1 - base * torch.sign(painted)
+    return (room.clamp_min(0) / painted.abs().clamp_min(1e-6)).amin(1, keepdim=True).clamp_max(1)
+
+
+def round_against(values: Tensor, weight: Tensor) -> Tensor:
+    """Whole numbers in 0 to 255 for the columns of values (n, M), so that error^T weight error is small; weight (n, n).
+
+    One row after the other is rounded, and the rows that are left take up what its error costs: the nearest-plane method of
+    Babai (1986) for the lattice of the weight's Cholesky factor.
+    """
+    inverse, _ = torch.linalg.inv_ex(weight.double())
+    upper = torch.linalg.cholesky_ex(inverse, upper=True)[0].float()
+    upper = upper / upper.diagonal()[:, None]
+    left = values.clone()
+    for i in range(len(left)):
+        exact = left[i].clone()
+        left[i] = exact.round().clamp(0, 255)
+        left[i + 1 :] -= upper[i, i + 1 :, None] * (exact - left[i])
+    return left
 
 
 def phases_of(components: Tensor, verniers: int) -> Tensor:
@@ -271,6 +314,10 @@ class LockedGenerator(nn.Module):
 
     def decode(self, z: Tensor, key: Tensor, role: int) -> Tensor:
         return self.decoder(z, key, role)
+
+    def levels(self, painted: Tensor) -> Tensor:
+        """What `decode` painted to hide (N, 3, H, W), rounded to 8 bits for the sake of the payload: floats 0 to 255."""
+        return self.decoder.levels(painted)
 
 
 class ResNetGenerator(nn.Module):

@@ -228,6 +228,41 @@ def test_more_and_augmented_discriminators_train_and_resume(tmp_path: Path) -> N
         trainer(tmp_path, critic_scales=3)
 
 
+def test_training_on_windows_of_pictures(tmp_path: Path) -> None:
+    model = dataclasses.replace(TINY, image_size=128)
+    messages = [list(smooth(8, 32, 3))]
+    source = Sampler(smooth(4, 128, 1), smooth(4, 128, 2), messages, 0, torch.device("cpu"))
+    method = LockedMethod(model, dataclasses.replace(FAST, crop=64, batch=4, steps=2), source)
+    seen, sizes = set(), set()
+    whole_pictures = [p for y in to_unit(source.disguises) for p in (y, y.flip(-1))]
+    keys = method.model.K.key_image(torch.stack(whole_pictures), model.public_layers)
+    for _ in range(20):
+        batch = method.draw()
+        assert {t.shape[2:] for t in (batch.x, batch.y, batch.kx, batch.ky, batch.verifying, batch.box)} == {
+            (64, 64)
+        }
+        assert batch.keystream.shape[2:] == (16, 16)
+        sizes |= {int(row.sum()) for box in batch.box[:, 0] for row in box}
+        found = [
+            (n, i, j) for n, y in enumerate(whole_pictures) for i in range(0, 65, 16) for j in range(0, 65, 16)
+            if torch.equal(y[:, i : i + 64, j : j + 64], batch.y[0])
+        ]  # fmt: skip
+        assert len(found) == 1, "a window whose corner is on the grid"
+        n, i, j = found[0]
+        assert torch.allclose(keys[n, :, i : i + 64, j : j + 64], batch.ky[0], atol=0.02), (
+            "the key image is the whole picture's"
+        )
+        seen.add((i, j))
+    assert len(seen) > 8
+    assert min(sizes - {0}) >= 128 // 8
+    assert max(sizes) > 64 // 2, "messages are as large as in whole pictures"
+    run = Trainer(method, tmp_path, log=lambda _: None)
+    run.prepare()
+    run.run()
+    with pytest.raises(EganError, match="crop is not a multiple of 16"):
+        dataclasses.replace(FAST, crop=72)
+
+
 def test_a_run_can_start_from_the_networks_of_a_weights_file(tmp_path: Path) -> None:
     first = prepared(tmp_path / "first")
     first.run()

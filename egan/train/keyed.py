@@ -5,7 +5,7 @@ images of a step, and the losses that know no lock.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -17,11 +17,12 @@ from egan.errors import EganError
 from egan.options import ModelOptions
 from egan.train import losses
 from egan.train.critics import augmented, make_critic, over_scales
-from egan.train.method import LSGANJudge, Method, noisy
+from egan.train.method import LSGANJudge, Method, noisy, random_window
 from egan.train.options import TrainOptions
 from egan.train.sampler import Sampler
 from egan.train.samples import sample_sheet
 
+GRID = 16  # pixels: what the corners of windows are multiples of, so that cells stay whole
 SMALLEST = 24  # pixels of the side that a PatchGAN needs
 
 
@@ -47,7 +48,8 @@ class KeyedMethod(Method):
         super().__init__(options, sampler)
         self.model = EncryptGAN(model_options).to(self.device)
         width, scales = options.discriminator_width, options.critic_scales
-        side = min(options.critic_crop or model_options.image_size, model_options.image_size)
+        size = model_options.image_size
+        side = min(size, options.crop or size, options.critic_crop or size)
         if side >> (scales - 1) < SMALLEST:
             raise EganError(
                 f"critic_scales = {scales} leaves {side >> (scales - 1)} of the {side} pixels that discriminators see",
@@ -57,6 +59,7 @@ class KeyedMethod(Method):
         self.critics = nn.ModuleDict({d: make_critic(width, scales) for d in ("d_x", "d_y")})
         for module in (self.model, self.critics):
             module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.window: Callable[[Tensor], Tensor] = lambda t: t  # of one step
         self.layers = sorted({*model_options.public_layers, *model_options.private_layers})
         self.judge = LSGANJudge(self.critics, options.input_noise, options.critic_augment)
 
@@ -64,10 +67,17 @@ class KeyedMethod(Method):
         """The pictures of one step."""
         o, s, m = self.options, self.sampler, self.model
         x, y = s.pictures(s.covers, o.batch), s.pictures(s.disguises, o.batch)
-        composite, box = s.composite(x)
-        kx = m.K.key_image(x, m.options.private_layers)
-        ky = m.K.key_image(y, m.options.public_layers)
+        side = x.shape[-1]
+        self.window = random_window(side, o.crop, s, GRID)
+        kx = self.key_images(x, m.options.private_layers)
+        ky = self.key_images(y, m.options.public_layers)
+        x, y = self.window(x), self.window(y)
+        composite, box = s.composite(x, whole=side)
         return Pairs(x, y, composite, box, kx, ky)
+
+    def key_images(self, pictures: Tensor, layers: Sequence[int]) -> Tensor:
+        """What this step's window shows of the key images of whole pictures."""
+        return self.window(self.model.K.key_image(pictures, layers))
 
     def key_matching(self, fakes: Sequence[Tensor], reals: Sequence[Tensor]) -> Tensor:
         """Equation 1 for F's output against y and G's against x, at the key layers."""

@@ -21,7 +21,7 @@ from egan.train import losses
 from egan.train.channels import choose, through
 from egan.train.keyed import KeyedMethod, Pairs
 from egan.train.keynet import Painter, train_key_network
-from egan.train.method import random_window, round8
+from egan.train.method import random_window
 from egan.train.options import TrainOptions
 from egan.train.sampler import Sampler
 from egan.train.start import start_codec
@@ -90,7 +90,8 @@ def cycle(
     sent = quantise_phases(hider.encode(picture, hide_key, HIDE))
     locked = rotate_phases(sent, keystream, +1)
     painted = hider.decode(locked, hide_key, HIDE)
-    measured = revealer.encode(travel(round8(painted)), reveal_key, REVEAL)
+    rounded = painted + (hider.levels(painted) / 127.5 - 1 - painted).detach()  # a straight-through gradient
+    measured = revealer.encode(travel(rounded), reveal_key, REVEAL)
     recovered = revealer.decode(rotate_phases(measured, used, -1), reveal_key, REVEAL)
     return Cycle(painted, recovered, sent, locked.detach(), measured)
 
@@ -182,7 +183,7 @@ class LockedMethod(KeyedMethod):
         A secret need not be the flower of the public key. Were it always in training, F would learn to copy from the key.
         """
         s, m = self.sampler, self.model
-        others = m.K.key_image(s.pictures(s.disguises, self.options.batch), m.options.public_layers)
+        others = self.key_images(s.pictures(s.disguises, self.options.batch), m.options.public_layers)
         own = s.uniform(self.options.batch) < 0.5
         return torch.where(own[:, None, None, None], ky, others)
 

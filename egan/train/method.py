@@ -147,8 +147,11 @@ def noisy(picture: Tensor, deviation: float) -> Tensor:
     return picture + deviation * torch.randn(picture.shape, device=picture.device) if deviation else picture
 
 
-def random_window(side: int, size: int, sampler: Sampler) -> Callable[[Tensor], Tensor]:
-    """One random square window of `size` (0: all), the same for every tensor (…, H, W) it is applied to."""
+def random_window(side: int, size: int, sampler: Sampler, grid: int = 1) -> Callable[[Tensor], Tensor]:
+    """One random square window of `size` (0: all), the same for every tensor (…, H, W) it is applied to.
+
+    Its corner is at multiples of `grid`.
+    """
     size = min(size or side, side)
-    i, j = (int(v) for v in sampler.random.integers(0, side - size + 1, size=2))
+    i, j = (grid * int(v) for v in sampler.random.integers(0, (side - size) // grid + 1, size=2))
     return lambda t: t[..., i : i + size, j : j + size].contiguous()

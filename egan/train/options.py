@@ -35,6 +35,7 @@ class RunOptions:
 class TrainOptions(RunOptions):
     """Families egan and paper. Loss weights are relative; noise is in units of the [-1, 1] range."""
 
+    crop: int = 0  # all networks but K train on one random window of this size a step; 0: on whole pictures
     critic_crop: int = 128  # discriminators, K and LPIPS see one random window of this size a step; 0: all
     learning_rate: float = 6e-4
     discriminator_rate: float = 2e-4
@@ -73,6 +74,8 @@ class TrainOptions(RunOptions):
             raise EganError(
                 "critic_crop is less than the 64 pixels that K needs", "0 shows whole pictures", 2
             )
+        if self.crop and (self.crop < 64 or self.crop % 16):
+            raise EganError("crop is not a multiple of 16 from 64 up", "0 trains on whole pictures", 2)
         if self.key_size and (self.key_size < 64 or self.key_size % 16):
             raise EganError("key_size is not a multiple of 16 from 64 up", "0 takes pictures as they are", 2)
         if not 1 <= self.critic_scales <= 3:

@@ -97,8 +97,8 @@ class PublishedMethod(KeyedMethod):
         keys = [pairs.kx, pairs.ky]
         others = s.pictures(s.covers, o.batch), s.pictures(s.disguises, o.batch)
         wrong_keys = [
-            m.K.key_image(others[0], m.options.private_layers),
-            m.K.key_image(others[1], m.options.public_layers),
+            self.key_images(others[0], m.options.private_layers),
+            self.key_images(others[1], m.options.public_layers),
         ]
         wrong = torch.stack([s.uniform(o.batch), s.uniform(o.batch)]) < o.wrong_key
         used = [

@@ -72,20 +72,22 @@ class Sampler:
         rows[flip] = rows[flip, :, ::-1]
         return to_unit(rows, self.device)
 
-    def composite(self, covers: Tensor, most: int = 2) -> tuple[Tensor, Tensor]:
+    def composite(self, covers: Tensor, most: int = 2, whole: int = 0) -> tuple[Tensor, Tensor]:
         """Paste one to `most` messages of 1/8 to 1/2 of the side on each cover: composites and boxes (N, 1, H, W).
 
-        covers are this process's share of a batch.
+        covers are this process's share of a batch; where they are windows of pictures, `whole` is the pictures' side, of
+        which the messages' sizes are taken.
         """
         composites = covers.clone()
         side = covers.shape[-1]
+        whole = whole or side
         boxes = torch.zeros_like(covers[:, :1])
         own = self.own(len(covers) * self.world)
         for row in range(len(covers) * self.world):
             for _ in range(int(self.random.integers(1, most + 1))):
                 group = self.messages[int(self.random.integers(len(self.messages)))]
                 message = group[int(self.random.integers(len(group)))]
-                size = int(self.random.integers(side // 8, side // 2 + 1))
+                size = min(int(self.random.integers(whole // 8, whole // 2 + 1)), side)
                 x, y = (int(v) for v in self.random.integers(0, side - size + 1, size=2))
                 if own.start <= row < own.stop:
                     i = row - own.start
