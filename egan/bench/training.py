@@ -40,7 +40,8 @@ def measure_training(model: Any, side: int, repeats: int = 3) -> dict[str, Any]:
         return {"note": "measured for EncryptGAN only; `egan train` prints pairs a second of any method"}
     device = model.device
     batch = BATCH[device.type]
-    _, options = parse_options(None, [f"batch={batch}", "key_steps=1"], start=model.options)
+    settings = [f"batch={batch}", "key_steps=1", "crop=0"]  # whole pictures, as CycleGAN gets them
+    _, options = parse_options(None, settings, start=model.options)
     random = np.random.default_rng(0)
     covers, flowers = random.integers(0, 256, (2, PICTURES, side, side, 3), dtype=np.uint8)
     messages = random.integers(0, 256, (PICTURES, side // 4, side // 4, 3), dtype=np.uint8)

@@ -217,7 +217,6 @@ class LockedMethod(KeyedMethod):
         real_x, real_y = window(b.x), window(b.y)
         out = {
             "phase": o.phase * losses.phase_loss(c.measured, c.locked),
-            "headroom": o.headroom * losses.headroom_loss(c.painted),
             "cycle": o.cycle * losses.cycle_loss(c.recovered, b.composite, b.right),
             "information": o.information * losses.information_loss(c.recovered, b.composite, b.box, b.right),
             "disguise": o.disguise * (c.painted - b.y).abs().mean(),
@@ -242,7 +241,6 @@ class LockedMethod(KeyedMethod):
         o = self.options
         out = {
             "phase": o.phase * losses.phase_loss(c.measured, c.locked),
-            "headroom": o.headroom * losses.headroom_loss(c.painted),
             "cycle": o.cycle * losses.cycle_loss(c.recovered, b.y),
             "disguise": o.disguise * (c.painted - b.x).abs().mean(),
             "detail": o.detail * losses.detail_loss(c.painted, b.x),

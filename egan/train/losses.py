@@ -82,8 +82,3 @@ def painting_loss(painted: Tensor, picture: Tensor) -> Tensor:
     change = painted - picture
     coarse = torch.nn.functional.avg_pool2d(change, 8).abs().mean()
     return change.abs().mean() + 0.5 * coarse + 0.5 * detail_loss(painted, picture)
-
-
-def headroom_loss(painted: Tensor, limit: float = 0.98) -> Tensor:
-    """How far a picture goes beyond `limit`, averaged: what 8 bits cut off takes the payload with it."""
-    return (painted.abs() - limit).clamp_min(0).mean()

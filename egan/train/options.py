@@ -49,11 +49,10 @@ class TrainOptions(RunOptions):
     adversarial_x: float = 0.1  # LSGAN on the decode, all that a wrong key gets, and on signed pictures
     disguise: float = 6.0  # L1 between the disguise and the flower whose key was used
     detail: float = 6.0  # L1 between the differences of neighbouring pixels of the same two
-    perceptual: float = 2.0  # LPIPS-squeeze between the same two; needs a backbone file
+    perceptual: float = 10.0  # LPIPS-squeeze between the same two; needs a backbone file
     perceptual_x: float = 1.0  # and between decode and composite
     phase: float = 2.0  # between the phases that were sent and measured
     grain: float = 12.0  # on what the keystream changes in a disguise
-    headroom: float = 40.0  # on what 8 bits would cut off
     wrong_key: float = 0.15  # the share of samples that get a wrong keystream (equations 3 to 5)
     backward_every: int = 3  # steps: how often the cycle Y-X-Y, which signs, is trained as well; 0: never
     noise: float = 0.002  # on the disguise, after rounding

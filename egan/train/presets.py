@@ -13,7 +13,7 @@ from egan.train.options import RunOptions, TrainOptions
 
 # Each: model options, training options, where they differ from the defaults.
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "egan": ({"key_levels": True}, {}),
+    "egan": ({"key_levels": True}, {"crop": 128}),
     "tiny": (
         {
             "image_size": 64,
@@ -27,7 +27,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "steps": 600,
             "batch": 8,
             "critic_crop": 0,
-            "key_steps": 100,
+            "key_steps": 400,
             "discriminator_width": 8,
             "sample_every": 200,
         },
