@@ -44,7 +44,7 @@ def train(
         typer.Option(
             "--lpips-backbone",
             metavar="FILE",
-            help="SqueezeNet weights (safetensors) for the perceptual loss.",
+            help="SqueezeNet 1.1 (safetensors) for the perceptual loss, for a machine offline.",
         ),
     ] = None,
     robust: Annotated[

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,16 @@ from PIL import Image
 
 Run = Callable[..., "Result"]
 Shell = Callable[..., subprocess.CompletedProcess]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is downloaded by tests, nor by what they start, and nothing downloaded before is found."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
+        for name in ("http_proxy", "https_proxy"):
+            patched.setenv(name, "http://127.0.0.1:9")  # discard: nobody answers
+        yield
 
 
 @dataclass

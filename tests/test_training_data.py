@@ -1,5 +1,6 @@
 """Where training pictures come from: folders and torchvision's names, the cache, bad pictures, shares of a batch."""
 
+import json
 import os
 from pathlib import Path
 
@@ -188,3 +189,47 @@ def test_no_memory_says_for_what_and_what_to_try(
     assert (result.status, "Traceback" in result.err) == (1, False)
     assert words in result.err
     assert not Path("w.safetensors").exists()
+
+
+class Distance(torch.nn.Module):
+    """In place of LPIPS: pictures (N, 3, H, W) to (N, 1, 1, 1)."""
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (a - b).abs().mean((1, 2, 3), keepdim=True)
+
+
+def test_the_perceptual_loss_is_there_without_being_asked_for(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its network is torchvision's, which a machine offline has to do without: said, recorded, and not changed on the way."""
+    monkeypatch.chdir(folder.parent)
+    Path("others").mkdir()
+    for i in range(9):
+        Image.fromarray(smooth(64, 64, 50 + i)).save(f"others/{i}.png")
+    train = (
+        "train", "--x", "pictures", "--y", "others", "--messages", "pictures", "--cache", "cache", "--preset", "tiny", "--batch", "2",
+        "--set", "key_steps=1", "--set", "width=8", "--force", "--out", "w.safetensors",
+    )  # fmt: skip
+    asked = ("--set", "perceptual=1", "--set", "perceptual_x=1")
+
+    def recorded() -> str:
+        return json.loads(run("inspect", "--json", "w.safetensors").out)["training"]["perceptual_loss"]
+
+    offline = run(*train, *asked, "--steps", "1")
+    assert offline.status == 0
+    assert "warning: training without the perceptual loss: no backbone for LPIPS-squeeze" in offline.err
+    assert recorded() == "none"
+    refused = run(*train, *asked, "--steps", "1", "--lpips-backbone", "none.safetensors")
+    assert (refused.status, "no such file: none.safetensors" in refused.err) == (2, True)
+    refused = run(*train, "--steps", "1", "--lpips-backbone", "none.safetensors")
+    assert (refused.status, "the perceptual loss has no weight" in refused.err) == (2, True)
+
+    monkeypatch.setattr("egan.train.command.lpips_network", lambda net, backbone, device: Distance())
+    assert run(*train, *asked, "--steps", "1").status == 0
+    assert recorded() == "LPIPS-squeeze"
+    assert run(*train, *asked, "--steps", "2", "--resume", "runs/checkpoint.safetensors").status == 0
+    monkeypatch.undo()
+    monkeypatch.chdir(folder.parent)
+    refused = run(*train, *asked, "--steps", "3", "--resume", "runs/checkpoint.safetensors")
+    assert refused.status == 1
+    assert "was trained with perceptual loss LPIPS-squeeze, not none" in refused.err

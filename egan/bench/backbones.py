@@ -6,11 +6,7 @@ a figure that is null with its reason.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import socket
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +14,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
+from egan.backbones import backbone_weights, lpips_network, silence
 from egan.bench.metrics import Floats
 from egan.core import Pictures, to_unit
 from egan.errors import EganError
@@ -27,12 +24,10 @@ Features = Callable[[Pictures], Floats]  # uint8 (N, H, W, 3) -> (N, d)
 
 LEAST_SIDE = 64  # of a box for LPIPS: under it SqueezeNet's last maps have one pixel
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-TORCHVISION = {"alex": "AlexNet_Weights", "squeeze": "SqueezeNet1_1_Weights", "vgg": "VGG16_Weights"}
 INCEPTION = (
     "download https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
     "weights-inception-2015-12-05-6726825d.pth and name it with --inception"
 )
-HINT = "name a safetensors file with torchvision's feature weights (features.0.weight, ...) with --lpips-backbone"
 
 
 def load_lpips(net: str, backbone: Path | None, device: torch.device) -> Distance:
@@ -40,17 +35,7 @@ def load_lpips(net: str, backbone: Path | None, device: torch.device) -> Distanc
 
     Raises EganError where the backbone's weights cannot be had.
     """
-    weights = backbone_weights(net, backbone)
-    with silence():
-        import lpips
-
-        metric = lpips.LPIPS(net=net, pnet_rand=True, verbose=False).eval()
-    try:
-        state = {k: weights["features." + k.split(".", 1)[1]] for k in metric.net.state_dict()}
-        metric.net.load_state_dict(state)
-    except (KeyError, RuntimeError) as error:
-        raise EganError(f"{backbone} does not hold the features of the LPIPS network {net}", HINT) from error
-    metric = metric.requires_grad_(False).to(device)
+    metric = lpips_network(net, backbone, device)
 
     @torch.inference_mode()
     def distance(a: Pictures, b: Pictures) -> Floats:
@@ -63,10 +48,8 @@ def load_lpips(net: str, backbone: Path | None, device: torch.device) -> Distanc
 def load_squeeze_features(backbone: Path | None, device: torch.device) -> Features:
     """SqueezeNet 1.1's last feature maps (512 channels) averaged over the picture, at its own size.
 
-    Raises EganError where `backbone` is no such file.
+    Raises EganError where the backbone's weights cannot be had.
     """
-    if backbone is None:
-        raise EganError("no SqueezeNet backbone", "name a SqueezeNet 1.1 file with --lpips-backbone")
     weights = backbone_weights("squeeze", backbone)
     with silence():
         from torchvision.models import squeezenet1_1
@@ -121,46 +104,7 @@ def load_inception_features(inception: Path | None, device: torch.device) -> Fea
     return features
 
 
-def backbone_weights(net: str, backbone: Path | None) -> dict[str, Tensor]:
-    """Tensors by torchvision's names: from a safetensors file, else torchvision's (cached, or downloaded once)."""
-    if backbone is not None:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        if not backbone.is_file():
-            raise EganError(f"no such file: {backbone}", "named by --lpips-backbone", 2)
-        try:
-            return load_file(str(backbone))
-        except (SafetensorError, OSError) as error:
-            raise EganError(f"{backbone} is not a safetensors file", HINT) from error
-    patience = socket.getdefaulttimeout()
-    try:
-        socket.setdefaulttimeout(10)
-        with silence():
-            from torchvision import models
-
-            return getattr(models, TORCHVISION[net]).IMAGENET1K_V1.get_state_dict(progress=False)
-    except (OSError, RuntimeError) as error:
-        raise EganError(
-            f"no backbone for LPIPS-{net}: torchvision's could not be downloaded", HINT
-        ) from error
-    finally:
-        socket.setdefaulttimeout(patience)
-
-
 def at_least(pictures: Tensor, side: int) -> Tensor:
     if min(pictures.shape[-2:]) >= side:
         return pictures
     return nnf.interpolate(pictures, (side, side), mode="bilinear", align_corners=False)
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """No warnings and no words of other packages while they load."""
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
-    ):
-        warnings.simplefilter("ignore")
-        yield

@@ -142,13 +142,14 @@ def add_realism(
     device: torch.device,
 ) -> None:
     """Put `fid` and `frechet` into the figures, or None and the reason into their notes."""
+    squeeze = options.lpips_backbone if options.lpips_net == "squeeze" else None
     kinds: dict[str, tuple[Callable[[], Features], str]] = {
         "fid": (
             lambda: load_inception_features(options.inception, device),
             "Inception pool features (2048), TF1 bilinear resize to 299",
         ),
         "frechet": (
-            lambda: load_squeeze_features(options.lpips_backbone, device),
+            lambda: load_squeeze_features(squeeze, device),
             "SqueezeNet 1.1 last features, averaged over the picture (512), no resize",
         ),
     }

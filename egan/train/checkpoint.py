@@ -69,6 +69,13 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
                     f"{path} is a checkpoint of another method or architecture",
                     "give the --method, --preset and --set that it was made with",
                 )
+            saved = json.loads(metadata["state"])
+            for name, value in trainer.method.facts().items():
+                if saved["record"].get(name, value) != value:
+                    raise EganError(
+                        f"{path} was trained with {name.replace('_', ' ')} {saved['record'][name]}, not {value}",
+                        "a run goes on as it began: give the options that it was made with",
+                    )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise EganError(f"cannot read checkpoint {path}: {error}") from error
@@ -84,7 +91,6 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
     torch.set_rng_state(tensors["random/torch"])
     if "random/cuda" in tensors and trainer.device.type == "cuda":
         torch.cuda.set_rng_state(tensors["random/cuda"], trainer.device)
-    saved = json.loads(metadata["state"])
     trainer.step, trainer.seconds, trainer.record = saved["step"], saved["seconds"], saved["record"]
     trainer.elapsed = trainer.seconds
     trainer.method.sampler.random.bit_generator.state = saved["sampler"]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from egan import files, terminal
+from egan.backbones import lpips_network
 from egan.core import EncryptGAN, pick_device
 from egan.errors import EganError
 from egan.model import load_model
@@ -21,7 +22,6 @@ from egan.train.data import CROP, load_cached
 from egan.train.loop import Trainer
 from egan.train.methods import make_method
 from egan.train.options import RunOptions, TrainOptions
-from egan.train.perceptual import load_perceptual
 from egan.train.presets import parse_options
 from egan.train.processes import Place, joined
 from egan.train.sampler import Sampler, free_memory, on_device
@@ -80,9 +80,9 @@ def run_train(request: Request) -> None:
         )
     with joined(pick_device(request.device)) as (place, device):
         terminal.quiet = terminal.quiet or not place.writes
+        perceptual = load_lpips(request, options, device)
         sampler = load_sampler(request, model_options.image_size, options.seed, device, place)
         sampler.own(options.batch)
-        perceptual = load_lpips(request, options, device, model_options.family)
         method = make_method(model_options, options, sampler, perceptual)
         with display(options) as (log, show):
             trainer = Trainer(method, Path(request.runs), log=log, show=show, place=place)
@@ -132,16 +132,24 @@ def load_sampler(request: Request, size: int, seed: int, device: torch.device, p
     return Sampler(placed[0], placed[1], placed[2:], seed, device, place.rank, place.world)
 
 
-def load_lpips(request: Request, options: RunOptions, device: torch.device, family: str) -> nn.Module | None:
-    if request.lpips_backbone:
-        return load_perceptual(request.lpips_backbone, device)
-    if (
-        isinstance(options, TrainOptions)
-        and family == "egan"
-        and (options.perceptual or options.perceptual_x)
-    ):
-        terminal.note("no --lpips-backbone: training without the perceptual loss")
-    return None
+def load_lpips(request: Request, options: RunOptions, device: torch.device) -> nn.Module | None:
+    """The network of the perceptual loss, where that has a weight: of the file that was named, or torchvision's."""
+    if not isinstance(options, TrainOptions) or not (options.perceptual or options.perceptual_x):
+        if request.lpips_backbone:
+            raise EganError(
+                "the perceptual loss has no weight here",
+                "--set perceptual=10, or leave out --lpips-backbone",
+                2,
+            )
+        return None
+    backbone = Path(request.lpips_backbone) if request.lpips_backbone else None
+    try:
+        return lpips_network("squeeze", backbone, device)
+    except EganError as error:
+        if backbone:
+            raise
+        terminal.warn(f"training without the perceptual loss: {error}; {error.hint}")
+        return None
 
 
 @contextlib.contextmanager

@@ -124,6 +124,10 @@ class LockedMethod(KeyedMethod):
         self.passes = self.both
         self.share_out()
 
+    def facts(self) -> dict[str, Any]:
+        used = self.perceptual is not None and (self.options.perceptual or self.options.perceptual_x)
+        return {"perceptual_loss": "LPIPS-squeeze" if used else "none"}
+
     def prepare(self) -> dict[str, Any]:
         """Set the starting codec of either direction, then K."""
         s, o = self.sampler.alone(), self.options

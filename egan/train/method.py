@@ -52,6 +52,10 @@ class Method(abc.ABC):
         """Train K and freeze it, in a method that has one. Returns what to record."""
         return {}
 
+    def facts(self) -> dict[str, Any]:
+        """What the options do not say and a resumed run has to share, to be recorded."""
+        return {}
+
     @abc.abstractmethod
     def start_optimisers(self) -> None:
         """Make `optimisers`."""

@@ -49,7 +49,7 @@ class TrainOptions(RunOptions):
     adversarial_x: float = 0.1  # LSGAN on the decode, all that a wrong key gets, and on signed pictures
     disguise: float = 6.0  # L1 between the disguise and the flower whose key was used
     detail: float = 6.0  # L1 between the differences of neighbouring pixels of the same two
-    perceptual: float = 10.0  # LPIPS-squeeze between the same two; needs a backbone file
+    perceptual: float = 10.0  # LPIPS-squeeze between the same two
     perceptual_x: float = 1.0  # and between decode and composite
     phase: float = 2.0  # between the phases that were sent and measured
     grain: float = 12.0  # on what the keystream changes in a disguise

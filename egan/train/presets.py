@@ -30,6 +30,8 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "key_steps": 400,
             "discriminator_width": 8,
             "sample_every": 200,
+            "perceptual": 0.0,
+            "perceptual_x": 0.0,
         },
     ),
     # As published: CycleGAN's networks and schedule, the paper's key layers, right and wrong keys at one half.
@@ -51,6 +53,8 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "key_size": 0,
             "adversarial": 1.0,
             "adversarial_x": 1.0,
+            "perceptual": 0.0,
+            "perceptual_x": 0.0,
             "wrong_key": 0.5,
             "noise": 0.02,
             "input_noise": 0.02,
