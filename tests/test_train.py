@@ -289,7 +289,7 @@ def test_a_run_can_start_with_new_keys(tmp_path: Path) -> None:
     lines: list[str] = []
     second.log = second.method.log = lines.append
     second.start_from(weights, new_keys=True)
-    assert [line.split(":")[0] for line in lines] == ["started from", "key network accuracy"]
+    assert [line.split(":")[0] for line in lines] == ["started from", "key network accuracy", "perceptual loss"]
     started = second.model.state_dict()
     kept = [name for name, value in weights.state_dict().items() if torch.equal(started[name], value)]
     assert "F.encoder.stem.weight" in kept

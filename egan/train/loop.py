@@ -102,7 +102,7 @@ class Trainer:
         load_checkpoint(self, path)
 
     def start(self) -> None:
-        self.record |= self.method.facts()
+        self.note(self.method.facts())
         self.method.start_optimisers()
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
 
