@@ -289,7 +289,11 @@ def test_a_run_can_start_with_new_keys(tmp_path: Path) -> None:
     lines: list[str] = []
     second.log = second.method.log = lines.append
     second.start_from(weights, new_keys=True)
-    assert [line.split(":")[0] for line in lines] == ["started from", "key network accuracy", "perceptual loss"]
+    assert [line.split(":")[0] for line in lines] == [
+        "started from",
+        "key network accuracy",
+        "perceptual loss",
+    ]
     started = second.model.state_dict()
     kept = [name for name, value in weights.state_dict().items() if torch.equal(started[name], value)]
     assert "F.encoder.stem.weight" in kept
@@ -447,6 +451,7 @@ def test_settings_reach_the_right_options_and_unknown_ones_are_named() -> None:
 def test_robust_settings_are_a_start_that_others_can_change() -> None:
     model, train = parse_options("tiny", ["robust=jpeg,noise", "amplitude=20"])
     assert (model.phases, model.verniers, train.robust, train.amplitude) == (4, 0, ("jpeg", "noise"), 20)
+    assert (train.perceptual, parse_options("egan", ["robust=jpeg"])[1].perceptual) == (0, 5)  # type: ignore[union-attr]
     with pytest.raises(EganError, match="unknown channel"):
         parse_options("tiny", ["robust=jpeg,blur"])
 

@@ -66,7 +66,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 # What survives JPEG and resizing has to be little and strong; found with the starting codec alone, see weights/README.md.
 ROBUST: tuple[dict[str, Any], dict[str, Any]] = (
     {"phases": 4, "verniers": 0},
-    {"amplitude": 32.0, "grain": 0.0},
+    {"amplitude": 32.0, "grain": 0.0, "perceptual": 5.0, "adversarial": 0.0},
 )
 
 # Of the methods that the paper compares with; `published` is what their own papers say.
