@@ -57,6 +57,11 @@ class EncryptGAN(Model):
     def parts(self) -> dict[str, list[nn.Module]]:
         return {"encrypt": [self.F], "decrypt": [self.G]}
 
+    def settle(self) -> None:
+        if isinstance(self.F, LockedGenerator) and isinstance(self.G, LockedGenerator):
+            self.F.learn_carriers(self.G)
+            self.G.learn_carriers(self.F)
+
     def keystream_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """Shape (P, H/4, W/4) of the keystream of one picture."""
         return self.options.phases, height // CELL, width // CELL

@@ -52,6 +52,7 @@ class ModelOptions(Described):
         13  # phases per 4x4 cell: their 26 carriers are all the fine chroma of an RGB cell, and no luma
     )
     verniers: int = 2  # of them, those that make the first components finer
+    exact_measuring: bool = False  # phases are measured by the inverse of the carriers, and not by a network
     width: int = 64  # channels at 1/4 resolution
     encoder_blocks: int = 3  # residual blocks of each encoder
     decoder_blocks: int = 2  # residual blocks per level of each decoder

@@ -1,5 +1,6 @@
 """The networks against published sizes, the budgets of the default family, and the lock in the middle of F."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -313,3 +314,35 @@ def test_rounding_keeps_off_the_carriers(tiny_model: EncryptGAN) -> None:
     assert on_carriers(levels) < 0.6 * on_carriers(exact.round())
     assert (levels - exact).abs().mean() < 0.6  # plain rounding: 0.25
     assert np.array_equal(to_bytes(levels / 127.5 - 1), levels.permute(0, 2, 3, 1).byte().numpy())
+
+
+def test_exact_measuring_finds_every_phase_whatever_is_painted(
+    tiny_model: EncryptGAN, tmp_path: Path
+) -> None:
+    """Carriers that moved, a painter gone wild: the inverse of the carriers reads them, and training sees that at once."""
+    model = EncryptGAN(dataclasses.replace(tiny_model.options, exact_measuring=True))
+    model.load_state_dict(tiny_model.state_dict())
+    torch.manual_seed(3)
+    for hider, revealer in ((model.F, model.G), (model.G, model.F)):
+        with torch.no_grad():
+            hider.decoder.head[HIDE].weight.mul_(40)
+            carriers = hider.decoder.direct[HIDE].weight
+            carriers.add_(0.2 * carriers.std() * torch.randn(carriers.shape))
+        key = torch.rand(2, 3, 64, 64) * 2 - 1
+        sent = unit_phases(torch.randint(0, 256, (2, model.options.phases, 16, 16)))
+        picture = hider.decode(sent, key, HIDE)
+        assert (revealer.encode(picture, key, REVEAL) - sent).abs().max() > 0.1, "it has not been told yet"
+        measured = revealer.encode(picture, key, REVEAL, hider)
+        assert torch.allclose(measured, sent, atol=1e-3)
+        # Measured and sent are the same for any carriers, so there is nothing to gain by moving them.
+        (slope,) = torch.autograd.grad((measured - sent.roll(1, 0)).square().sum(), carriers)
+        assert slope.abs().max() < 1e-2
+    model.save(tmp_path / "w.safetensors", {})
+    loaded = EncryptGAN.load(tmp_path / "w.safetensors")  # with what it measures by out of date in the file
+    assert loaded.options.exact_measuring
+    with torch.no_grad():
+        picture = loaded.F.decode(sent, key, HIDE)
+        assert torch.allclose(loaded.G.encode(picture, key, REVEAL), sent, atol=1e-3)
+        rounded = loaded.F.levels(picture) / 127.5 - 1
+        through = loaded.G.encode(rounded, key, REVEAL)
+    assert (through * sent).sum(1).min() > 0.5, "no phase is off by as much as 60 degrees"

@@ -91,7 +91,7 @@ def cycle(
     locked = rotate_phases(sent, keystream, +1)
     painted = hider.decode(locked, hide_key, HIDE)
     rounded = painted + (hider.levels(painted) / 127.5 - 1 - painted).detach()  # a straight-through gradient
-    measured = revealer.encode(travel(rounded), reveal_key, REVEAL)
+    measured = revealer.encode(travel(rounded), reveal_key, REVEAL, hider)
     recovered = revealer.decode(rotate_phases(measured, used, -1), reveal_key, REVEAL)
     return Cycle(painted, recovered, sent, locked.detach(), measured)
 

@@ -13,13 +13,14 @@ from egan.train.options import RunOptions, TrainOptions
 
 # Each: model options, training options, where they differ from the defaults.
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "egan": ({"key_levels": True}, {"crop": 128}),
+    "egan": ({"key_levels": True, "exact_measuring": True}, {"crop": 128}),
     "tiny": (
         {
             "image_size": 64,
             "width": 24,
             "key_width": 8,
             "key_levels": True,
+            "exact_measuring": True,
             "encoder_blocks": 1,
             "decoder_blocks": 1,
         },
@@ -110,6 +111,8 @@ def parse_options(
     if start is not None:
         model_values = dataclasses.asdict(start)
     if any(s.startswith("robust=") for s in settings) and model_values.get("family") != "paper":
+        if start is None:
+            model_values["exact_measuring"] = False  # a network learns what JPEG does to carriers
         model_values, train_values = ROBUST[0] | model_values, ROBUST[1] | train_values
     fields = {f.name: (f, model_values) for f in dataclasses.fields(model_class)}
     fields |= {f.name: (f, train_values) for f in dataclasses.fields(train_class)}
