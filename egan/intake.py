@@ -98,7 +98,7 @@ def open_disguise(
         if rest:
             terminal.warn(f"{loaded.name} was altered since it was encrypted: this is what is left of it")
             return Job(source, pixels, rest[1], rest[0])
-        terminal.warn(f"{error}; decoded all the same, with a wrong keystream, so to noise")
+        terminal.warn(f"{error}; decoded all the same, with a wrong keystream, so to nothing of the message")
         digest = envelope.pixel_digest(pixels)
         return Job(source, pixels, (), private.wrong_keystream_seed(digest))
     check_sender(loaded.name, opened.sender, sender)
