@@ -57,11 +57,6 @@ class EncryptGAN(Model):
     def parts(self) -> dict[str, list[nn.Module]]:
         return {"encrypt": [self.F], "decrypt": [self.G]}
 
-    def settle(self) -> None:
-        if isinstance(self.F, LockedGenerator) and isinstance(self.G, LockedGenerator):
-            self.F.learn_carriers(self.G)
-            self.G.learn_carriers(self.F)
-
     def keystream_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """Shape (P, H/4, W/4) of the keystream of one picture."""
         return self.options.phases, height // CELL, width // CELL
@@ -109,15 +104,15 @@ class EncryptGAN(Model):
         picture, key = self.prepare(pictures, keys)
         if not self.locked:
             return to_bytes(generator(torch.cat((picture, key), 1)))
-        g = cast(LockedGenerator, generator)
+        g, hider = (cast(LockedGenerator, m) for m in (generator, self.F if generator is self.G else self.G))
         k = torch.from_numpy(np.array(keystreams)).to(self.device)
-        return to_bytes(g.decode(rotate_phases(g.encode(picture, key, REVEAL), k, -1), key, REVEAL))
+        return to_bytes(g.decode(rotate_phases(g.measure(picture, key, hider), k, -1), key, REVEAL))
 
     @torch.inference_mode()
     def phase_bytes(self, pictures: Pictures, keys: Pictures, generator: nn.Module | None = None) -> Pictures:
         """What a generator's encoder (F's by default) makes of pictures: phases a in Z_256, uint8 (N, P, H/4, W/4), before the lock."""
         picture, key = self.prepare(pictures, keys)
-        z = cast(LockedGenerator, generator or self.F).encode(picture, key, HIDE)
+        z = cast(LockedGenerator, generator or self.F).encode(picture, key)
         turns = torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi)
         return (torch.round(turns * 256).int() % 256).to(torch.uint8).cpu().numpy()
 

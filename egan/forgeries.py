@@ -156,7 +156,7 @@ def search(
     optimiser = torch.optim.Adam([pixels], 0.05)
     for _ in range(STEPS):
         if model.locked:
-            decoded = f.decode(rotate_phases(f.encode(pixels, key, REVEAL), k, -1), key, REVEAL)
+            decoded = f.decode(rotate_phases(f.measure(pixels, key, model.G), k, -1), key, REVEAL)
         else:
             decoded = f(torch.cat((pixels, key), 1))
         loss = nnf.mse_loss(decoded, target)

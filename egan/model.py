@@ -71,9 +71,6 @@ class Model(nn.Module, abc.ABC):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
-    def settle(self) -> None:
-        """Bring what follows from other weights into line with them, after weights have changed."""
-
     def save(self, path: str | Path, training: dict[str, Any]) -> None:
         """Write the weights file in half precision, atomically. `training` is free JSON: recipe, data, figures."""
         path = Path(path)
@@ -111,7 +108,6 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> Model:
         raise EganError(f"weights {path} do not fit their own description") from error
     model.id, model.training_summary = identity, training
     model = model.eval().requires_grad_(False)
-    model.settle()
     return model if torch.device(device).type == "cpu" else model.to(device)
 
 

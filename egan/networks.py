@@ -110,17 +110,14 @@ class Encoder(nn.Module):
 
     To hide, it chooses the components of each cell and writes them as phases (`phases_of`); to reveal, it measures
     complex numbers in a painted picture and keeps their phases. Both are the sum of a linear map of the cell and of a
-    small residual network, which the two roles share; but `exact` reveals with the linear map alone, which is then the
-    inverse of the carriers (`Decoder.reader`), and finds every phase whatever is painted beside them.
+    small residual network, which the two roles share. Where measuring is exact (`Decoder.measure`), it only hides.
     """
 
-    def __init__(
-        self, channels: int, phases: int, verniers: int, width: int, blocks: int, exact: bool = False
-    ) -> None:
+    def __init__(self, channels: int, phases: int, verniers: int, width: int, blocks: int) -> None:
         super().__init__()
         cell = channels * CELL**2
         outputs = (phases - verniers, 2 * phases)  # of HIDE and REVEAL
-        self.verniers, self.exact = verniers, exact
+        self.verniers = verniers
         self.direct = nn.ModuleList(nn.Conv2d(cell, n, 1) for n in outputs)
         self.stem = nn.Conv2d(cell, width, 3, padding=1)
         self.role = nn.Parameter(torch.zeros(2, width))
@@ -129,27 +126,12 @@ class Encoder(nn.Module):
         for head in self.head:
             zero(head)
 
-    def forward(self, x: Tensor, role: int, reader: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """reader: weight and bias of the linear map that reveals, instead of one's own, where that is exact."""
+    def forward(self, x: Tensor, role: int) -> Tensor:
         x = nnf.pixel_unshuffle(x, CELL)
-        with float32(x.device):
-            out = self.direct[role](x.float())
-            if role == REVEAL and self.exact:
-                if reader is not None:
-                    weight, bias = reader
-                    out = nnf.conv2d(x[:, : weight.shape[1]].float(), weight[:, :, None, None], bias)
-                return directions(out)
         h = nnf.silu(self.blocks(self.stem(x) + self.role[role, :, None, None]))
         with float32(x.device):
-            out = out + self.head[role](h.float())
+            out = self.direct[role](x.float()) + self.head[role](h.float())
             return phases_of(out, self.verniers) if role == HIDE else directions(out)
-
-    @torch.no_grad()
-    def read(self, weight: Tensor, bias: Tensor) -> None:
-        """Reveal with this linear map of a cell from now on: weight (2P, 48), bias (2P)."""
-        own = cast(nn.Conv2d, self.direct[REVEAL])
-        own.weight.zero_()[:, : weight.shape[1], 0, 0] = weight
-        cast(nn.Parameter, own.bias).copy_(bias)
 
 
 class Decoder(nn.Module):
@@ -203,16 +185,19 @@ class Decoder(nn.Module):
         """The carriers (N, 48, h, w) of cosines and sines (N, 2P, h, w)."""
         return PAYLOAD * self.direct[HIDE](phases)
 
-    def reader(self) -> tuple[Tensor, Tensor]:
-        """Weight (2P, 48) and bias (2P) of the linear map that takes cells with `payload` back to cosines and sines.
+    def measure(self, picture: Tensor) -> Tensor:
+        """Phases, unit complex (N, 2, P, H/4, W/4), that a picture (N, 3, H, W) carries which this decoder painted to hide.
 
-        It is the Moore-Penrose inverse of the carriers, so what is painted, which is orthogonal to them, does not count.
+        By the Moore-Penrose inverse of the carriers, so what is painted, which is orthogonal to them, does not count.
         """
-        direct = cast(nn.Conv2d, self.direct[HIDE])
-        carriers = PAYLOAD * direct.weight[:, :, 0, 0].float()
-        inverse, _ = torch.linalg.inv_ex(carriers.T @ carriers)
-        weight = inverse @ carriers.T
-        return weight, -PAYLOAD * weight @ cast(Tensor, direct.bias).float()
+        with float32(picture.device):
+            direct = cast(nn.Conv2d, self.direct[HIDE])
+            carriers = PAYLOAD * direct.weight[:, :, 0, 0].float()
+            inverse, _ = torch.linalg.inv_ex(carriers.T @ carriers)
+            weight = inverse @ carriers.T
+            bias = -PAYLOAD * weight @ cast(Tensor, direct.bias).float()
+            cells = nnf.pixel_unshuffle(picture.float(), CELL)
+            return directions(nnf.conv2d(cells, weight[:, :, None, None], bias))
 
     def beside_carriers(self) -> Tensor:
         """The projection (48, 48) of a cell off its carriers, so that nothing painted is taken for payload.
@@ -340,26 +325,24 @@ class LockedGenerator(nn.Module):
         o = options
         self.key_in_encoder = key_in_encoder
         self.payload = (o.phases, o.verniers)
-        self.encoder = Encoder(
-            6 if key_in_encoder else 3, o.phases, o.verniers, o.width, o.encoder_blocks, o.exact_measuring
-        )
+        self.exact = o.exact_measuring
+        self.encoder = Encoder(6 if key_in_encoder else 3, o.phases, o.verniers, o.width, o.encoder_blocks)
         self.decoder = Decoder(o.phases, o.verniers, o.width, o.decoder_blocks, o.exact_measuring)
 
-    def encode(self, picture: Tensor, key: Tensor, role: int, hider: LockedGenerator | None = None) -> Tensor:
-        """Phases, unit complex (N, 2, P, H/4, W/4): before the lock to hide, measured to reveal. F's ignores the key.
+    def encode(self, picture: Tensor, key: Tensor) -> Tensor:
+        """Phases before the lock, unit complex (N, 2, P, H/4, W/4), of a picture to hide. F ignores the key."""
+        return self.encoder(self.seen(picture, key), HIDE)
 
-        hider: who laid the carriers, in training, where they move with every step; else they are those of `learn_carriers`.
+    def measure(self, picture: Tensor, key: Tensor, hider: LockedGenerator) -> Tensor:
+        """Phases, unit complex (N, 2, P, H/4, W/4), in a picture that `hider` painted: by the inverse of its carriers where
+        measuring is exact, else by the encoder, where F ignores the key.
         """
-        x = torch.cat((picture, key), 1) if self.key_in_encoder else picture
-        with float32(x.device):
-            reader = hider.decoder.reader() if hider and role == REVEAL and self.encoder.exact else None
-        return self.encoder(x, role, reader)
+        if self.exact:
+            return hider.decoder.measure(picture)
+        return self.encoder(self.seen(picture, key), REVEAL)
 
-    def learn_carriers(self, hider: LockedGenerator) -> None:
-        """Where measuring is exact, measure from now on what `hider` lays."""
-        if self.encoder.exact:
-            with float32(next(self.parameters()).device):
-                self.encoder.read(*hider.decoder.reader())
+    def seen(self, picture: Tensor, key: Tensor) -> Tensor:
+        return torch.cat((picture, key), 1) if self.key_in_encoder else picture
 
     def decode(self, z: Tensor, key: Tensor, role: int) -> Tensor:
         return self.decoder(z, key, role)

@@ -458,13 +458,16 @@ def test_robust_settings_are_a_start_that_others_can_change() -> None:
 
 @pytest.mark.parametrize("name", ["jpeg", "noise", "resize"])
 def test_a_channel_changes_a_picture_a_little_and_passes_the_gradient(name: str) -> None:
-    picture = to_unit(smooth(2, 64, 5)).requires_grad_()
+    red = smooth(2, 64, 5) // 4 + np.array(
+        [190, 120, 60], np.uint8
+    )  # no block's mean is so near to grey that JPEG drops it
+    picture = to_unit(red).requires_grad_()
     out = through(picture, name, np.random.default_rng(1))
     assert out.shape == picture.shape
     assert 0 < (out - picture).abs().mean() < 0.1
     out.sum().backward()
     assert picture.grad is not None
-    assert picture.grad.sum().item() == pytest.approx(picture.numel(), rel=1e-2)
+    assert picture.grad.sum().item() == pytest.approx(picture.numel(), rel=1e-3)
     assert through(picture, None, np.random.default_rng(1)) is picture
 
 

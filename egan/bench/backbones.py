@@ -1,4 +1,4 @@
-"""Learned metrics: LPIPS, and the features of SqueezeNet and Inception, from weights files named by the user.
+"""Learned metrics: LPIPS, and the features of SqueezeNet and Inception, from weights files named by the user or of torchvision.
 
 Nothing here prints. A backbone that cannot be had raises EganError with the way to get it; the caller turns that into
 a figure that is null with its reason.

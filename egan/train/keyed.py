@@ -105,5 +105,4 @@ class KeyedMethod(Method):
 
     def sheet(self, model: nn.Module) -> NDArray[np.uint8]:
         assert isinstance(model, EncryptGAN)
-        model.settle()
         return sample_sheet(model, self.sampler)

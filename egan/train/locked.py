@@ -87,11 +87,11 @@ def cycle(
     keystream: Tensor, used: Tensor, travel: Callable[[Tensor], Tensor],
 ) -> Cycle:  # fmt: skip
     """Hide a picture, round to 8 bits, send it through a channel, and reveal it with the keystream `used`."""
-    sent = quantise_phases(hider.encode(picture, hide_key, HIDE))
+    sent = quantise_phases(hider.encode(picture, hide_key))
     locked = rotate_phases(sent, keystream, +1)
     painted = hider.decode(locked, hide_key, HIDE)
     rounded = painted + (hider.levels(painted) / 127.5 - 1 - painted).detach()  # a straight-through gradient
-    measured = revealer.encode(travel(rounded), reveal_key, REVEAL, hider)
+    measured = revealer.measure(travel(rounded), reveal_key, hider)
     recovered = revealer.decode(rotate_phases(measured, used, -1), reveal_key, REVEAL)
     return Cycle(painted, recovered, sent, locked.detach(), measured)
 

@@ -66,7 +66,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 # What survives JPEG and resizing has to be little and strong; found with the starting codec alone, see weights/README.md.
 ROBUST: tuple[dict[str, Any], dict[str, Any]] = (
-    {"phases": 4, "verniers": 0},
+    {"phases": 4, "verniers": 0, "exact_measuring": False},  # a network learns what JPEG does to carriers
     {"amplitude": 32.0, "grain": 0.0, "perceptual": 5.0, "adversarial": 0.0},
 )
 
@@ -108,12 +108,11 @@ def parse_options(
             f"unknown preset {preset!r} of the method {method}", f"known: {', '.join(presets)}", 2
         )
     model_values, train_values = (dict(values) for values in presets[preset])
+    family = start.family if start else model_values.get("family")
+    if any(s.startswith("robust=") for s in settings) and family != "paper":
+        model_values, train_values = model_values | ROBUST[0], ROBUST[1] | train_values
     if start is not None:
         model_values = dataclasses.asdict(start)
-    if any(s.startswith("robust=") for s in settings) and model_values.get("family") != "paper":
-        if start is None:
-            model_values["exact_measuring"] = False  # a network learns what JPEG does to carriers
-        model_values, train_values = ROBUST[0] | model_values, ROBUST[1] | train_values
     fields = {f.name: (f, model_values) for f in dataclasses.fields(model_class)}
     fields |= {f.name: (f, train_values) for f in dataclasses.fields(train_class)}
     for setting in settings:

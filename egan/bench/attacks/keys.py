@@ -181,7 +181,7 @@ def one_encoding(scheme: Scheme, disguise: Pictures, key: Pictures):  # type: ig
     model = scheme.model
     with torch.inference_mode():
         picture, image = model.prepare(disguise[None], key[None])
-        z = model.G.encode(picture, image, REVEAL)
+        z = model.G.measure(picture, image, model.F)
 
     @torch.inference_mode()
     def decode(streams: Pictures) -> Pictures:

@@ -71,7 +71,7 @@ def search_streams(scene: Scene, i: int, budget: Budget) -> tuple[Pictures, floa
         1 - mask([scene.pairs.boxes[i]], scene.side, device),
     )
     with torch.no_grad():
-        z = model.G.encode(picture, key, REVEAL)
+        z = model.G.measure(picture, key, model.F)
 
     def decode(k: Tensor, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
         n = len(k)
