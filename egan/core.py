@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from egan.errors import EganError
 from egan.lock import lock
 from egan.model import Model, Pictures, load_model
-from egan.networks import CELL, HIDE, REVEAL, KeyNetwork, LockedGenerator, ResNetGenerator, rotate_phases
+from egan.networks import CELL, HIDE, REVEAL, KeyNetwork, LockedGenerator, ResNetGenerator
 from egan.options import ModelOptions
+from egan.phases import rotate_phases
 
 BATCH = 8  # pictures a pass on the CPU: enough to fill the cores, little enough to keep memory flat
 

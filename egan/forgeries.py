@@ -143,7 +143,8 @@ def search(
     import torch.nn.functional as nnf
 
     from egan.core import fit_keys, to_bytes, to_unit
-    from egan.networks import REVEAL, rotate_phases
+    from egan.networks import REVEAL
+    from egan.phases import rotate_phases
 
     target = to_unit(secret[None], model.device)
     key = fit_keys(public.picture[None], secret.shape[:2], model.device)

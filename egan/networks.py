@@ -6,7 +6,6 @@ generator's encoder and its decoder passes one tensor of phases and nothing else
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import cast
@@ -16,16 +15,12 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from egan.options import ModelOptions
+from egan.phases import components_of, directions, phases_of, room_beside, round_against
 
 CELL = 4  # the encoders work on 4x4 cells: 48 numbers of RGB each
 KEY_LAYERS = 6
-REACH = 2.7  # radians: a component's phase stays inside of this, away from the wrap at pi
-COMPANDED = 0.95 * REACH  # the largest companded phase that is believed: beyond it noise would be blown up
 PAYLOAD = 1 / 32  # the scale of carriers, so that their weights are of the size that Adam's steps suit
-VERNIER = 4  # how much finer the second phase of a component is
-NEIGHBOUR = 0.12  # how far a component usually is from the median around it
 BESIDE = 0.03  # what an error of rounding counts that no carrier sees, against one that carriers see
-SURPRISE = 20.0  # what being farther counts at most, in squared radians of a fine phase, where a turn is 39
 HIDE, REVEAL = 0, 1  # roles: F hides forward and reveals backward (verify), G the other way round
 
 
@@ -222,95 +217,6 @@ class Decoder(nn.Module):
             flat = cells.transpose(0, 1).flatten(1)
             rounded = round_against(flat, weight).view_as(cells.transpose(0, 1)).transpose(0, 1)
             return nnf.pixel_shuffle(rounded, CELL)
-
-
-def directions(parts: Tensor) -> Tensor:
-    """Complex numbers (N, 2P, h, w), real parts first, to unit ones (N, 2, P, h, w)."""
-    re, im = parts.chunk(2, 1)
-    size = torch.rsqrt(re * re + im * im + 1e-6)
-    return torch.stack((re * size, im * size), 1)
-
-
-def room_beside(base: Tensor, painted: Tensor) -> Tensor:
-    """The largest scale (N, 1, h, w), at most 1, by which a cell's painting (N, 48, h, w) fits into [-1, 1] with its carriers.
-
-    What 8 bits would cut off takes payload with it. Scaled paint stays beside the carriers, clipped paint would not.
-    """
-    room = 1 - base * torch.sign(painted)
-    return (room.clamp_min(0) / painted.abs().clamp_min(1e-6)).amin(1, keepdim=True).clamp_max(1)
-
-
-def round_against(values: Tensor, weight: Tensor) -> Tensor:
-    """Whole numbers in 0 to 255 for the columns of values (n, M), so that error^T weight error is small; weight (n, n).
-
-    One row after the other is rounded, and the rows that are left take up what its error costs: the nearest-plane method of
-    Babai (1986) for the lattice of the weight's Cholesky factor.
-    """
-    inverse, _ = torch.linalg.inv_ex(weight.double())
-    upper = torch.linalg.cholesky_ex(inverse, upper=True)[0].float()
-    upper = upper / upper.diagonal()[:, None]
-    left = values.clone()
-    for i in range(len(left)):
-        exact = left[i].clone()
-        left[i] = exact.round().clamp(0, 255)
-        left[i + 1 :] -= upper[i, i + 1 :, None] * (exact - left[i])
-    return left
-
-
-def phases_of(components: Tensor, verniers: int) -> Tensor:
-    """Components (N, C, h, w) as phases: unit complex numbers (N, 2, C + V, h, w), all inside of REACH but the verniers.
-
-    The first V components, in [-1, 1], are written twice: once over the whole circle and once VERNIER times finer, as on
-    a vernier scale, because the brightness of a cell needs more precision than one phase has. The others have no limit
-    and are companded by R x / (1 + |x|), which gives small values the finer steps.
-    """
-    coarse = REACH * components[:, :verniers].clamp(-1, 1)
-    rest = components[:, verniers:]
-    angle = torch.cat((coarse, REACH * rest / (1 + rest.abs()), VERNIER * coarse), 1)
-    return torch.stack((torch.cos(angle), torch.sin(angle)), 1)
-
-
-def components_of(z: Tensor, verniers: int) -> Tensor:
-    """The inverse of `phases_of` for measured phases.
-
-    A fine phase leaves a few values open, a turn apart. The one taken is nearest to the coarse phase, measured round the
-    circle, and to the median of the 3x3 cells around, for what counts at most as much as SURPRISE: no neighbours can
-    outvote a coarse phase that is exact.
-    """
-    angle = torch.atan2(z[:, 1], z[:, 0])
-    coarse, rest, fine = angle.split((verniers, z.shape[2] - 2 * verniers, verniers), 1)
-    rest = rest.clamp(-COMPANDED, COMPANDED)
-    rest = rest / (REACH - rest.abs())
-    if not verniers:
-        return rest
-    most = math.ceil(VERNIER * REACH / (2 * math.pi) + 0.5)
-    turns = torch.arange(-most, most + 1, device=z.device, dtype=z.dtype).view(-1, 1, 1, 1, 1)
-    values = (2 * math.pi * turns + fine) / (VERNIER * REACH)  # (turns, N, V, h, w)
-    with torch.no_grad():
-        off = coarse - REACH * values
-        off = VERNIER * (off - 2 * math.pi * torch.round(off / (2 * math.pi)))
-        cost = off.square() + torch.where(values.abs() > 1.03, 1e6, 0.0)
-        likely = torch.gather(values, 0, cost.argmin(0, keepdim=True))[0]
-        around = nnf.unfold(nnf.pad(likely, (1, 1, 1, 1), mode="replicate"), 3)
-        median = around.unflatten(1, (verniers, 9)).median(2).values.view_as(likely)
-        cost = cost + ((values - median) / NEIGHBOUR).square().clamp_max(SURPRISE)
-        best = cost.argmin(0, keepdim=True)
-    return torch.cat((torch.gather(values, 0, best)[0], rest), 1)
-
-
-def quantise_phases(z: Tensor) -> Tensor:
-    """Round unit complex numbers to the 256 phases exp(2 pi i a / 256), with a straight-through gradient."""
-    step = 2 * math.pi / 256
-    angle = torch.round(torch.atan2(z[:, 1], z[:, 0]).detach() / step) * step
-    exact = torch.stack((torch.cos(angle), torch.sin(angle)), 1)
-    return z + (exact - z).detach()
-
-
-def rotate_phases(z: Tensor, k: Tensor, sign: int) -> Tensor:
-    """Multiply z (N, 2, P, h, w) by exp(sign * 2 pi i k / 256); k bytes (N, P, h, w). lock: +1, unlock: -1."""
-    angle = k.float() * (sign * 2 * math.pi / 256)
-    c, s = torch.cos(angle), torch.sin(angle)
-    return torch.stack((z[:, 0] * c - z[:, 1] * s, z[:, 0] * s + z[:, 1] * c), 1)
 
 
 class LockedGenerator(nn.Module):

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 
 from egan.core import EncryptGAN, to_bytes, to_unit
 from egan.errors import EganError
-from egan.networks import rotate_phases
 from egan.options import ModelOptions
+from egan.phases import rotate_phases
 from egan.train import losses
 from egan.train.channels import YCC, jpeg_like, quantised, through
 from egan.train.checkpoint import fits

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from egan.core import EncryptGAN
-from egan.networks import CELL, HIDE, REVEAL, LockedGenerator, quantise_phases, rotate_phases
+from egan.networks import CELL, HIDE, REVEAL, LockedGenerator
 from egan.options import ModelOptions
+from egan.phases import quantise_phases, rotate_phases
 from egan.train import losses
 from egan.train.channels import choose, through
 from egan.train.keyed import KeyedMethod, Pairs

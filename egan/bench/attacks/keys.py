@@ -176,7 +176,8 @@ def one_encoding(scheme: Scheme, disguise: Pictures, key: Pictures):  # type: ig
     import torch
 
     from egan.core import to_bytes
-    from egan.networks import REVEAL, rotate_phases
+    from egan.networks import REVEAL
+    from egan.phases import rotate_phases
 
     model = scheme.model
     with torch.inference_mode():
