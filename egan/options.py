@@ -12,6 +12,7 @@ from typing import Any, Self
 from egan.errors import EganError
 
 FAMILIES = ("egan", "paper")
+LARGEST_SIDE = 4096  # pixels; keys and pictures are refused above 50 megapixels anyway
 
 
 class Described:
@@ -63,8 +64,7 @@ class ModelOptions(Described):
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise EganError(f"unknown model family {self.family!r}", f"known: {', '.join(FAMILIES)}")
-        if self.image_size < 64 or self.image_size % 16:
-            raise EganError(f"image size {self.image_size} is not a multiple of 16 from 64 up")
+        check_pictures(self.image_size, self.domains)
         for layers in (self.public_layers, self.private_layers):
             if len(layers) != 3 or not all(type(i) is int and 1 <= i <= 6 for i in layers):
                 raise EganError(f"key layers {layers} are not three numbers from 1 to 6")
@@ -77,3 +77,11 @@ class ModelOptions(Described):
         for name, most in limits.items():
             if not 1 <= getattr(self, name) <= most:
                 raise EganError(f"model option {name} = {getattr(self, name)} is not between 1 and {most}")
+
+
+def check_pictures(image_size: int, domains: tuple[str, ...]) -> None:
+    """Raises EganError for a size that no network takes, and for other than two named domains."""
+    if not 64 <= image_size <= LARGEST_SIDE or image_size % 16:
+        raise EganError(f"image size {image_size} is not a multiple of 16 from 64 to {LARGEST_SIDE}")
+    if len(domains) != 2 or not all(isinstance(name, str) and name for name in domains):
+        raise EganError(f"domains {domains} are not two names", "like faces,flowers")

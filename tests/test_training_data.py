@@ -1,6 +1,8 @@
 """Where training pictures come from: folders and torchvision's names, the cache, bad pictures, shares of a batch."""
 
+import dataclasses
 import json
+import math
 import os
 from pathlib import Path
 
@@ -11,10 +13,12 @@ from conftest import Run, smooth
 from PIL import Image
 
 from egan import named
+from egan.baselines import OPTIONS
 from egan.core import to_bytes
 from egan.errors import EganError
 from egan.train import data
 from egan.train.data import load_cached
+from egan.train.presets import option_classes
 from egan.train.sampler import Sampler, on_device
 
 
@@ -30,10 +34,13 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def test_pictures_are_the_centre_square_and_bad_ones_are_counted(folder: Path, tmp_path: Path) -> None:
+def test_pictures_are_the_centre_square_and_bad_ones_are_counted(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pictures, bad = load_cached(str(folder), 32, tmp_path / "cache")
     assert pictures.shape == (12, 32, 32, 3)
     assert bad == 1
+    assert capsys.readouterr().err == f"egan: warning: cannot read {folder / 'bad.png'}\n"
     middle = Image.open(folder / "00.png").crop((12, 0, 52, 40)).resize((32, 32), Image.Resampling.LANCZOS)
     assert np.abs(pictures[0].astype(int) - np.asarray(middle)).max() <= 2
 
@@ -60,7 +67,7 @@ def test_the_cache_is_read_again_until_a_file_changes(
 
 
 def test_too_few_pictures_and_no_such_source(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(EganError, match="only 12 pictures"):
+    with pytest.raises(EganError, match=r"only 12 pictures in .*, 1 more cannot be read"):
         load_cached(str(folder), 32, tmp_path / "cache", fewest=13)
     assert not list((tmp_path / "cache").glob("*.part*"))
     with pytest.raises(EganError, match="no such folder") as caught:
@@ -125,6 +132,19 @@ def test_pictures_on_the_device_are_the_same_pictures() -> None:
     assert on_device(np.zeros((1, 2, 2, 3), np.uint8), torch.device("cpu"), 100) is not None
 
 
+@pytest.mark.parametrize("method", ["egan", *OPTIONS])
+def test_no_option_takes_a_number_that_cannot_be(method: str) -> None:
+    kind = option_classes(method)[1]
+    numbers = [f for f in dataclasses.fields(kind) if type(f.default) in (int, float)]
+    assert len(numbers) >= 9
+    for field in numbers:
+        wrong = [-1, 2**70] if type(field.default) is int else [-1e-9, math.nan, math.inf]
+        for value in wrong:
+            with pytest.raises(EganError, match=f"^{field.name} cannot be {value}$") as caught:
+                kind(**{field.name: value})
+            assert caught.value.status == 2
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -132,8 +152,13 @@ def test_pictures_on_the_device_are_the_same_pictures() -> None:
         (["--y", "pictures"], "same pictures"),
         (["--preset", "huge"], "unknown preset"),
         (["--set", "phases=zero"], "cannot be"),
-        (["--set", "wrong_key=2"], "share from 0 to 1"),
-        (["--batch", "0"], "must be positive"),
+        (["--set", "wrong_key=2"], "from 0 to 1"),
+        (["--batch", "0"], "from 1 to"),
+        (["--set", "learning_rate=-3"], "learning_rate cannot be -3"),
+        (["--set", "cycle=nan"], "cycle cannot be nan"),
+        (["--set", "warmup=0"], "from 1 to"),
+        (["--set", "domains=cats"], "two names"),
+        (["--set", "image_size=65536"], "from 64 to 4096"),
         (["--resume", "pictures/00.png"], "cannot read checkpoint"),
         (["--from", "pictures/00.png"], "weights"),
         (["--from", "nowhere.safetensors"], "weights"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as nnf
@@ -191,6 +192,8 @@ def kl_loss(mean: Tensor, log_variance: Tensor) -> Tensor:
 @dataclasses.dataclass(frozen=True)
 class DRITTraining(BaselineTraining):
     """The published recipe: Adam 1e-4 (0.5, 0.999), constant for half of the run and then linear to 0, batch 1."""
+
+    LEAST: ClassVar[dict[str, float]] = BaselineTraining.LEAST | {"content_updates": 1}
 
     steps: int = 400_000  # 400 epochs of a thousand pictures
     content_adversarial: float = 1.0

@@ -9,7 +9,7 @@ import dataclasses
 from typing import ClassVar
 
 from egan.errors import EganError
-from egan.options import Described
+from egan.options import Described, check_pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +36,7 @@ class BaselineOptions(Described):
         own = {f.name: f.default for f in dataclasses.fields(self)}["family"]
         if self.family != own:
             raise EganError(f"options of {own} cannot be of the family {self.family!r}")
-        if self.image_size < 64 or self.image_size % 16:
-            raise EganError(f"image size {self.image_size} is not a multiple of 16 from 64 up")
+        check_pictures(self.image_size, self.domains)
         for name, most in self.LIMITS.items():
             if not 1 <= getattr(self, name) <= most:
                 raise EganError(f"model option {name} = {getattr(self, name)} is not between 1 and {most}")

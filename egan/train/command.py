@@ -83,7 +83,8 @@ def run_train(request: Request) -> None:
         perceptual = load_lpips(request, options, device)
         sampler = load_sampler(request, model_options.image_size, options.seed, device, place)
         sampler.own(options.batch)
-        method = make_method(model_options, options, sampler, perceptual)
+        with enough_memory("these networks", "try smaller ones, or a smaller image_size"):
+            method = make_method(model_options, options, sampler, perceptual)
         with display(options) as (log, show):
             trainer = Trainer(method, Path(request.runs), log=log, show=show, place=place)
             if request.resume:

@@ -1,8 +1,8 @@
 """Pictures for training, decoded once into a memory-mapped cache, and composites made on the fly.
 
 A source is a folder, read recursively, or the name of a data set that torchvision can download. Every picture is cut to
-its centre square and resized with Pillow's antialiased Lanczos filter. Pictures that cannot be read are skipped and
-counted. On a GPU the decoded pictures move to its memory where they fit.
+its centre square and resized with Pillow's antialiased Lanczos filter. Pictures that cannot be read are skipped, named
+once and counted. On a GPU the decoded pictures move to its memory where they fit.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from egan import terminal
 from egan.errors import EganError
 from egan.named import NAMES, data_set, is_named
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 CROP = "centre square, Lanczos"
 MESSAGE_SIDE = 128  # the largest side that a message is kept at
+NAMED = 5  # pictures that cannot be read, at most
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
@@ -70,6 +72,11 @@ class Source:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def path(self, index: int) -> str:
+        """How number i is named to the user."""
+        item = self.pictures[index] if isinstance(self.pictures, list) else f"{self.name} number {index}"
+        return str(item)
+
     def read(self, index: int, size: int | None) -> np.ndarray | None:
         """uint8 (S, S, 3), or None for a picture that cannot be read."""
         try:
@@ -97,25 +104,30 @@ def load_cached(
     if not path.exists():
         decode(source, count, size, path)
     pictures = np.load(path, mmap_mode="r", allow_pickle=False)
+    bad = count - len(pictures)
     if len(pictures) < fewest:
-        raise EganError(f"only {len(pictures)} pictures in {name}", f"at least {fewest} are needed")
-    return pictures, count - len(pictures)
+        unread = f", {bad} more cannot be read" if bad else ""
+        raise EganError(f"only {len(pictures)} pictures in {name}{unread}", f"at least {fewest} are needed")
+    return pictures, bad
 
 
 def decode(source: Source, count: int, size: int, path: Path) -> None:
-    """Write the cache file, whole or not at all."""
+    """Write the cache file, whole or not at all, and name the pictures that cannot be read, the first few."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        good = 0
+        good, bad = 0, []
         with ThreadPoolExecutor() as pool:
             room = np.lib.format.open_memmap(part, "w+", np.uint8, (count, size, size, 3))
             for begin in range(0, count, 256):
                 numbers = range(begin, min(begin + 256, count))
-                for picture in pool.map(lambda i: source.read(i, size), numbers):
-                    if picture is not None:
-                        room[good] = picture
-                        good += 1
+                read = pool.map(lambda i: source.read(i, size), numbers)
+                for number, picture in zip(numbers, read, strict=True):
+                    if picture is None:
+                        bad.append(source.path(number))
+                        continue
+                    room[good] = picture
+                    good += 1
             room.flush()
         if good < count:  # the header says how many there are, so write the good ones again
             whole = np.lib.format.open_memmap(f"{part}2", "w+", np.uint8, (good, size, size, 3))
@@ -124,6 +136,8 @@ def decode(source: Source, count: int, size: int, path: Path) -> None:
             whole.flush()
             os.replace(f"{part}2", part)
         os.replace(part, path)
+        for name in bad[:NAMED]:
+            terminal.warn(f"cannot read {name}")
     except OSError as error:
         raise EganError(
             f"cannot write the cache {path}: {(error.strerror or str(error)).lower()}",

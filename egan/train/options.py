@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from typing import ClassVar
 
 from egan.errors import EganError
 
 ROBUST = ("jpeg", "noise", "resize")  # the channels of `egan.train.channels`
 AUGMENT = ("color", "translation", "cutout")  # the changes of `egan.train.critics`
+LARGEST = 2**31 - 1  # whole number
 
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-    """What the Trainer needs to know of any method's run."""
+    """What the Trainer needs to know of any method's run.
+
+    Every number is finite and not negative. Raises EganError for others, for less than LEAST and for more than MOST.
+    """
+
+    LEAST: ClassVar[dict[str, float]] = {"steps": 1, "batch": 1, "sample_every": 1, "discriminator_width": 1}
+    MOST: ClassVar[dict[str, float]] = {"average": 1, "discriminator_width": 512}
 
     steps: int = 20_000
     minutes: float = 0.0  # where positive, stop after this time instead; the learning rate follows the clock
@@ -25,15 +34,31 @@ class RunOptions:
     save_minutes: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or self.steps < 1 or self.minutes < 0:
-            raise EganError("batch and steps must be positive, and minutes not negative", status=2)
-        if not 0 <= self.average <= 1:
-            raise EganError("average is a share from 0 to 1", status=2)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            least = self.LEAST.get(field.name, 0)
+            most = self.MOST.get(field.name, LARGEST if isinstance(value, int) else math.inf)
+            if not (math.isfinite(value) and least <= value <= most):
+                limits = (
+                    f"from {least:g} to {most}" if math.isfinite(most) else f"finite and from {least:g} up"
+                )
+                raise EganError(
+                    f"{field.name} cannot be {value}",
+                    f"it has to be {limits}; its default is {field.default}",
+                    2,
+                )
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions(RunOptions):
     """Families egan and paper. Loss weights are relative; noise is in units of the [-1, 1] range."""
+
+    LEAST: ClassVar[dict[str, float]] = RunOptions.LEAST | {"warmup": 1, "critic_scales": 1, "amplitude": 0.1}
+    MOST: ClassVar[dict[str, float]] = RunOptions.MOST | {
+        "hold": 1, "wrong_key": 1, "critic_scales": 3, "amplitude": 128,
+    }  # fmt: skip
 
     crop: int = 0  # all networks but K train on one random window of this size a step; 0: on whole pictures
     critic_crop: int = 128  # discriminators, K and LPIPS see one random window of this size a step; 0: all
@@ -77,14 +102,9 @@ class TrainOptions(RunOptions):
             raise EganError("crop is not a multiple of 16 from 64 up", "0 trains on whole pictures", 2)
         if self.key_size and (self.key_size < 64 or self.key_size % 16):
             raise EganError("key_size is not a multiple of 16 from 64 up", "0 takes pictures as they are", 2)
-        if not 1 <= self.critic_scales <= 3:
-            raise EganError("critic_scales is from 1 to 3", status=2)
         for name in self.critic_augment:
             if name not in AUGMENT:
                 raise EganError(f"unknown augmentation {name!r}", f"known: {', '.join(AUGMENT)}", 2)
         for channel in self.robust:
             if channel not in ROBUST:
                 raise EganError(f"unknown channel {channel!r}", f"known: {', '.join(ROBUST)}", 2)
-        for name in ("wrong_key", "hold"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise EganError(f"{name} is a share from 0 to 1", status=2)
