@@ -20,6 +20,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from egan import compose, files, forgeries, intake, keyfiles, keys, many, pipeline, terminal
 from egan.errors import EganError
 from egan.files import Picture
+from egan.options import LARGEST_SEED
 from egan.weights import find_weights, read_header
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ def run_calibrate(
         files.check_output(output, force, ".safetensors")
     if limit < 8:
         raise EganError("--limit is below 8: there is nothing to measure", status=2)
+    if tries < 0:
+        raise EganError(f"--forgeries {tries} is less than 0", status=2)
+    if not 0 <= seed <= LARGEST_SEED:
+        raise EganError(f"--seed {seed} is not from 0 to {LARGEST_SEED}", status=2)
     covers, flowers = (sampled(folder, limit, seed) for folder in (x, y))
     model = pipeline.load_model(weights, device)
     side = model.options.image_size

@@ -12,6 +12,7 @@ from typing import Any, Self
 from egan.errors import EganError
 
 FAMILIES = ("egan", "paper")
+LARGEST_SEED = 2**31 - 1
 LARGEST_SIDE = 4096  # pixels; keys and pictures are refused above 50 megapixels anyway
 
 

@@ -587,3 +587,15 @@ def test_the_hint_names_the_option_to_change(refused) -> None:
         status=2,
     )
     refused(*KEYGEN, "--size", 100, "face.png", "flower.png", cause="100x100", hint="try --size 96", status=2)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+@pytest.mark.parametrize("command", [("bench",), ("calibrate", "--x", ".", "--y", ".")])
+def test_a_seed_that_no_generator_takes(run: Run, command: tuple[str, ...], seed: int) -> None:
+    done = run(*command, "--seed", seed)
+    assert done.status == 2 and done.err.startswith(f"egan: error: --seed {seed} is ")
+
+
+def test_fewer_forgeries_than_none(run: Run) -> None:
+    done = run("calibrate", "--x", ".", "--y", ".", "--forgeries", -1)
+    assert (done.status, done.err) == (2, "egan: error: --forgeries -1 is less than 0\n")

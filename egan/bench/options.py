@@ -8,6 +8,7 @@ from pathlib import Path
 
 from egan.bench.methods import parse_methods
 from egan.errors import EganError
+from egan.options import LARGEST_SEED, LARGEST_SIDE
 
 # The columns of the paper's Table 1, and what it lacks: the blind floor and a Frechet distance without Inception.
 METRICS = ("fid", "frechet", "encryption", "mse", "rmse", "psnr", "ssim", "lpips", "security", "blind")
@@ -58,8 +59,10 @@ class BenchOptions:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise EganError(f"--{name.replace('_', '-')} {value} is less than {least}", status=2)
-        if self.size is not None and self.size % 16:
-            raise EganError(f"--size {self.size} is not a multiple of 16", status=2)
+        if self.seed > LARGEST_SEED:
+            raise EganError(f"--seed {self.seed} is more than {LARGEST_SEED}", status=2)
+        if self.size is not None and (self.size % 16 or self.size > LARGEST_SIDE):
+            raise EganError(f"--size {self.size} is not a multiple of 16 up to {LARGEST_SIDE}", status=2)
         given = [self.x is not None, self.y is not None, bool(self.messages)]
         if any(given) and not all(given):
             raise EganError(
