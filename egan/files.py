@@ -217,6 +217,19 @@ def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> 
         raise EganError(f"{out} exists already", "overwrite it with --force, or use another name")
 
 
+def check_made(folder: str, option: str) -> None:
+    """Refuse a folder that cannot be made or written to, before any work is done and without making it."""
+    path = Path(folder).absolute()
+    there = next(p for p in (path, *path.parents) if p.exists())
+    hint = f"{option} DIR puts it elsewhere"
+    if there == path and not there.is_dir():
+        raise EganError(f"{folder} is no folder", hint, 2)
+    if not there.is_dir():
+        raise EganError(f"cannot make {folder}: {there} is no folder", hint, 2)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise EganError(f"cannot write to {there}: permission denied", hint, 2)
+
+
 def write_output(data: bytes, out: str | None, force: bool = False) -> None:
     """Write to standard output (None or `-`) or, atomically, to a file. Raises EganError, leaving nothing behind."""
     if out is None or out == STDOUT:

@@ -119,7 +119,8 @@ def status_of(error: BaseException) -> int:
         return report(EganError("not enough memory", "use smaller pictures or fewer at once"))
     if isinstance(error, OSError):
         # Flushing standard output is the last thing that can fail.
-        return report(EganError(f"cannot go on: {(error.strerror or str(error)).lower()}"))
+        where = f" with {error.filename}" if error.filename else ""
+        return report(EganError(f"cannot go on{where}: {(error.strerror or str(error)).lower()}"))
     raise error
 
 

@@ -66,6 +66,22 @@ def test_the_cache_is_read_again_until_a_file_changes(
     assert len(decoded) == 1
 
 
+@pytest.mark.parametrize("damage", ["shorter", "text", "nothing", "another array"])
+def test_a_damaged_cache_is_made_again(
+    folder: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = np.array(load_cached(str(folder), 32, tmp_path / "cache")[0])
+    (path,) = (tmp_path / "cache").glob("*.npy")
+    if damage == "another array":
+        np.save(path, np.zeros((12, 32, 32), np.float32))
+    else:
+        path.write_bytes({"shorter": path.read_bytes()[:-1], "text": b"x" * 200, "nothing": b""}[damage])
+    capsys.readouterr()
+    again, bad = load_cached(str(folder), 32, tmp_path / "cache")
+    assert (again == first).all() and bad == 1
+    assert f"the cache {path} is damaged and is made again" in capsys.readouterr().err
+
+
 def test_too_few_pictures_and_no_such_source(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(EganError, match=r"only 12 pictures in .*, 1 more cannot be read"):
         load_cached(str(folder), 32, tmp_path / "cache", fewest=13)
@@ -163,6 +179,8 @@ def test_no_option_takes_a_number_that_cannot_be(method: str) -> None:
         (["--from", "pictures/00.png"], "weights"),
         (["--from", "nowhere.safetensors"], "weights"),
         (["--limit", "4"], "at least 8"),
+        (["--runs", "pictures/00.png"], "pictures/00.png is no folder"),
+        (["--cache", "pictures/00.png/deep"], "cannot make pictures/00.png/deep"),
     ],
 )
 def test_bad_input_is_named_and_leaves_nothing(

@@ -54,6 +54,8 @@ class Request:
 def run_train(request: Request) -> None:
     """Train and write the weights file. Raises EganError for unknown presets or options and for unfit folders."""
     files.check_output(request.out, request.force, suffix="")
+    files.check_made(request.runs, "--runs")
+    files.check_made(request.cache, "--cache")
     if request.resume and request.start:
         raise EganError(
             "--resume and --from exclude each other",

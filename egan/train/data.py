@@ -101,14 +101,33 @@ def load_cached(
         size = min(MESSAGE_SIDE, max((len(p) for p in probe), default=MESSAGE_SIDE))
     key = hashlib.sha256(f"{source.describe} {count} {size} {CROP}".encode()).hexdigest()[:24]
     path = Path(cache) / f"{key}.npy"
-    if not path.exists():
+    pictures = open_cache(path, size)
+    if pictures is None:
         decode(source, count, size, path)
-    pictures = np.load(path, mmap_mode="r", allow_pickle=False)
+        pictures = np.load(path, mmap_mode="r", allow_pickle=False)
     bad = count - len(pictures)
     if len(pictures) < fewest:
         unread = f", {bad} more cannot be read" if bad else ""
         raise EganError(f"only {len(pictures)} pictures in {name}{unread}", f"at least {fewest} are needed")
     return pictures, bad
+
+
+def open_cache(path: Path, size: int) -> NDArray[np.uint8] | None:
+    """A cache file as an array (N, size, size, 3), or None where there is none or it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        pictures = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError):
+        pictures = None
+    if (
+        isinstance(pictures, np.memmap)
+        and pictures.dtype == np.uint8
+        and pictures.shape[1:] == (size, size, 3)
+    ):
+        return pictures
+    terminal.warn(f"the cache {path} is damaged and is made again")
+    return None
 
 
 def decode(source: Source, count: int, size: int, path: Path) -> None:
