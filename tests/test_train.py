@@ -12,6 +12,7 @@ import torch
 from conftest import Run
 from PIL import Image
 from safetensors.torch import load_file
+from scipy.fft import dctn
 
 from egan.core import EncryptGAN, to_bytes, to_unit
 from egan.errors import EganError
@@ -28,7 +29,7 @@ from egan.train.options import TrainOptions
 from egan.train.presets import parse_options
 from egan.train.published import PublishedMethod
 from egan.train.sampler import Sampler
-from egan.train.start import cell_rows, chroma_carriers, principal_components, start_codec
+from egan.train.start import cell_rows, chroma_carriers, principal_components, robust_carriers, start_codec
 
 TINY = ModelOptions(image_size=64, key_width=4, width=8, encoder_blocks=1, decoder_blocks=1)
 FAST = TrainOptions(
@@ -133,6 +134,18 @@ def test_carriers_are_orthonormal_and_leave_luma_alone() -> None:
     assert torch.allclose(carriers @ carriers.T, torch.eye(24), atol=1e-6)
     grey = torch.ones(3)[:, None] * torch.randn(1, 16)
     assert (carriers @ grey.flatten()).abs().max() < 1e-5
+
+
+def test_robust_carriers_are_brightness_without_the_mean_and_the_slope_of_a_cell() -> None:
+    carriers = robust_carriers(8)
+    assert torch.allclose(carriers @ carriers.T, torch.eye(8), atol=1e-6)
+    colours = carriers.reshape(8, 3, 4, 4).numpy()
+    assert np.allclose(colours, colours[:, :1], atol=1e-6)  # red, green and blue alike
+    waves = dctn(colours[:, 0], axes=(1, 2), norm="ortho")
+    assert np.abs(waves[:, [0, 0, 1], [0, 1, 0]]).max() < 1e-6
+    lowest = {(0, 2), (1, 1), (2, 0), (0, 3), (1, 2), (2, 1), (3, 0), (1, 3)}
+    assert {tuple(map(int, np.unravel_index(np.abs(w).argmax(), (4, 4)))) for w in waves} == lowest
+    assert robust_carriers(40).shape == (40, 48)  # as many as 20 phases need
 
 
 def test_principal_components_rebuild_what_they_span() -> None:
