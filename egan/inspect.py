@@ -13,7 +13,7 @@ from egan import compose, envelope, files, header, keys, signatures
 from egan.errors import EganError
 from egan.header import Kind
 from egan.terminal import printable
-from egan.weights import parse_metadata, read_header, weights_id
+from egan.weights import key_network_id, parse_metadata, read_header, weights_id
 
 Facts = dict[str, Any]
 
@@ -53,11 +53,13 @@ def describe_weights(file: BinaryIO, size: int, name: str, digest: bytes | None)
         part: sum(math.prod(v["shape"]) for name, v in parsed.items() if name.startswith(part + "."))
         for part in sorted({name.partition(".")[0] for name in parsed})
     }
+    network = key_network_id(file, parsed, options)
     return {
         "kind": "weights",
         "file": name,
         "bytes": size,
         "id": (digest or weights_id(Path(name))).hex(),
+        **({"key network": network.hex()} if any(network) else {}),
         "family": options.family,
         "parameters": numbers,
         "options": json.loads(options.to_json()),
@@ -78,10 +80,10 @@ def describe_picture(loaded: files.Loaded) -> Facts:
     facts["kind"] = kind.words.removeprefix("a ")
     if kind is Kind.PUBLIC_KEY:
         public = keys.read_public(loaded.pixels, loaded.name)
-        facts |= {"fingerprint": public.fingerprint, "weights": public.weights.hex()}
+        facts |= {"fingerprint": public.fingerprint, "key network": public.network.hex()}
     elif kind is Kind.PRIVATE_KEY:
         private = keys.read_private(loaded.pixels, loaded.name)
-        facts |= {"fingerprint": private.fingerprint, "weights": body.hex()}
+        facts |= {"fingerprint": private.fingerprint, "key network": body.hex()}
     elif kind is Kind.SIGNED:
         found_signature = signatures.read(loaded.pixels, loaded.name)
         facts |= {

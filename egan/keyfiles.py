@@ -31,7 +31,7 @@ def key_pair(model: EncryptGAN, face: Picture, flower: Picture) -> tuple[keys.Pr
     return keys.make_pair(
         model.key_images(face[None], o.private_layers)[0],
         model.key_images(flower[None], o.public_layers)[0],
-        model.id,
+        model.key_network,
     )
 
 

@@ -26,7 +26,7 @@ from egan.header import Kind, Picture
 if TYPE_CHECKING:
     from egan.files import Loaded
 
-BODY = struct.Struct(">8s32s32s")  # weights id, X25519 public key, Ed25519 public key
+BODY = struct.Struct(">8s32s32s")  # id of K, X25519 public key, Ed25519 public key
 
 
 def hkdf(material: bytes, info: bytes, length: int = 32) -> bytes:
@@ -52,8 +52,8 @@ class PrivateKey:
         return self.picture & np.uint8(0xFC) | np.uint8(2)
 
     @property
-    def weights(self) -> bytes:
-        """Id of the weights that drew it."""
+    def network(self) -> bytes:
+        """Id of the K that drew it."""
         return header.expect(self.picture, Kind.PRIVATE_KEY, "the private key")
 
     @property
@@ -96,7 +96,7 @@ class PublicKey:
     """A public key picture, uint8 (H, W, 3), and the keys in its header."""
 
     picture: Picture
-    weights: bytes  # id of the weights that drew it
+    network: bytes  # id of the K that drew it
     encryption: X25519PublicKey
     verification: Ed25519PublicKey
     flower: Loaded | None = None  # what disguises are to look like instead
@@ -116,8 +116,8 @@ def fingerprint(identity: bytes) -> str:
     return hashlib.sha256(b"egan/1 fingerprint" + identity).hexdigest()
 
 
-def make_pair(private_image: Picture, public_image: Picture, weights: bytes) -> tuple[PrivateKey, PublicKey]:
-    """A key pair from the key images K(x) and K(y), uint8 (H, W, 3), and the id of the weights that made them.
+def make_pair(private_image: Picture, public_image: Picture, network: bytes) -> tuple[PrivateKey, PublicKey]:
+    """A key pair from the key images K(x) and K(y), uint8 (H, W, 3), and the id of the K that made them.
 
     Every sample of K(x) moves by -1, 0 or +1 from the operating system's generator, inside 0..255.
     """
@@ -125,11 +125,11 @@ def make_pair(private_image: Picture, public_image: Picture, weights: bytes) -> 
     # 256 is not a multiple of 3: -1 is drawn 86 times in 256, 0 and +1 85 times; 1.58 bits a sample remain.
     steps = (noise % 3).astype(np.int16).reshape(private_image.shape) - 1
     shaken = np.clip(private_image.astype(np.int16) + steps, 0, 255).astype(np.uint8)
-    private = PrivateKey(header.embed(shaken, Kind.PRIVATE_KEY, weights))
+    private = PrivateKey(header.embed(shaken, Kind.PRIVATE_KEY, network))
     x25519 = private.decryption.public_key()
     ed25519 = private.signing.public_key()
-    body = BODY.pack(weights, x25519.public_bytes_raw(), ed25519.public_bytes_raw())
-    return private, PublicKey(header.embed(public_image, Kind.PUBLIC_KEY, body), weights, x25519, ed25519)
+    body = BODY.pack(network, x25519.public_bytes_raw(), ed25519.public_bytes_raw())
+    return private, PublicKey(header.embed(public_image, Kind.PUBLIC_KEY, body), network, x25519, ed25519)
 
 
 def read_private(picture: Picture, name: str) -> PrivateKey:
@@ -142,10 +142,10 @@ def read_public(picture: Picture, name: str) -> PublicKey:
     """The public key in a picture. Raises EganError, naming the file `name`, for anything else or a damaged one."""
     body = header.expect(picture, Kind.PUBLIC_KEY, name)
     try:
-        weights, x25519, ed25519 = BODY.unpack(body)
+        network, x25519, ed25519 = BODY.unpack(body)
         return PublicKey(
             picture,
-            weights,
+            network,
             X25519PublicKey.from_public_bytes(x25519),
             Ed25519PublicKey.from_public_bytes(ed25519),
         )

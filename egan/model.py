@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from egan.errors import EganError
-from egan.weights import WEIGHTS_VERSION, check_safetensors, parse_metadata, weights_id
+from egan.weights import WEIGHTS_VERSION, read_description, weights_id
 from egan.whole import current_umask
 
 Pictures = NDArray[np.uint8]
@@ -35,6 +35,7 @@ class Model(nn.Module, abc.ABC):
         super().__init__()
         self.options = options
         self.id = bytes(8)  # of the weights file that it was loaded from
+        self.key_network = bytes(8)  # of the K in it, see `key_network_id`
         self.training_summary: dict[str, Any] = {}
 
     @abc.abstractmethod
@@ -93,10 +94,9 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> Model:
     """
     path = Path(path)
     identity = weights_id(path)
-    check_safetensors(path)
+    options, training, key_network = read_description(path)
     try:
         with safe_open(str(path), "pt") as file:
-            options, training = parse_metadata(file.metadata(), str(path))
             tensors = {k: widened(file.get_tensor(k)) for k in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise EganError(f"cannot read weights {path}: {error}") from error
@@ -106,7 +106,7 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> Model:
         model.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise EganError(f"weights {path} do not fit their own description") from error
-    model.id, model.training_summary = identity, training
+    model.id, model.key_network, model.training_summary = identity, key_network, training
     model = model.eval().requires_grad_(False)
     return model if torch.device(device).type == "cpu" else model.to(device)
 

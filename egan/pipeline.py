@@ -86,7 +86,7 @@ def look_of(model: Model, public: keys.PublicKey | Look, size: compose.Size) -> 
 
 
 def warn_of_other_weights(model: Model, key: keys.PublicKey | keys.PrivateKey, what: str) -> None:
-    if key.weights != model.id:
+    if key.network != model.key_network:
         half = "public" if isinstance(key, keys.PublicKey) else "private"
         terminal.warn(f"the {half} key was drawn by other weights, so {what} may look worse")
 
@@ -119,7 +119,7 @@ def encrypt_batch(
     disguises = list(model.encrypt(stacked(jobs), repeated(look, len(jobs)), keystream_bytes))
     if not isinstance(public, keys.PublicKey):
         return disguises
-    if public.flower is None and public.weights != model.id:
+    if public.flower is None and public.network != model.key_network:
         if model.locked:
             decoded = model.decrypt(np.stack(disguises), neutral(jobs), keystream_bytes)
             check_readable(
@@ -156,7 +156,7 @@ def sign_batch(model: EncryptGAN, private: keys.PrivateKey, jobs: Sequence[Job])
     signed = model.sign(stacked(jobs), key, keystream_bytes)
     if not model.locked:
         return list(signed)
-    if private.weights != model.id:
+    if private.network != model.key_network:
         decoded = model.unsign(signed, neutral(jobs), keystream_bytes)
         check_readable(
             jobs, decoded, "private", "make a key pair with these weights, or name those with --weights"

@@ -65,6 +65,27 @@ def weights_id(path: Path) -> bytes:
     return digest.digest()[:8]
 
 
+def key_network_id(file: BinaryIO, header: dict[str, Any], options: ModelOptions | BaselineOptions) -> bytes:
+    """8 bytes that name the K in a weights file, with what makes key images of its maps; zeros where there is no K.
+
+    Weights that were trained on around the same K have the same, so keys that one of them drew are at home in all.
+    header is the file's, as `read_header` gives it. The bytes begin a SHA-256 over a description and K's numbers as stored.
+    """
+    if not isinstance(options, ModelOptions):
+        return bytes(8)
+    parts = sorted(name for name in header if name.startswith("K."))
+    layout = [(name, header[name]["dtype"], header[name]["shape"]) for name in parts]
+    meaning = [options.key_levels, options.public_layers, options.private_layers, layout]
+    digest = hashlib.sha256(b"egan/1 key network" + json.dumps(meaning).encode())
+    file.seek(0)
+    first = 8 + struct.unpack("<Q", file.read(8))[0]
+    for name in parts:
+        start, end = header[name]["data_offsets"]
+        file.seek(first + start)
+        digest.update(file.read(end - start))
+    return digest.digest()[:8]
+
+
 # Bytes of one number of each type that a safetensors file can hold
 DTYPES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
@@ -114,14 +135,18 @@ def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def check_safetensors(path: Path) -> None:
-    """Raises EganError for a file of which anything but the numbers themselves is not as it should be."""
+def read_description(path: Path) -> tuple[ModelOptions | BaselineOptions, dict[str, Any], bytes]:
+    """Model options, training summary and the id of K of a weights file.
+
+    Raises EganError for a file of which anything but the numbers themselves is not as it should be.
+    """
     try:
         with path.open("rb") as file:
-            read_header(file, path.stat().st_size, str(path))
-    except (OSError, EganError) as error:
-        hint = getattr(error, "hint", "")
-        raise EganError(f"cannot read weights {path}: {error}", hint) from error
+            header = read_header(file, path.stat().st_size, str(path))
+            options, training = parse_metadata(header.pop("__metadata__", None), str(path))
+            return options, training, key_network_id(file, header, options)
+    except OSError as error:
+        raise EganError(f"cannot read weights {path}: {error}") from error
 
 
 def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions | BaselineOptions, dict[str, Any]]:

@@ -238,7 +238,7 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
         [
             (
                 "Says whether a FILE is a key, a disguise, a signed picture, a composite, another picture, weights or a training "
-                "checkpoint, and what is known of it: size, fingerprint, weights id, boxes, architecture. A damaged one is an "
+                "checkpoint, and what is known of it: size, fingerprint, ids of the weights and of K, boxes, architecture. A damaged one is an "
                 "error, and so is a signed picture that was altered. With --json every file is one line."
             ),
         ],

@@ -372,7 +372,7 @@ def test_weights_that_are_damaged(refused, here: Path, weights: Path) -> None:
         data + b"x",
     ):
         bad.write_bytes(spoilt)
-        refused(*DECRYPT, "--weights", bad, "disguise.png", cause="cannot read weights bad.safetensors")
+        refused(*DECRYPT, "--weights", bad, "disguise.png", cause="bad.safetensors is damaged or truncated")
         refused("inspect", bad, cause="bad.safetensors is damaged or truncated")
     Path("none").mkdir()
     for name in ("missing.safetensors", "none"):

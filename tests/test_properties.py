@@ -44,7 +44,7 @@ def test_a_key_pair_comes_back_from_its_pictures(x: np.ndarray, y: np.ndarray, w
     assert np.abs(private.picture.astype(int) - x).max() <= 2  # a random level, and the header's bit
     assert np.abs(public.picture.astype(int) - y).max() <= 1
     again = read_public(public.picture, "pub.png")
-    assert (again.fingerprint, again.weights) == (private.fingerprint, weights)
+    assert (again.fingerprint, again.network) == (private.fingerprint, weights)
     assert read_private(private.picture, "priv.png").fingerprint == private.fingerprint
     for picture, read in ((private.picture, read_public), (public.picture, read_private)):
         with pytest.raises(EganError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import pty
@@ -18,6 +19,7 @@ import torch
 from conftest import Run, Shell, pixels, psnr, smooth
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from safetensors.torch import load_file
 
 from egan import compose, files, intake, keyfiles, pipeline
 from egan.core import EncryptGAN
@@ -399,8 +401,9 @@ def test_inspect_says_what_every_file_is(run: Run, here: Path, weights: Path) ->
         shown = run("inspect", name)
         assert shown.status == 0
         assert shown.out.decode().startswith(f"kind: {kind}\nfile: {name}\n")
-    made_with = {facts[name]["weights"] for name in ("pub.png", "priv.png", "disguise.png")}
-    assert made_with == {facts[str(weights)]["id"]}
+    assert facts["disguise.png"]["weights"] == facts[str(weights)]["id"]
+    drawn_by = {facts[name]["key network"] for name in ("pub.png", "priv.png")}
+    assert drawn_by == {facts[str(weights)]["key network"]}
     assert facts["composite.png"]["messages"] == [[8, 24, 32, 24]]
     assert facts[str(weights)]["options"]["image_size"] == 64
 
@@ -456,6 +459,29 @@ def test_paper_family_works_with_one_warning(run: Run, here: Path) -> None:
         assert done.err.count("\n") == 1
         assert done.err.startswith("egan: warning: these weights have no lock")
     assert pixels("r.png").shape == pixels("composite.png").shape
+
+
+def test_keys_are_at_home_in_all_weights_with_their_k(
+    run: Run, here: Path, weights: Path, other_weights: Path
+) -> None:
+    """F and G trained further around the same K: the weights have another id, and no key is foreign to them."""
+    mine, other = load_file(weights), load_file(other_weights)
+    further = EncryptGAN.load(weights)
+    further.F.load_state_dict({k[2:]: v.float() for k, v in other.items() if k.startswith("F.")})
+    further.save("further.safetensors", {"steps": 1})
+    model, model_further, model_other = map(EncryptGAN.load, (weights, "further.safetensors", other_weights))
+    assert model_further.id != model.id
+    meaning = f"[false, [1, 2, 3], [3, 5, 6], {json.dumps([(n, 'F16', list(mine[n].shape)) for n in sorted(mine) if n[0] == 'K'])}]"
+    numbers = b"".join(mine[n].numpy().tobytes() for n in sorted(mine) if n[0] == "K")
+    digest = hashlib.sha256(b"egan/1 key network" + meaning.encode() + numbers).digest()
+    assert model.key_network == model_further.key_network == digest[:8]
+    assert model_other.key_network != model.key_network
+    encrypt = ("encrypt", "--pub", "pub.png", "composite.png", "-o", "d.png")
+    sign = ("sign", "--priv", "priv.png", "flower.png", "--size", 64, "-o", "s.png")
+    verify = ("verify", "--pub", "pub.png", "s.png", "-o", "v.png")
+    for command in (encrypt, sign, verify):
+        done = run(*command, "--weights", "further.safetensors")
+        assert (done.status, "warning" in done.err) == (0, False), done.err
 
 
 def test_keys_of_other_weights_work_with_a_warning_where_they_can_be_read(

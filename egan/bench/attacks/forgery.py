@@ -51,7 +51,7 @@ def forgeries(scene: Scene, budget: Budget) -> Verdict:
 
 
 def keys_of(scene: Scene, i: int) -> tuple[PrivateKey, PublicKey]:
-    return make_pair(scene.exact[i], scene.public[i], scene.scheme.model.id)
+    return make_pair(scene.exact[i], scene.public[i], scene.scheme.model.key_network)
 
 
 def sealed(scene: Scene, i: int, public: PublicKey, random: Random) -> Pictures:

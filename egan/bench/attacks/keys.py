@@ -22,13 +22,13 @@ ATTACKED = 4  # disguises that all the wrong keys are tried on
 
 
 def plain_pair(
-    private_image: Pictures, public_image: Pictures, weights: bytes
+    private_image: Pictures, public_image: Pictures, network: bytes
 ) -> tuple[PrivateKey, PublicKey]:
     """Planted leak: `egan keygen` without the random levels, so that the key is a function of the cover."""
-    private = PrivateKey(header.embed(private_image, Kind.PRIVATE_KEY, weights))
+    private = PrivateKey(header.embed(private_image, Kind.PRIVATE_KEY, network))
     x25519, ed25519 = private.decryption.public_key(), private.signing.public_key()
-    body = BODY.pack(weights, x25519.public_bytes_raw(), ed25519.public_bytes_raw())
-    return private, PublicKey(header.embed(public_image, Kind.PUBLIC_KEY, body), weights, x25519, ed25519)
+    body = BODY.pack(network, x25519.public_bytes_raw(), ed25519.public_bytes_raw())
+    return private, PublicKey(header.embed(public_image, Kind.PUBLIC_KEY, body), network, x25519, ed25519)
 
 
 def recomputed_key(scene: Scene, budget: Budget) -> Verdict:
@@ -56,12 +56,12 @@ def through_pipeline(scene: Scene, plain: bool) -> Score:
     random = scene.random(3)
     decodes, opened = [], 0
     for i, composite in enumerate(pairs.composites):
-        pair = (plain_pair if plain else make_pair)(scene.exact[i], scene.public[i], model.id)
+        pair = (plain_pair if plain else make_pair)(scene.exact[i], scene.public[i], model.key_network)
         seed = random.bytes(32)
         made = model.encrypt(composite[None], pair[1].picture[None], keystream(seed, shape)[None])[0]
         box = pairs.boxes[i]
         sealed = envelope.seal(made, pair[1], seed, ((box.x, box.y, box.size, box.size),), model.id)
-        stolen = PrivateKey(header.embed(scene.exact[i], Kind.PRIVATE_KEY, model.id))
+        stolen = PrivateKey(header.embed(scene.exact[i], Kind.PRIVATE_KEY, model.key_network))
         content = envelope.unseal(sealed, stolen, "the disguise")
         opened += content is not None
         guess = content.seed if content else stolen.wrong_keystream_seed(envelope.pixel_digest(sealed))
