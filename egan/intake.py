@@ -14,6 +14,7 @@ from egan.errors import EganError
 from egan.files import Picture
 from egan.lock import SEED_BYTES
 from egan.signatures import NotVerified, Signature
+from egan.weights import shipped_as
 
 if TYPE_CHECKING:
     from egan.core import EncryptGAN
@@ -118,9 +119,10 @@ def check_sender(name: str, found: str | None, wanted: keys.PublicKey | None) ->
 
 def check_weights(name: str, made_by: bytes, model: Model) -> None:
     if made_by != model.id:
+        shipped = shipped_as(made_by)
         raise EganError(
             f"{name} was made with other weights ({made_by.hex()}; these are {model.id.hex()})",
-            "name those with --weights",
+            f"it takes --weights {shipped}" if shipped else "name those with --weights",
         )
 
 

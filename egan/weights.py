@@ -25,8 +25,7 @@ def find_weights(named: str | None, name: str = "egan.safetensors") -> Path:
 
     Either name is a path, or one of SHIPPED. Raises EganError where the file is not there.
     """
-    here = Path(__file__).resolve().parent
-    shipped = (here / "weights", here.parent / "weights")  # in the wheel; in a checkout
+    shipped = shipped_folders()
     for source, given in (("--weights", named), ("EGAN_WEIGHTS", os.environ.get("EGAN_WEIGHTS"))):
         if given:
             path = Path(given)
@@ -40,6 +39,22 @@ def find_weights(named: str | None, name: str = "egan.safetensors") -> Path:
         if (folder / name).is_file():
             return folder / name
     raise EganError("this installation carries no weights", "name a file with --weights or EGAN_WEIGHTS")
+
+
+def shipped_folders() -> tuple[Path, ...]:
+    """Where the package's own weights are: in the wheel, in a checkout."""
+    here = Path(__file__).resolve().parent
+    return here / "weights", here.parent / "weights"
+
+
+def shipped_as(identity: bytes) -> str | None:
+    """The name in SHIPPED of the weights with this id (8 bytes), by SHA256SUMS; None where no such ship."""
+    for folder in shipped_folders():
+        sums = folder / SUMS
+        for line in sums.read_text().splitlines() if sums.is_file() else ():
+            if line.startswith(identity.hex()):
+                return Path(line[66:]).stem
+    return None
 
 
 def weights_id(path: Path) -> bytes:

@@ -20,6 +20,9 @@ from conftest import Run, Shell, pixels, smooth
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from egan import envelope, keyfiles, signatures
+from egan.weights import find_weights, weights_id
+
 ENCRYPT = ("encrypt", "--pub", "pub.png", "-o", "out.png")
 DECRYPT = ("decrypt", "--priv", "priv.png", "-o", "out.png")
 COMPOSE = ("compose", "-o", "out.png", "--cover-size", 64)
@@ -291,8 +294,26 @@ def test_a_disguise_made_with_other_weights(refused, other_weights: Path) -> Non
         other_weights,
         "disguise.png",
         cause="was made with other weights",
-        hint="--weights",
+        hint="name those with --weights",
     )
+
+
+def test_a_disguise_made_with_weights_that_ship(refused, made: Path) -> None:
+    """The receiver need not know which: what ships is recognised and named."""
+    shipped = find_weights("robust")
+    private, public = (
+        keyfiles.read_private(str(made / "priv.png")),
+        keyfiles.read_public(str(made / "pub.png")),
+    )
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    for name, picture in (
+        ("sealed.png", envelope.seal(grey, public, bytes(32), (), weights_id(shipped))),
+        ("signed.png", signatures.attach(grey, private, weights_id(shipped), bytes(32), grey)),
+    ):
+        Image.fromarray(picture).save(name)
+    cause, hint = "was made with other weights", "it takes --weights robust"
+    refused(*DECRYPT, "sealed.png", cause=cause, hint=hint)
+    refused("verify", "--pub", "pub.png", "signed.png", "-o", "out.png", cause=cause, hint=hint)
 
 
 def test_a_wrong_key(refused) -> None:
