@@ -157,7 +157,7 @@ def read_description(path: Path) -> tuple[ModelOptions | BaselineOptions, dict[s
     """
     try:
         with path.open("rb") as file:
-            header = read_header(file, path.stat().st_size, str(path))
+            header = read_header(file, path.stat().st_size, f"the weights file {path}")
             options, training = parse_metadata(header.pop("__metadata__", None), str(path))
             return options, training, key_network_id(file, header, options)
     except OSError as error:

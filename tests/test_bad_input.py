@@ -393,7 +393,8 @@ def test_weights_that_are_damaged(refused, here: Path, weights: Path) -> None:
         data + b"x",
     ):
         bad.write_bytes(spoilt)
-        refused(*DECRYPT, "--weights", bad, "disguise.png", cause="bad.safetensors is damaged or truncated")
+        cause = "the weights file bad.safetensors is damaged or truncated"
+        refused(*DECRYPT, "--weights", bad, "disguise.png", cause=cause)
         refused("inspect", bad, cause="bad.safetensors is damaged or truncated")
     Path("none").mkdir()
     for name in ("missing.safetensors", "none"):

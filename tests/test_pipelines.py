@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,16 @@ from conftest import Run, Shell, pixels, psnr
 from PIL import Image
 
 
-def needs(*tools: str) -> pytest.MarkDecorator:
+def needs(*tools: str, version: str = "") -> pytest.MarkDecorator:
+    """Skips where a tool is missing, or is not what its name says: other programs are called convert, too."""
     missing = [tool for tool in tools if shutil.which(tool) is None]
+    if version and not missing:
+        told = subprocess.run([tools[0], "-version"], capture_output=True, text=True, check=False)
+        missing = [] if version in told.stdout else [version]
     return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
-@needs("convert")
+@needs("convert", version="ImageMagick 6")
 def test_imagemagick_before_and_after(here: Path, shell: Shell) -> None:
     done = shell("""
         convert face.png -modulate 100,0 png:- |
