@@ -73,8 +73,13 @@ def train(
         ),
     ] = False,
     runs: Annotated[
-        str, typer.Option("--runs", metavar="DIR", help="Where checkpoints, log and sample sheets go.")
-    ] = "runs",
+        str | None,
+        typer.Option(
+            "--runs",
+            metavar="DIR",
+            help="Where checkpoints, log and sample sheets go [default: runs/ and the name of --out].",
+        ),
+    ] = None,
     cache: Annotated[
         str | None,
         typer.Option(

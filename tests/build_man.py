@@ -278,7 +278,8 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "and G learn to paint from its key images. Settings of K (key_levels, key_width) need --new-keys there."
             ),
             (
-                "Checkpoints, a log of JSON lines, sample sheets and, where TensorBoard is installed, its event files go to --runs. "
+                "Checkpoints, a log of JSON lines, sample sheets and, where TensorBoard is installed, its event files go to --runs, which one "
+                "run has to itself; the checkpoint of another run that is there already is kept unless --force is given. "
                 "Ctrl-C and SIGTERM save a checkpoint that --resume goes on from exactly. A run that diverges stops and keeps its last "
                 "good state."
             ),

@@ -320,7 +320,7 @@ def test_interrupted_training_keeps_a_checkpoint(here: Path) -> None:
         "train", "--preset", "tiny", "--x", "x", "--y", "y", "--messages", "m", "--out", "w.safetensors", *small,
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    log = Path("runs/log.jsonl")
+    log = Path("runs/w/log.jsonl")
     late = time.monotonic() + 60
     while running.poll() is None and not log.exists() and time.monotonic() < late:
         time.sleep(0.05)
@@ -331,7 +331,7 @@ def test_interrupted_training_keeps_a_checkpoint(here: Path) -> None:
     assert "egan: error: interrupted" in words and "Traceback" not in words
     assert not Path("w.safetensors").exists()
     facts = subprocess.run(
-        [sys.executable, "-m", "egan", "inspect", "runs/checkpoint.safetensors"],
+        [sys.executable, "-m", "egan", "inspect", "runs/w/checkpoint.safetensors"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert facts.stdout.startswith("kind: training checkpoint\n")

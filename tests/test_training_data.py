@@ -6,6 +6,7 @@ import math
 import os
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 import torch
@@ -234,6 +235,64 @@ def test_no_memory_says_for_what_and_what_to_try(
     assert not Path("w.safetensors").exists()
 
 
+def test_runs_keep_out_of_each_others_folders(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    Path("others").mkdir()
+    for i in range(9):
+        Image.fromarray(smooth(64, 64, 50 + i)).save(f"others/{i}.png")
+    train = (
+        "train", "--x", "pictures", "--y", "others", "--messages", "pictures", "--cache", "cache", "--preset", "tiny", "--batch", "2",
+        "--set", "key_steps=1", "--set", "width=8", "--set", "key_width=4", "--set", "discriminator_width=4",
+    )  # fmt: skip
+    checkpoint, log = Path("runs/w/checkpoint.safetensors"), Path("runs/w/log.jsonl")
+
+    def refused(*options: str, words: str) -> None:
+        before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+        result = run(*train, *options)
+        assert (result.status, words in result.err) == (1, True), result.err
+        assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+    assert run(*train, "--steps", "50", "--out", "w.safetensors").status == 0
+    assert len(log.read_text().splitlines()) == 1
+    assert run(*train, "--steps", "1", "--out", "another.safetensors").status == 0
+    assert Path("runs/another/checkpoint.safetensors").exists()
+
+    Path("w.safetensors").unlink()
+    words = "runs/w/checkpoint.safetensors of another run exists already"
+    refused("--steps", "1", "--out", "w.safetensors", words=words)
+    other = ("--resume", "runs/another/checkpoint.safetensors", "--runs", "runs/w")
+    refused("--steps", "2", *other, "--out", "w.safetensors", words=words)
+    resume = ("--resume", str(checkpoint))
+    assert run(*train, "--steps", "100", *resume, "--out", "w.safetensors").status == 0
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [50, 100]
+    assert run(*train, "--steps", "1", "--out", "w.safetensors", "--force").status == 0
+    assert log.read_text() == "", "a new run has a new log"
+
+    with filelock.FileLock("runs/w/.lock"):
+        refused("--steps", "3", *resume, "--out", "v.safetensors", words="another run has runs/w")
+    resumed = run(*train, "--steps", "3", *resume, "--runs", "elsewhere", "--out", "v.safetensors")
+    assert resumed.status == 0
+    assert Path("elsewhere/checkpoint.safetensors").exists()
+
+
+def test_a_run_that_never_began_leaves_no_folder(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    Path("others").mkdir()
+    for i in range(9):
+        Image.fromarray(smooth(64, 64, 50 + i)).save(f"others/{i}.png")
+    Path("no.safetensors").write_bytes(b"no checkpoint")
+    failed = run(
+        "train", "--x", "pictures", "--y", "others", "--messages", "pictures", "--cache", "cache", "--preset", "tiny",
+        "--set", "width=8", "--resume", "no.safetensors", "--runs", "deep/down", "--out", "w.safetensors",
+    )  # fmt: skip
+    assert (failed.status, "cannot read checkpoint no.safetensors" in failed.err) == (1, True)
+    assert not Path("deep").exists()
+
+
 class Distance(torch.nn.Module):
     """In place of LPIPS: pictures (N, 3, H, W) to (N, 1, 1, 1)."""
 
@@ -270,9 +329,9 @@ def test_the_perceptual_loss_is_there_without_being_asked_for(
     monkeypatch.setattr("egan.train.command.lpips_network", lambda net, backbone, device: Distance())
     assert run(*train, *asked, "--steps", "1").status == 0
     assert recorded() == "LPIPS-squeeze"
-    assert run(*train, *asked, "--steps", "2", "--resume", "runs/checkpoint.safetensors").status == 0
+    assert run(*train, *asked, "--steps", "2", "--resume", "runs/w/checkpoint.safetensors").status == 0
     monkeypatch.undo()
     monkeypatch.chdir(folder.parent)
-    refused = run(*train, *asked, "--steps", "3", "--resume", "runs/checkpoint.safetensors")
+    refused = run(*train, *asked, "--steps", "3", "--resume", "runs/w/checkpoint.safetensors")
     assert refused.status == 1
     assert "was trained with perceptual loss LPIPS-squeeze, not none" in refused.err

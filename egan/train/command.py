@@ -19,6 +19,7 @@ from egan.errors import EganError
 from egan.model import load_model
 from egan.options import ModelOptions
 from egan.train.data import CROP, load_cached
+from egan.train.folder import WEIGHTS, check_folder, held, run_folder
 from egan.train.loop import Trainer
 from egan.train.methods import make_method
 from egan.train.options import RunOptions, TrainOptions
@@ -43,7 +44,7 @@ class Request:
     lpips_backbone: str | None
     resume: str | None
     start: str | None
-    runs: str
+    runs: str | None
     cache: str
     device: str
     force: bool
@@ -54,7 +55,8 @@ class Request:
 def run_train(request: Request) -> None:
     """Train and write the weights file. Raises EganError for unknown presets or options and for unfit folders."""
     files.check_output(request.out, request.force, suffix="")
-    files.check_made(request.runs, "--runs")
+    folder = run_folder(request.runs, request.resume, request.out)
+    check_folder(folder, request.resume, request.force)
     files.check_made(request.cache, "--cache")
     if request.resume and request.start:
         raise EganError(
@@ -87,8 +89,8 @@ def run_train(request: Request) -> None:
         sampler.own(options.batch)
         with enough_memory("these networks", "try smaller ones, or a smaller image_size"):
             method = make_method(model_options, options, sampler, perceptual)
-        with display(options) as (log, show):
-            trainer = Trainer(method, Path(request.runs), log=log, show=show, place=place)
+        with display(options) as (log, show), held(folder) if place.writes else contextlib.nullcontext():
+            trainer = Trainer(method, folder, log=log, show=show, place=place)
             if request.resume:
                 trainer.resume(Path(request.resume))
             elif start:
@@ -100,9 +102,8 @@ def run_train(request: Request) -> None:
             smaller = f"--batch {options.batch // 2}" if options.batch > 1 else "--set image_size=128"
             with enough_memory(f"a batch of {options.batch}", f"try {smaller}; the last checkpoint is kept"):
                 trainer.run()
-    if place.writes:
-        weights = (Path(request.runs) / "weights.safetensors").read_bytes()
-        files.write_output(weights, request.out, request.force)
+            if place.writes:
+                files.write_output((folder / WEIGHTS).read_bytes(), request.out, request.force)
 
 
 def check_keys(old: ModelOptions, new: ModelOptions) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from egan.errors import EganError
 from egan.model import Model
 from egan.train.checkpoint import load_checkpoint, save_checkpoint
+from egan.train.folder import CHECKPOINT, LOG, WEIGHTS
 from egan.train.method import Method
 from egan.train.processes import Place, agreed
 
@@ -133,7 +134,7 @@ class Trainer:
         """Train to the end of the budget; Ctrl-C and SIGTERM save first. Raises EganError for a diverged run."""
         self.out.mkdir(parents=True, exist_ok=True)
         last_save = time.monotonic()
-        with Journal(self.out, self.place.writes) as journal:
+        with Journal(self.out, self.place.writes, self.step > 0) as journal:
             try:
                 while self.progress() < 1.0:
                     begin = time.monotonic()
@@ -148,9 +149,7 @@ class Trainer:
                         last_save = time.monotonic()
             except KeyboardInterrupt:
                 self.save()
-                self.log(
-                    f"stopped at step {self.step}; go on with --resume {self.out / 'checkpoint.safetensors'}"
-                )
+                self.log(f"stopped at step {self.step}; go on with --resume {self.out / CHECKPOINT}")
                 raise
         self.save()
         self.write_sheet("sample-last.png")
@@ -197,7 +196,7 @@ class Trainer:
         if not self.place.writes:
             return
         self.out.mkdir(parents=True, exist_ok=True)
-        save_checkpoint(self, self.out / "checkpoint.safetensors")
+        save_checkpoint(self, self.out / CHECKPOINT)
         summary = {
             "step": self.step,
             "minutes": round(self.seconds / 60, 1),
@@ -207,14 +206,14 @@ class Trainer:
             **self.record,
             "options": dataclasses.asdict(self.options),
         }
-        self.average.save(self.out / "weights.safetensors", summary)  # type: ignore[operator]
+        self.average.save(self.out / WEIGHTS, summary)  # type: ignore[operator]
 
 
 class Journal:
-    """The figures of a run, appended to log.jsonl, and to TensorBoard's files where it is installed."""
+    """The figures of a run, in log.jsonl, after the earlier ones where it goes on, and in TensorBoard's files where it is installed."""
 
-    def __init__(self, out: Path, writes: bool) -> None:
-        self.file = (out / "log.jsonl").open("a") if writes else None
+    def __init__(self, out: Path, writes: bool, goes_on: bool) -> None:
+        self.file = (out / LOG).open("a" if goes_on else "w") if writes else None
         self.board: Any = None
         if writes:
             with contextlib.suppress(ImportError):
