@@ -21,6 +21,7 @@ from egan.bench.figures.sheet import GAP, LABEL, TITLE, sheet
 from egan.bench.figures.sweeps import key_noise
 from egan.bench.payloads import GLYPHS, LETTERS, glyph, measure_payloads, modules, read_glyphs
 from egan.core import EncryptGAN
+from egan.train import presets
 
 FIGURES = {
     "figure-3-methods.png", "figure-4a-activations.png", "figure-4b-wrong-keys.png", "figure-4c-key-noise.png",
@@ -136,6 +137,8 @@ def test_payloads_without_their_packages_say_how_to_get_them(
 
 def test_ablation_trains_each_set_of_layers(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablation, "SETS", ((3, 5, 6), (1, 2, 3)))
+    model, train = presets.PRESETS[ablation.PRESET]
+    monkeypatch.setitem(presets.PRESETS, ablation.PRESET, (model, {**train, "key_steps": 10}))
     done = run("bench", "--ablation", "key-layers", "--budget", "2steps", "--limit", 16, "--json", "-q")
     assert done.status == 0, done.err
     found = json.loads(done.out)["key-layers"]
