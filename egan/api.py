@@ -31,7 +31,6 @@ from egan.envelope import Box
 from egan.errors import EganError
 from egan.intake import Job
 from egan.keys import PrivateKey, PublicKey
-from egan.pipeline import Verdict
 
 Picture = Image.Image | NDArray[np.uint8] | str | os.PathLike[str]
 
@@ -208,22 +207,16 @@ class EncryptGAN:
         except EganError as error:
             return Verified(False, str(error), key.fingerprint)
         (found,) = pipeline.verify_batch(self.networks, key, [job], threshold)
+        failure = found.failure(exact)
         return Verified(
-            *judged(found, exact),
+            failure is None,
+            str(failure or ""),
             key.fingerprint,
             found.score,
             found.threshold,
             found.exact,
             image_of(found.picture),
         )
-
-
-def judged(verdict: Verdict, exact: bool) -> tuple[bool, str]:
-    try:
-        verdict.check(exact)
-    except EganError as error:
-        return False, str(error)
-    return True, ""
 
 
 def each(inputs: Any, read: Any, work: Any, made: Any) -> Any:
@@ -255,7 +248,8 @@ def loaded(picture: Picture) -> files.Loaded:
         picture = Image.fromarray(picture)
     if not isinstance(picture, Image.Image):
         raise EganError(f"{type(picture).__name__} is no picture", "use a Pillow image, an array or a path")
-    found = files.decode(picture.copy(), "the picture")
+    with files.decoding("the picture"):
+        found = files.decode(picture, "the picture")
     note = picture.info.get(CHUNK)
     if isinstance(note, str):
         found.text[CHUNK] = note

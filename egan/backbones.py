@@ -57,7 +57,7 @@ def backbone_weights(net: str, backbone: Path | None) -> dict[str, Tensor]:
             from torchvision import models
 
             weights: dict[str, Tensor] = getattr(models, TORCHVISION[net]).IMAGENET1K_V1.get_state_dict(
-                progress=False, check_hash=True
+                progress=False, check_hash=True, weights_only=True
             )
             return weights
     except (OSError, RuntimeError) as error:

@@ -26,31 +26,28 @@ def start(
     others: Sequence[str | None],
     force: bool,
     listed: str | None = None,
-    many: bool = False,
+    several: bool = False,
 ) -> list[Source]:
     """The inputs of a command, after the checks that need no reading of pictures.
 
-    others: keys and whatever else may be standard input. many: the command takes several files without a folder.
+    others: keys and whatever else may be standard input. several: the command takes several files without a folder.
     """
     files.one_standard_input(*others, *([listed] if listed else inputs or [files.STDIN]))
     if directory is not None and output is not None:
         raise EganError("-o and -d exclude each other", status=2)
-    if directory is None and not many:
+    if directory is None and not several:
         if listed is not None:
             raise EganError("--files0-from needs an output folder", "name one with -d", 2)
         if len(inputs or ()) > 1:
             raise EganError(f"{len(inputs or ())} inputs and one output", "name a folder with -d", 2)
         files.check_output(output, force)
         alone()
-    sources = find(inputs, listed, directory)
-    if directory is None and not many and len(sources) > 1:
+    sources = many.find_sources(inputs, listed, directory)
+    if directory is None and not several and len(sources) > 1:
         raise EganError(f"{len(sources)} inputs and one output", "name a folder with -d", 2)
     if directory is not None:
-        check_folder(directory, sources)
+        many.check_folder(directory, sources)
     return sources
-
-
-find, check_folder = many.find_sources, many.check_folder
 
 
 def alone() -> None:
@@ -102,6 +99,8 @@ def decrypt(
 
     def work(jobs: Sequence[Job]) -> list[Result]:
         recovered = pipeline.decrypt_batch(model, private, jobs)
+        for job in jobs:
+            tell_sender(job, sender, f"{job.source}: ")
         return [
             piece
             for job, picture in zip(jobs, recovered, strict=True)
@@ -112,6 +111,14 @@ def decrypt(
         return suffixes(len(job.boxes)) if message else [""]
 
     many.run_many(sources, folder, force, read, work, many.batch_size(model), "decrypting", outputs)
+
+
+def tell_sender(job: Job, known: keys.PublicKey | None, start: str = "") -> None:
+    """A note of who signed a disguise, if anybody did."""
+    if job.sender is not None:
+        terminal.note(
+            f"{start}signed by: {job.sender}{'' if known else ' (not compared with any key: see --from)'}"
+        )
 
 
 def suffixes(count: int) -> list[str]:
@@ -163,6 +170,7 @@ def verify(
     hushed: bool,
 ) -> None:
     """Check many signed pictures, tell what came out of each, and write the verified ones into a folder, if any."""
+    many.check_partner(secret, sources)
     model = pipeline.load_model(weights, device)
 
     def read(source: Source) -> Job:
@@ -177,12 +185,7 @@ def verify(
         results: list[Result | EganError] = []
         verdicts = pipeline.verify_batch(model, public, jobs, threshold)
         for job, verdict in zip(jobs, verdicts, strict=True):
-            try:
-                verdict.check(exact)
-            except EganError as error:
-                results.append(error)
-            else:
-                results.append(Result(job, verdict.picture))
+            results.append(verdict.failure(exact) or Result(job, verdict.picture))
             tell(job.source, verdict)
         return results
 
@@ -206,8 +209,7 @@ def compose(
     def work(jobs: Sequence[Job]) -> list[Result]:
         return [Result(job, job.pixels, "", notes.pop(job.source)) for job in jobs]
 
-    if message == files.STDIN and len(sources) > 1:
-        raise EganError("standard input cannot be pasted on many covers", "name a file for the message", 2)
+    many.check_partner(message, sources)
     many.run_many(sources, folder, force, read, work, 8, "composing")
 
 
@@ -215,8 +217,9 @@ def keygen(
     face: str, flower: str, folder: str, size: int, force: bool, weights: str | None, device: str
 ) -> None:
     """A key pair for every face, with one flower for all or from a folder the one of the face's name."""
-    sources = find([face], None, folder)
-    check_folder(folder, sources)
+    sources = many.find_sources([face], None, folder)
+    many.check_folder(folder, sources)
+    many.check_partner(flower, sources)
     alone()
     side = composing.parse_size(str(size), "--size")
     model = pipeline.load_model(weights, device)

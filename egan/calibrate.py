@@ -79,7 +79,7 @@ def run_calibrate(
 
 def sampled(folder: str, limit: int, seed: int) -> list[str]:
     """At most `limit` pictures of a folder, in a seeded order."""
-    paths = [source.path for source in many.in_folder(Path(folder), "")]
+    paths = [source.path for source in many.in_folder(Path(folder))]
     order = np.random.default_rng(seed).permutation(len(paths))
     return [paths[i] for i in order[:limit]]
 

@@ -256,8 +256,7 @@ def decrypt(
         raise EganError(f"there is no message {number}: the picture holds {len(found)}", status=2)
     result = found[number - 1 if message else 0]
     files.write_output(files.png_bytes(result.pixels, result.text), output, force)
-    if job.sender is not None:
-        terminal.note(f"signed by: {job.sender}{'' if known else ' (not compared with any key: see --from)'}")
+    batch.tell_sender(job, known)
 
 
 @app.command()
@@ -276,7 +275,7 @@ def inspect(
     terminal.quiet = quiet
     from egan import batch
 
-    batch.inspect(batch.start(inputs, None, None, (), False, listed, many=True), json)
+    batch.inspect(batch.start(inputs, None, None, (), False, listed, several=True), json)
 
 
 COMMANDS: tuple[Any, ...] = (

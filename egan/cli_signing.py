@@ -91,7 +91,7 @@ def verify(
         raise EganError("--status and --json exclude each other", status=2)
     several = len(inputs or ()) > 1 or listed is not None
     writes = not several and directory is None and (output is not None or not (secret or json or status))
-    sources = batch.start(inputs, directory, output, (pub, secret), force, listed, many=not writes)
+    sources = batch.start(inputs, directory, output, (pub, secret), force, listed, several=not writes)
     if output is not None and len(sources) > 1:
         raise EganError(f"{len(sources)} inputs and one output", "name a folder with -d", 2)
     public = keyfiles.read_public(pub)
@@ -110,10 +110,6 @@ def verify(
             loaded = files.read_picture(sources[0].path)
             copy = files.read_picture(secret) if secret is not None else None
             model = pipeline.load_model(weights, device)
-            if not model.locked and copy is None:
-                terminal.warn(
-                    "nothing was checked: these weights make no signatures, and no secret was given"
-                )
             job = intake.open_signed(loaded, sources[0].path, public, model, copy)
         except EganError as error:
             if json:
@@ -140,7 +136,7 @@ def show(path: str, found: Any, exact: bool, json: bool, several: bool, to_stand
     from egan import files
 
     name = files.shown(path)
-    error = found if isinstance(found, EganError) else failure(found, exact)
+    error = found if isinstance(found, EganError) else found.failure(exact)
     if json:
         facts: dict[str, Any] = {"file": name, "verified": error is None}
         if error is not None:
@@ -164,14 +160,6 @@ def show(path: str, found: Any, exact: bool, json: bool, several: bool, to_stand
         terminal.note("\n".join(lines))
     else:
         print("\n".join(lines))
-
-
-def failure(verdict: Any, exact: bool) -> EganError | None:
-    try:
-        verdict.check(exact)
-    except EganError as error:
-        return error
-    return None
 
 
 def calibrate(

@@ -37,6 +37,12 @@ SEALED_BYTES = 32 + CONTENT_BYTES + 16  # encapsulated key, ciphertext, tag
 BODY_BYTES = WEIGHTS_BYTES + SEALED_BYTES
 
 
+class Refused(EganError):
+    """An envelope that opens, with a content that its receiver must not take: of an unknown form, or with a signature
+    that is not for this letter. No other copy of the content makes up for it.
+    """
+
+
 @dataclass(frozen=True)
 class Opened:
     """What an envelope holds. `sender` is the fingerprint of the key that signed it, checked; None where nobody did."""
@@ -109,7 +115,7 @@ def weights_of(disguise: Picture, name: str) -> bytes:
 def unseal(disguise: Picture, private: PrivateKey, name: str) -> Opened | None:
     """The content of a disguise's envelope; None where this key does not open it.
 
-    Raises EganError, naming the file, where the picture is no whole disguise, and where it opens but carries a
+    Raises EganError, naming the file, where the picture is no whole disguise, and Refused where it opens but carries a
     signature that is not for this letter, these pixels and this receiver.
     """
     weights = weights_of(disguise, name)
@@ -120,12 +126,12 @@ def unseal(disguise: Picture, private: PrivateKey, name: str) -> Opened | None:
         return None
     count = content[SEED_BYTES]
     if len(content) != CONTENT_BYTES or count > MOST_BOXES:
-        raise EganError(f"{name}: the envelope's content is of an unknown form")
+        raise Refused(f"{name}: the envelope's content is of an unknown form")
     boxes = tuple(BOX.unpack_from(content, SEED_BYTES + 1 + i * BOX.size) for i in range(count))
     height, width = disguise.shape[:2]
     for x, y, w, h in boxes:
         if x + w > width or y + h > height or not (w and h):
-            raise EganError(f"{name}: the envelope names a box outside of the picture")
+            raise Refused(f"{name}: the envelope names a box outside of the picture")
     letter = content[:LETTER_BYTES]
     return Opened(
         content[:SEED_BYTES],
@@ -144,7 +150,7 @@ def sender_of(
     try:
         Ed25519PublicKey.from_public_bytes(sender[32:]).verify(signature, statement)
     except (InvalidSignature, ValueError) as error:
-        raise EganError(
+        raise Refused(
             f"{name} carries a signature that is not for this picture and this receiver",
             "someone may have taken it from another picture, or passed on one that was sent to them",
         ) from error

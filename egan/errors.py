@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")  # in what torch says
+
 
 class EganError(Exception):
     """Something the user can act on. Raised where the fact is known, printed in `egan.terminal`.
@@ -13,3 +15,10 @@ class EganError(Exception):
         super().__init__(message)
         self.hint = hint
         self.status = status
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether a computation failed for want of memory: Python says so by a type of its own, torch by a RuntimeError."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+    )

@@ -94,11 +94,17 @@ def read_picture(source: str) -> Loaded:
 
 def picture_of(data: bytes, name: str) -> Loaded:
     """The picture in the bytes of a file, as `read_picture` reads it."""
+    with decoding(name), Image.open(io.BytesIO(data)) as im:
+        return decode(im, name)
+
+
+@contextlib.contextmanager
+def decoding(name: str) -> Iterator[None]:
+    """What Pillow raises for a picture that it cannot read, as an EganError that names it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the pixel limit below is stricter than Pillow's warning
         try:
-            with Image.open(io.BytesIO(data)) as im:
-                return decode(im, name)
+            yield
         except Image.UnidentifiedImageError as error:
             raise EganError(f"{name} is not a picture that can be read") from error
         except Image.DecompressionBombError as error:

@@ -71,7 +71,8 @@ def open_disguise(
     """A disguise with the seed from its envelope; with `force`, and where that does not open, the seed from its spare, or
     one derived from the key where there is no spare either.
 
-    With `sender`, raises EganError where that key did not sign it for this receiver, even with `force`.
+    Even with `force` raises EganError for an envelope that opens and carries somebody else's signature, and, with `sender`,
+    where that key did not sign it for this receiver.
     """
     pixels = fitting(loaded, "no disguise has that size", RESIZED)
     if not isinstance(private, keys.PrivateKey) or not model.locked:
@@ -87,6 +88,8 @@ def open_disguise(
                 f"{loaded.name} does not open: this is the wrong private key, or the picture was altered",
                 f"the key here belongs to the public key {private.fingerprint[:16]}",
             )
+    except envelope.Refused:
+        raise
     except EganError as error:
         rest = spare.find(pixels, private, model.id) if model.robust else None
         if rest and sender is None and not force:
@@ -97,13 +100,18 @@ def open_disguise(
         if not force or sender is not None:
             raise
         if rest:
-            terminal.warn(f"{loaded.name} was altered since it was encrypted: this is what is left of it")
+            alarm(f"{loaded.name} was altered since it was encrypted: this is what is left of it")
             return Job(source, pixels, rest[1], rest[0])
-        terminal.warn(f"{error}; decoded all the same, with a wrong keystream, so to nothing of the message")
+        alarm(f"{error}; decoded all the same, with a wrong keystream, so to nothing of the message")
         digest = envelope.pixel_digest(pixels)
         return Job(source, pixels, (), private.wrong_keystream_seed(digest))
     check_sender(loaded.name, opened.sender, sender)
     return Job(source, pixels, opened.boxes, opened.seed, opened.sender)
+
+
+def alarm(text: str) -> None:
+    """A warning that --quiet does not hush: --force may have been meant for the output file alone."""
+    terminal.say("warning", text)
 
 
 def check_sender(name: str, found: str | None, wanted: keys.PublicKey | None) -> None:
@@ -143,9 +151,15 @@ def open_signed(
     """A signed picture whose signature is valid and made with that key; NotVerified where it is not.
 
     The secret, the verifier's own copy, is cut and resized as `egan sign --size` does where it has another size. In the
-    family `paper` a picture carries no signature, and the secret is all that can be checked.
+    family `paper` a picture carries no signature, and the secret, which is all that can be checked, has to be there.
     """
     pixels = fitting(loaded, "no signed picture has that size", RESIZED)
+    if not model.locked and secret is None:
+        raise EganError(
+            "these weights make no signatures, so there is nothing to check",
+            "name a secret image with --secret",
+            2,
+        )
     signature = None
     if model.locked:
         signature = signatures.by(pixels, public, loaded.name)

@@ -34,7 +34,7 @@ def hkdf(material: bytes, info: bytes, length: int = 32) -> bytes:
     return HKDF(hashes.SHA256(), length, salt=None, info=info).derive(material)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class PrivateKey:
     """A private key picture, uint8 (H, W, 3), and what is derived from it. Its repr shows no secret."""
 
@@ -91,7 +91,7 @@ class PrivateKey:
         return "PrivateKey(...)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PublicKey:
     """A public key picture, uint8 (H, W, 3), and the keys in its header."""
 
@@ -143,11 +143,8 @@ def read_public(picture: Picture, name: str) -> PublicKey:
     body = header.expect(picture, Kind.PUBLIC_KEY, name)
     try:
         network, x25519, ed25519 = BODY.unpack(body)
-        return PublicKey(
-            picture,
-            network,
-            X25519PublicKey.from_public_bytes(x25519),
-            Ed25519PublicKey.from_public_bytes(ed25519),
-        )
+        encryption = X25519PublicKey.from_public_bytes(x25519)
+        X25519PrivateKey.generate().exchange(encryption)  # a point of low order fails (RFC 7748, section 6.1)
+        return PublicKey(picture, network, encryption, Ed25519PublicKey.from_public_bytes(ed25519))
     except (struct.error, ValueError) as error:
         raise EganError(f"{name}: the public key's header is damaged") from error

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egan import files, terminal
-from egan.errors import EganError
+from egan.errors import EganError, out_of_memory
 from egan.files import Picture
 from egan.intake import Job
 
 if TYPE_CHECKING:
     from egan.model import Model
+
+
+LARGE = 256  # pixels of the side: of larger pictures fewer go through the networks at once
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,9 @@ class Result:
 def find_sources(inputs: Sequence[str] | None, listed: str | None, directory: str | None) -> list[Source]:
     """What a command works on: files, folders (read recursively), patterns, or NUL-separated names in `listed`.
 
-    Standard input where nothing is named. The output folder is left out where it lies in a folder that is read. Raises
-    EganError for no input at all and for folders and lists without an output folder.
+    Standard input where nothing is named. The output folder is left out where it lies in a folder that is read, and with
+    one a file that is named twice counts once. Raises EganError for no input at all and for folders and lists without an
+    output folder.
     """
     if listed is not None:
         if inputs:
@@ -64,6 +68,8 @@ def find_sources(inputs: Sequence[str] | None, listed: str | None, directory: st
             found += [Source(match, Path(match).stem) for match in matches]
         else:
             found.append(Source(name, Path(name).stem))
+    if directory is not None:
+        found = list({os.path.normpath(source.path): source for source in reversed(found)}.values())[::-1]
     return found
 
 
@@ -81,10 +87,10 @@ def read_names(listed: str) -> list[str]:
     return names
 
 
-def in_folder(folder: Path, out: str) -> list[Source]:
-    """Every picture below a folder, in the order of names; hidden files and the output folder are left out."""
+def in_folder(folder: Path, out: str | None = None) -> list[Source]:
+    """Every picture below a folder, in the order of names; hidden files and the output folder, if any, are left out."""
     endings = picture_endings()
-    outside = Path(out).resolve()
+    outside = None if out is None else Path(out).resolve()
     found: list[Source] = []
     for here, folders, names in os.walk(folder):
         place = Path(here)
@@ -120,6 +126,16 @@ def partner(other: str, source: Source) -> str:
     if not matches:
         raise EganError(f"the folder {other} has no picture for {source.path}", f"it would be {near}.png")
     return str(matches[0])
+
+
+def check_partner(other: str | None, sources: Sequence[Source]) -> None:
+    """Raises EganError where standard input, which can be read once, would go with every one of many inputs."""
+    if other == files.STDIN and len(sources) > 1:
+        raise EganError(
+            f"standard input cannot go with each of {len(sources)} inputs",
+            "name a file, or a folder, instead of -",
+            2,
+        )
 
 
 def target(folder: str, stem: str, suffix: str = "") -> str:
@@ -206,15 +222,26 @@ def in_all_processes(count: int) -> int:
 
 
 def batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
-    """Runs of pictures of one size, at most `size` long, so memory stays flat."""
+    """Runs of pictures of one size, at most `size` long and fewer where they are large, so memory stays flat."""
     run: list[Job] = []
     for job in jobs:
-        if run and (len(run) == size or job.pixels.shape != run[0].pixels.shape):
+        shape = job.pixels.shape
+        most = min(size, max(1, size * LARGE**2 // (shape[0] * shape[1])))
+        if run and (len(run) >= most or shape != run[0].pixels.shape):
             yield run
             run = []
         run.append(job)
     if run:
         yield run
+
+
+def no_memory(run: Sequence[Job]) -> EganError:
+    """What to say of a batch that memory was not enough for."""
+    height, width = run[0].pixels.shape[:2]
+    names = ", ".join(files.shown(job.source) for job in run)
+    return EganError(
+        f"not enough memory for {len(run)} of {width}x{height} pixels: {names}", "use smaller pictures"
+    )
 
 
 def batch_size(model: Model) -> int:
@@ -282,6 +309,11 @@ def run_many(
                     results = work(run)
                 except EganError as error:
                     failures.add(error, *(job.source for job in run))
+                    continue
+                except (MemoryError, RuntimeError) as error:
+                    if not out_of_memory(error):
+                        raise
+                    failures.add(no_memory(run), *(job.source for job in run))
                     continue
                 for done in writing:
                     done.result()

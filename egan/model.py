@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import abc
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from egan import files
 from egan.errors import EganError
 from egan.weights import WEIGHTS_VERSION, read_description, weights_id
-from egan.whole import current_umask
 
 Pictures = NDArray[np.uint8]
 
@@ -73,18 +72,17 @@ class Model(nn.Module, abc.ABC):
         return next(self.parameters()).device
 
     def save(self, path: str | Path, training: dict[str, Any]) -> None:
-        """Write the weights file in half precision, atomically. `training` is free JSON: recipe, data, figures."""
-        path = Path(path)
+        """Write the weights file in half precision, whole or not at all. `training` is free JSON: recipe, data, figures.
+
+        Raises EganError where it cannot be written.
+        """
         tensors = {k: v.detach().half().cpu().contiguous() for k, v in self.state_dict().items()}
         metadata = {
             "egan": WEIGHTS_VERSION,
             "options": self.options.to_json(),
             "training": json.dumps(training, sort_keys=True),
         }
-        part = path.with_name(path.name + ".part")
-        save_file(tensors, str(part), metadata)
-        os.chmod(part, 0o666 & ~current_umask())
-        os.replace(part, path)
+        files.write_output(save(tensors, metadata), str(path), force=True)
 
 
 def load_model(path: str | Path, device: str | torch.device = "cpu") -> Model:

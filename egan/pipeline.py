@@ -184,20 +184,26 @@ class Verdict:
     def verified(self) -> bool:
         return self.score is None or self.threshold is None or self.score <= self.threshold
 
-    def check(self, exact: bool = False) -> None:
-        """Raises NotVerified where the decoded image is not the secret, or with `exact` not to the last bit."""
+    def failure(self, exact: bool = False) -> NotVerified | None:
+        """Why the decoded image is not the secret, or with `exact` not to the last bit; None where it is."""
         if not self.verified:
-            raise NotVerified(
+            return NotVerified(
                 f"{self.name} does not show this secret: score {self.score:.4f}, threshold {self.threshold:.4f}",
                 "the signature is valid, so the signer made this picture from another secret"
                 if self.signature == "valid"
                 else "",
             )
         if exact and not self.exact:
-            raise NotVerified(
+            return NotVerified(
                 f"{self.name} matches this secret, but the signer signed another copy of it",
                 "a resized or re-encoded copy is another one; without --exact the match is enough",
             )
+        return None
+
+    def check(self, exact: bool = False) -> None:
+        """Raises `failure` where there is one."""
+        if failure := self.failure(exact):
+            raise failure
 
 
 def verify_batch(

@@ -14,11 +14,12 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from egan.errors import EganError
+from egan.errors import EganError, out_of_memory
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,7 +116,7 @@ def status_of(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         say("error", "interrupted")
         return 130
-    if isinstance(error, MemoryError):
+    if out_of_memory(error):
         return report(EganError("not enough memory", "use smaller pictures or fewer at once"))
     if isinstance(error, OSError):
         # Flushing standard output is the last thing that can fail.
@@ -140,6 +141,25 @@ def interrupt(number: int, _frame: object) -> None:
     global stopped_by
     stopped_by = number
     raise Interrupted
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """What has to be done whole: a signal that ends the command waits for the end of the block."""
+    if threading.current_thread() is not threading.main_thread():  # where Python lets signals strike
+        yield
+        return
+    waiting: list[int] = []
+    handlers = {n: handler for n in SIGNALS if callable(handler := signal.getsignal(n))}
+    for number in handlers:
+        signal.signal(number, lambda struck, _frame: waiting.append(struck))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for number in waiting[:1]:
+        handlers[signal.Signals(number)](number, None)
 
 
 def unraisable(found: sys.UnraisableHookArgs) -> None:

@@ -109,6 +109,11 @@ def place(part: Path, path: Path, force: bool) -> None:
 
 
 def current_umask() -> int:
+    """Where the system tells it, read: to set it and back is the only other way, which threads beside this one would feel."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,23 @@ def test_the_whole_trip(gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]) -> 
     assert psnr(np.asarray(found.picture), np.asarray(composite)) > 25
     assert found.sender is None
     assert gan.decrypt(np.asarray(disguise), private).messages[0] == found.messages[0]
+
+
+def test_what_cannot_be_read_is_named(gan: EncryptGAN, monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(smooth(64, 64, 0)).save(buffer, "PNG")
+    broken = Image.open(io.BytesIO(buffer.getvalue()[:-60]))
+    with pytest.raises(EganError, match="the picture is damaged or truncated"):
+        gan.keygen(broken, smooth(64, 64, 1))
+    monkeypatch.setattr("egan.files.MOST_PIXELS", 64)
+    with pytest.raises(EganError, match="the picture is too large"):
+        gan.keygen(smooth(64, 64, 0), smooth(64, 64, 1))
+
+
+def test_keys_can_be_compared_and_put_into_sets(pair: tuple[PrivateKey, PublicKey]) -> None:
+    private, public = pair
+    assert len({private, public, replace(private)}) == 3
+    assert private != replace(private)
 
 
 def test_a_sender(gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]) -> None:

@@ -287,6 +287,15 @@ def test_a_disguise_that_was_changed(run: Run, refused, here: Path) -> None:
     refused(*DECRYPT, "pub.png", cause="pub.png is a public key, not a disguise")
 
 
+def test_quiet_does_not_hush_that_a_picture_was_altered(run: Run, here: Path) -> None:
+    altered = pixels("disguise.png")
+    altered[-1, -1] ^= 1
+    Image.fromarray(altered).save("altered.png")
+    done = run(*DECRYPT, "-q", "--force", "altered.png")
+    assert done.status == 0
+    assert done.err.startswith("egan: warning: altered.png is a disguise that was altered")
+
+
 def test_a_disguise_made_with_other_weights(refused, other_weights: Path) -> None:
     refused(
         *DECRYPT,
@@ -572,6 +581,9 @@ def mapped(pid: int) -> str:
         ("encrypt --pub pub.png -d . -", "standard input cannot be one of many files"),
         ("encrypt --pub pub.png -d . a/x.png b/x.jpg", "would be written to one file, x.png"),
         ("encrypt --pub pub.png --device tpu -o out.png composite.png", "unknown device 'tpu'"),
+        ("encrypt --pub pub.png --device meta -o out.png composite.png", "unknown device 'meta'"),
+        ("encrypt --pub pub.png --device mps -o out.png composite.png", "unknown device 'mps'"),
+        ("encrypt --pub pub.png --device cuda:x -o out.png composite.png", "unknown device 'cuda:x'"),
         ("decrypt --priv priv.png --number 2 disguise.png", "--number is for --message"),
         ("decrypt --priv priv.png --number x disguise.png", "invalid value for '--number'"),
         ("compose face.png message.png --at 1", "--at '1' is not two whole numbers"),

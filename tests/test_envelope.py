@@ -46,6 +46,13 @@ def test_envelope_opens_with_the_right_key_alone(pair) -> None:
     assert envelope.unseal(sealed, other, "d.png") is None
 
 
+@pytest.mark.parametrize("point", [0, 1], ids=["zero", "one"])
+def test_a_public_key_with_which_anyone_could_open_is_refused(point: int) -> None:
+    body = keys.BODY.pack(b"weights!", point.to_bytes(32, "little"), bytes(32))
+    with pytest.raises(EganError, match="the public key's header is damaged"):
+        keys.read_public(header.embed(noise(), header.Kind.PUBLIC_KEY, body), "pub.png")
+
+
 def test_any_changed_sample_is_refused(pair) -> None:
     private, public = pair
     sealed = envelope.seal(noise(), public, b"s" * 32, (), b"weights!")

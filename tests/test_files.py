@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from egan import compose, envelope, files, header
+from egan import compose, envelope, files, header, whole
 from egan.compose import Place
 from egan.errors import EganError
 from egan.files import Loaded
@@ -224,6 +224,16 @@ def test_modes_of_files(tmp_path: Path) -> None:
     out.chmod(0o600)
     files.write_output(b"y", str(out), force=True)
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
+def test_the_umask_is_read_and_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr("os.umask", lambda _mask: pytest.fail("threads beside this one would feel it"))
+            assert whole.current_umask() == 0o027
+    finally:
+        os.umask(before)
 
 
 def test_of_many_writers_one_wins(tmp_path: Path) -> None:

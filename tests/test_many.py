@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import Run, Shell, pixels, psnr, smooth
 from PIL import Image
 
 from egan import many
+from egan.core import EncryptGAN
 from egan.errors import EganError
+from egan.intake import Job
 
 ENCRYPT = ("encrypt", "--pub", "pub.png")
 
@@ -50,6 +53,53 @@ def test_an_output_folder_inside_of_the_input_is_not_read(run: Run, several: Pat
     assert run(*ENCRYPT, "in", "-d", "in/out").status == 0
     assert run(*ENCRYPT, "in", "-d", "in/out", "--force").status == 0
     assert below("in/out") == ["a.png", "b.png", "deep/a.png", "deep/c.png"]
+
+
+def test_a_file_named_twice_counts_once(run: Run, several: Path) -> None:
+    done = run("compose", "face.png", "./face.png", "message.png", "--cover-size", 64, "-d", "out")
+    assert (done.status, done.err, below("out")) == (0, "", ["face.png"])
+    assert run(*ENCRYPT, "in", "in/deep/c.png", "-d", "back").status == 0
+    assert below("back") == ["a.png", "b.png", "deep/a.png", "deep/c.png"]
+
+
+def test_standard_input_goes_with_one_input_alone(run: Run, several: Path) -> None:
+    flower = Path("flower.png").read_bytes()
+    for command in (
+        ("verify", "--pub", "pub.png", "disguise.png", "composite.png", "--secret", "-"),
+        ("keygen", "in", "-", "-d", "out"),
+        ("compose", "in", "-", "-d", "out"),
+    ):
+        done = run(*command, stdin=flower)
+        assert done.status == 2 and "standard input cannot go with each of" in done.err
+    assert below("out") == []
+
+
+def test_large_pictures_go_in_smaller_batches() -> None:
+    def sizes(side: int) -> list[int]:
+        jobs = [Job("x", np.empty((side, side, 3), np.uint8)) for _ in range(9)]
+        return [len(run) for run in many.batches(jobs, 8)]
+
+    assert [sizes(64), sizes(256), sizes(512), sizes(2048)] == [[8, 1], [8, 1], [2, 2, 2, 2, 1], [1] * 9]
+
+
+def test_a_batch_too_large_for_the_memory_stops_nobody(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = EncryptGAN.encrypt
+
+    def encrypt(self: EncryptGAN, composites: np.ndarray, *rest: object) -> np.ndarray:
+        if composites.shape[1] == 80:
+            torch.empty(2**60)
+        return real(self, composites, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(EncryptGAN, "encrypt", encrypt)
+    Path("out").mkdir()
+    Image.fromarray(smooth(80, 80, 0)).save("large.png")
+    done = run(*ENCRYPT, "large.png", "composite.png", "-d", "out")
+    assert done.status == 1 and "not enough memory for 1 of 80x80 pixels: large.png" in done.err
+    assert below("out") == ["composite.png"]
+    alone = run(*ENCRYPT, "large.png")
+    assert alone.err.startswith("egan: error: not enough memory\n") and alone.status == 1
 
 
 def test_patterns_in_quotes(run: Run, several: Path) -> None:

@@ -105,3 +105,19 @@ def test_a_dead_process_ends_the_run_with_words_and_its_last_checkpoint(folder: 
     assert load_file(checkpoint)
     assert not (folder / "dead.safetensors").exists()
     assert not list((folder / "dead-runs").glob("*.part"))
+
+
+def test_processes_that_torchrun_did_not_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variables, status, words in (
+        (
+            {"WORLD_SIZE": "2", "RANK": "0"},
+            2,
+            "egan: error: RANK and WORLD_SIZE are set, but not MASTER_ADDR",
+        ),
+        ({"WORLD_SIZE": "2"}, 0, ""),  # of something else
+    ):
+        with monkeypatch.context() as patched:
+            for name, value in variables.items():
+                patched.setenv(name, value)
+            done = train(folder, f"alone{status}", 1)
+        assert done.returncode == status and words in done.stderr

@@ -16,6 +16,7 @@ from conftest import Run, pixels, smooth
 from PIL import Image
 
 from egan import keys
+from egan.backbones import backbone_weights
 from egan.errors import EganError
 from egan.weights import read_header
 
@@ -96,6 +97,15 @@ def test_no_code_that_could_unpickle_or_evaluate() -> None:
             assert match is None or "No pickle" in line, f"{path.name}: {line}"
             if "torch.load(" in code:
                 assert "weights_only=True" in code, f"{path.name}: {line}"
+
+
+def test_published_weights_are_read_without_their_pickled_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(
+        "torchvision.models._api.load_state_dict_from_url", lambda _url, **kw: asked.update(kw)
+    )
+    backbone_weights("squeeze", None)
+    assert asked["weights_only"] is True and asked["check_hash"] is True
 
 
 def test_chance_is_the_operating_systems_where_it_matters() -> None:

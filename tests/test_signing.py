@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from conftest import Run, pixels, psnr, smooth
 from PIL import Image
 
-from egan import calibrate, envelope, header, keys, signatures
+from egan import calibrate, envelope, files, header, intake, keys, signatures, spare
 from egan.core import EncryptGAN
 from egan.errors import EganError
 from egan.header import Kind
@@ -206,8 +207,11 @@ def test_the_receiver_knows_the_sender(run: Run, here: Path) -> None:
     assert known.status == 0
     assert known.err == f"signed by: {sender}\n"
     assert psnr(known.picture, pixels("composite.png")) > 25
-    said = run("decrypt", "--priv", "priv.png", "d.png", "-o", "r.png")
-    assert said.err == f"signed by: {sender} (not compared with any key: see --from)\n"
+    unknown = f"signed by: {sender} (not compared with any key: see --from)\n"
+    assert run("decrypt", "--priv", "priv.png", "d.png", "-o", "r.png").err == unknown
+    Path("out").mkdir()
+    many = run("decrypt", "--priv", "priv.png", "d.png", "disguise.png", "-d", "out")
+    assert (many.status, many.err) == (0, f"d.png: {unknown}")
 
 
 def test_another_sender_and_none_at_all_are_refused(run: Run, here: Path) -> None:
@@ -224,15 +228,32 @@ def test_a_letter_passed_on_names_its_first_receiver(pairs) -> None:
     sealed = envelope.seal(noise(), bob_public, b"s" * 32, (), b"weights!", alice)
     opened = envelope.unseal(sealed, bob, "d.png")
     assert opened is not None and opened.sender == alice.fingerprint
-    # Bob seals what he got, Alice's signature included, to Carol
-    body = header.expect(sealed, Kind.DISGUISE, "d.png")
-    content = envelope.SUITE.decrypt(body[8:], bob.decryption, info=envelope.bound_info(sealed, b"weights!"))
-    passed_on = envelope.SUITE.encrypt(
-        content, carol_public.encryption, info=envelope.bound_info(sealed, b"weights!")
-    )
-    forwarded = header.embed(sealed, Kind.DISGUISE, b"weights!" + passed_on)
-    with pytest.raises(EganError, match="a signature that is not for this picture and this receiver"):
+    forwarded = passed_on(sealed, bob, carol_public)
+    with pytest.raises(envelope.Refused, match="a signature that is not for this picture and this receiver"):
         envelope.unseal(forwarded, carol, "d.png")
+
+
+def passed_on(sealed: np.ndarray, first: keys.PrivateKey, second: keys.PublicKey) -> np.ndarray:
+    """What the first receiver got, its signature included, sealed by them to the second."""
+    info = envelope.bound_info(sealed, b"weights!")
+    body = header.expect(sealed, Kind.DISGUISE, "d.png")
+    content = envelope.SUITE.decrypt(body[8:], first.decryption, info=info)
+    body = b"weights!" + envelope.SUITE.encrypt(content, second.encryption, info=info)
+    return header.embed(sealed, Kind.DISGUISE, body)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_spare_envelope_makes_no_letter_that_was_passed_on_good(pairs, force: bool) -> None:
+    (alice, _), (bob, bob_public), (carol, carol_public) = pairs
+    spared = spare.add(noise(256, 256), carol_public, b"s" * 32, (), b"weights!")
+    forwarded = passed_on(
+        envelope.seal(spared, bob_public, b"s" * 32, (), b"weights!", alice), bob, carol_public
+    )
+    assert spare.find(forwarded, carol, b"weights!") == (b"s" * 32, ())
+    model = SimpleNamespace(id=b"weights!", locked=True, robust=True)
+    loaded = files.Loaded(forwarded, None, "d.png")
+    with pytest.raises(EganError, match="a signature that is not for this picture and this receiver"):
+        intake.open_disguise(loaded, "d.png", carol, model, force)  # type: ignore[arg-type]
 
 
 def test_a_signature_does_not_move_to_another_disguise(pairs) -> None:
@@ -323,8 +344,10 @@ def test_paper_family_compares_and_warns(run: Run, here: Path) -> None:
     verify = ("verify", *paper, "--pub", "p.png", "--secret", "secret.png")
     assert run(*verify, "--threshold", 0.9, "--json", "signed.png").status == 0
     assert run(*verify, "--threshold", 0.001, "signed.png").status == 1
-    bare = run("verify", *paper, "--pub", "p.png", "signed.png", "-o", "x.png")
-    assert "nothing was checked" in bare.err
+    for names in (("signed.png",), ("signed.png", "face.png")):  # nothing to check is no success
+        bare = run("verify", *paper, "--pub", "p.png", "--json", *names)
+        assert bare.status in (1, 2) and "there is nothing to check" in bare.err
+        assert b"true" not in bare.out
     refused = run("encrypt", *paper, "--pub", "p.png", "--sign", "q.png", "composite.png")
     assert (refused.status, refused.out) == (2, b"")
 

@@ -4,7 +4,10 @@ import dataclasses
 import io
 import json
 import math
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +23,7 @@ from egan.options import ModelOptions
 from egan.phases import rotate_phases
 from egan.train import losses
 from egan.train.channels import YCC, jpeg_like, quantised, through
-from egan.train.checkpoint import fits
+from egan.train.checkpoint import fits, save_checkpoint
 from egan.train.keynet import Painter, train_key_network
 from egan.train.locked import LockedMethod, painting
 from egan.train.loop import Trainer
@@ -220,6 +223,39 @@ def test_a_resumed_run_is_the_run_that_never_stopped(tmp_path: Path) -> None:
     rest.resume(half.out / "checkpoint.safetensors")
     rest.run()
     assert same(whole.out, half.out)
+
+
+def test_an_interruption_waits_for_the_end_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = prepared(tmp_path / "whole")
+    whole.run()
+    cut = prepared(tmp_path / "cut")
+    update = cut.method.update
+
+    def struck(name: str, *rest: Any) -> torch.Tensor:
+        if name == "critics" and cut.step == 2:  # the generators have learned, the discriminators not yet
+            os.kill(os.getpid(), signal.SIGINT)
+        return update(name, *rest)
+
+    monkeypatch.setattr(cut.method, "update", struck)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            cut.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert cut.step == 3
+    rest = trainer(cut.out, seed=99)
+    rest.resume(cut.out / "checkpoint.safetensors")
+    rest.run()
+    assert same(whole.out, cut.out)
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    run = prepared(tmp_path)
+    with pytest.raises(EganError, match="cannot write /dev/full: no space left on device"):
+        save_checkpoint(run, Path("/dev/full"))
+    with pytest.raises(EganError, match="cannot write /dev/full: no space left on device"):
+        EncryptGAN(TINY).save("/dev/full", {})
 
 
 def test_more_and_augmented_discriminators_train_and_resume(tmp_path: Path) -> None:

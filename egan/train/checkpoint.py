@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from egan import files
 from egan.errors import EganError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def modules(trainer: Trainer) -> dict[str, torch.nn.Module]:
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
-    """Write everything that a run needs to go on, atomically."""
+    """Write everything that a run needs to go on, whole or not at all. Raises EganError where it cannot be written."""
     tensors: dict[str, Tensor] = {}
     for name, module in modules(trainer).items():
         for key, value in module.state_dict().items():
@@ -52,9 +52,7 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
             }
         ),
     }
-    part = path.with_name(path.name + ".part")
-    save_file(tensors, str(part), metadata)
-    os.replace(part, path)
+    files.write_output(save(tensors, metadata), str(path), force=True)
 
 
 def load_checkpoint(trainer: Trainer, path: Path) -> None:

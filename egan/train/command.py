@@ -15,7 +15,7 @@ from torch import nn
 from egan import files, terminal
 from egan.backbones import lpips_network
 from egan.core import EncryptGAN, pick_device
-from egan.errors import EganError
+from egan.errors import EganError, out_of_memory
 from egan.model import load_model
 from egan.options import ModelOptions
 from egan.train.data import CROP, load_cached
@@ -196,7 +196,6 @@ def enough_memory(what: str, hint: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-        if not known and "not enough memory" not in str(error) and "can't allocate memory" not in str(error):
+        if not out_of_memory(error):
             raise
         raise EganError(f"no memory for {what}", hint) from error

@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from egan import terminal
 from egan.errors import EganError
 from egan.model import Model
 from egan.train.checkpoint import load_checkpoint, save_checkpoint
@@ -138,8 +139,9 @@ class Trainer:
             try:
                 while self.progress() < 1.0:
                     begin = time.monotonic()
-                    self.one_step()
-                    self.tick(time.monotonic() - begin)
+                    with terminal.uninterrupted():  # a step cut in two could not be resumed exactly
+                        self.one_step()
+                        self.tick(time.monotonic() - begin)
                     if self.step % REPORT_EVERY == 0:
                         journal.write(self.report())
                     if self.step % self.options.sample_every == 0:

@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 
 from egan.errors import EganError
+from egan.many import processes
 
 PATIENCE = datetime.timedelta(minutes=5)  # after which a silent process counts as dead
 
@@ -38,11 +39,15 @@ def joined(device: torch.device) -> Iterator[tuple[Place, torch.device]]:
 
     Raises EganError where another process dies or cannot be reached.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+    rank, world = processes()
     if world == 1:
         yield Place(), device
         return
-    rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
+    if "MASTER_ADDR" not in os.environ:
+        raise EganError(
+            "RANK and WORLD_SIZE are set, but not MASTER_ADDR", "start all processes with torchrun", 2
+        )
+    local = int(os.environ.get("LOCAL_RANK", "0"))
     if device.type == "cuda":
         if local >= torch.cuda.device_count():
             raise EganError(
