@@ -37,7 +37,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 X = typer.Option("--x", metavar="SOURCE", help="Covers: a folder, read recursively, or a data set's name.")
 Y = typer.Option("--y", metavar="SOURCE", help="Pictures of the disguise's kind: the same.")
 MESSAGES = typer.Option("--messages", metavar="SOURCE", help="Messages: the same; may be repeated.")
-LIMIT = typer.Option("--limit", metavar="N", help="Use at most N pictures of each source.")
+LIMIT = typer.Option("--limit", metavar="N", min=1, help="Use at most N pictures of each source.")
 SEED = typer.Option("--seed", metavar="N", help="Seed of the random choices.")
 
 

@@ -221,6 +221,9 @@ def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> 
         raise EganError(f"cannot write {out}: it is a folder", status=2)
     if path.exists() and not force and stat.S_ISREG(path.stat().st_mode):
         raise EganError(f"{out} exists already", "overwrite it with --force, or use another name")
+    folder = Path(os.path.realpath(path)).parent
+    if (not path.exists() or stat.S_ISREG(path.stat().st_mode)) and not os.access(folder, os.W_OK | os.X_OK):
+        raise EganError(f"cannot write {out}: permission denied")
 
 
 def check_made(folder: str, option: str) -> None:

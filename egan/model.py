@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import json
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,17 @@ class Model(nn.Module, abc.ABC):
             "options": self.options.to_json(),
             "training": json.dumps(training, sort_keys=True),
         }
-        files.write_output(save(tensors, metadata), str(path), force=True)
+        files.write_output(in_order(save(tensors, metadata)), str(path), force=True)
+
+
+def in_order(data: bytes) -> bytes:
+    """A safetensors file with its header's names in order, so that equal models are equal files: the library shuffles metadata."""
+    end = 8 + struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
+    return struct.pack("<Q", len(text)) + text + data[end:]
 
 
 def load_model(path: str | Path, device: str | torch.device = "cpu") -> Model:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from egan.errors import EganError
 
@@ -19,6 +19,8 @@ LARGEST_SIDE = 4096  # pixels; keys and pictures are refused above 50 megapixels
 class Described:
     """A frozen dataclass that goes into metadata as JSON and comes back."""
 
+    ONE: ClassVar[str] = "model option"  # how one of its fields is called
+
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)  # type: ignore[call-overload]
 
@@ -28,14 +30,14 @@ class Described:
         known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         unknown = sorted(set(data) - set(known))
         if unknown:
-            raise EganError(f"unknown model options: {', '.join(unknown)}")
+            raise EganError(f"unknown {cls.ONE}s: {', '.join(unknown)}")
         values: dict[str, Any] = {}
         for name, value in data.items():
             default = known[name].default
             if isinstance(default, tuple) and isinstance(value, list | tuple):
                 value = tuple(value)
             if type(value) is not type(default):
-                raise EganError(f"model option {name} has the wrong type")
+                raise EganError(f"{cls.ONE} {name} has the wrong type")
             values[name] = value
         return cls(**values)
 

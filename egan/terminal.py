@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
@@ -85,6 +86,8 @@ def run(main: Callable[[], object]) -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, interrupt)
     sys.unraisablehook = unraisable
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of libraries, to whoever wrote them; python -W shows them
     if sys.stderr is None:  # closed by the caller; print() would then write into the picture
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:

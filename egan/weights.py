@@ -20,13 +20,13 @@ SUMS = "SHA256SUMS"
 SHIPPED = (*FAMILIES, "robust")  # what the package has weights of
 
 
-def find_weights(named: str | None, name: str = "egan.safetensors") -> Path:
-    """The weights file: `named`, else $EGAN_WEIGHTS, else the installed package's own.
+def find_weights(named: str | None, name: str = "egan.safetensors", option: str = "--weights") -> Path:
+    """The weights file: `named`, with `option`, else $EGAN_WEIGHTS, else the installed package's own.
 
     Either name is a path, or one of SHIPPED. Raises EganError where the file is not there.
     """
     shipped = shipped_folders()
-    for source, given in (("--weights", named), ("EGAN_WEIGHTS", os.environ.get("EGAN_WEIGHTS"))):
+    for source, given in ((option, named), ("EGAN_WEIGHTS", os.environ.get("EGAN_WEIGHTS"))):
         if given:
             path = Path(given)
             if path.is_file():
@@ -169,10 +169,13 @@ def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions | BaselineOpt
     version = metadata.get("egan") if isinstance(metadata, dict) else None
     if version is None:
         raise EganError(f"{name} holds no egan weights", "make some with `egan train`")
+    if str(version).startswith("checkpoint/"):
+        raise EganError(
+            f"{name} is a training checkpoint, and no weights file", "`egan train --resume` goes on with it"
+        )
     if version != WEIGHTS_VERSION:
         raise EganError(
-            f"{name} has format {version!r}, which this egan does not know",
-            "a newer egan may read it; a training checkpoint is no weights file",
+            f"{name} has format {version!r}, which this egan does not know", "a newer egan may read it"
         )
     try:
         options = json.loads(metadata["options"])

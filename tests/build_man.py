@@ -146,7 +146,8 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
         [
             (
                 "Turns disguises back into composites. A wrong private key, and a picture of which any sample was changed, is "
-                "refused with status 1; --force decodes all the same, to noise, with a keystream derived from the wrong key."
+                "refused with status 1; --force decodes all the same, to noise, with a keystream derived from the wrong key. It says so "
+                "even with --quiet, since --force may have been meant for the output file."
             ),
             (
                 "With --from only what the holder of that key signed, for this receiver, is decoded. Without it, the fingerprint "
@@ -200,7 +201,8 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "not when: one that is shown again is as valid as the first time."
             ),
             (
-                "Weights of the family paper make no signatures: there --secret is all that is checked, and anyone can forge it."
+                "Weights of the family paper make no signatures: there --secret is all that is checked, so it has to be given, and "
+                "anyone can forge it."
             ),
             MANY,
         ],
@@ -275,18 +277,21 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             ),
             (
                 "--from starts with the networks of a weights file instead of new ones; with --new-keys as well, K is trained anew and F "
-                "and G learn to paint from its key images. Settings of K (key_levels, key_width) need --new-keys there."
+                "and G learn to paint from its key images. Settings of K and of key images (key_levels, key_width, public_layers, "
+                "private_layers) need --new-keys there."
             ),
             (
                 "Checkpoints, a log of JSON lines, sample sheets and, where TensorBoard is installed, its event files go to --runs, which one "
                 "run has to itself; the checkpoint of another run that is there already is kept unless --force is given. "
-                "Ctrl-C and SIGTERM save a checkpoint that --resume goes on from exactly. A run that diverges stops and keeps its last "
-                "good state."
+                "The first checkpoint is there once K has learned. Ctrl-C and SIGTERM save one that --resume goes on from exactly, with "
+                "the options that the run began with; those that --set, --batch and the like change are named. A run that diverges "
+                "stops and keeps its last good state."
             ),
             (
                 "--robust makes a model whose disguises can be decoded after JPEG, noise or resizing, at a price: four strong phases a cell "
                 "in the brightness instead of thirteen faint ones in the colours, so the decode is coarser and the disguise shows it. The pixel "
-                "header does not survive such a channel; egan bench --attacks measures what does."
+                "header does not survive such a channel; egan bench --attacks measures what does. With --from it takes weights that were "
+                "trained so."
             ),
             (
                 "torchrun --nproc-per-node N -m egan train ... trains in N processes, one a GPU, that share each batch. Gradients are "

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from egan.core import EncryptGAN, to_bytes, to_unit
 from egan.errors import EganError
 from egan.options import ModelOptions
 from egan.phases import rotate_phases
-from egan.train import losses
+from egan.train import loop, losses
 from egan.train.channels import YCC, jpeg_like, quantised, through
 from egan.train.checkpoint import fits, save_checkpoint
 from egan.train.keynet import Painter, train_key_network
@@ -225,7 +226,15 @@ def test_a_resumed_run_is_the_run_that_never_stopped(tmp_path: Path) -> None:
     assert same(whole.out, half.out)
 
 
-def test_an_interruption_waits_for_the_end_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[], None]]:
+    """Strike this process as Ctrl-C does, which Python's own handler then answers."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interruption_waits_for_the_end_of_a_step(tmp_path: Path, ctrl_c: Callable[[], None]) -> None:
     whole = prepared(tmp_path / "whole")
     whole.run()
     cut = prepared(tmp_path / "cut")
@@ -233,21 +242,32 @@ def test_an_interruption_waits_for_the_end_of_a_step(tmp_path: Path, monkeypatch
 
     def struck(name: str, *rest: Any) -> torch.Tensor:
         if name == "critics" and cut.step == 2:  # the generators have learned, the discriminators not yet
-            os.kill(os.getpid(), signal.SIGINT)
+            ctrl_c()
         return update(name, *rest)
 
-    monkeypatch.setattr(cut.method, "update", struck)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            cut.run()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    cut.method.update = struck  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        cut.run()
     assert cut.step == 3
     rest = trainer(cut.out, seed=99)
     rest.resume(cut.out / "checkpoint.safetensors")
     rest.run()
     assert same(whole.out, cut.out)
+
+
+def test_an_interruption_waits_for_the_end_of_a_save(
+    tmp_path: Path, ctrl_c: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, real = prepared(tmp_path), loop.save_checkpoint
+
+    def struck(*rest: Any) -> None:
+        ctrl_c()
+        real(*rest)
+
+    monkeypatch.setattr(loop, "save_checkpoint", struck)
+    with pytest.raises(KeyboardInterrupt):
+        run.save()
+    assert {"checkpoint.safetensors", "weights.safetensors"} <= set(os.listdir(tmp_path))
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:

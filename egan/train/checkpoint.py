@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from egan import files
-from egan.errors import EganError
+from egan.baselines.options import OPTIONS, BaselineOptions
+from egan.errors import EganError, out_of_memory
+from egan.options import ModelOptions
+from egan.train.folder import CHECKPOINT
 
 if TYPE_CHECKING:
     from egan.train.loop import Trainer
@@ -43,9 +48,11 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
     metadata = {
         "egan": CHECKPOINT_VERSION,
         "options": architecture(trainer),
+        "training": json.dumps(dataclasses.asdict(trainer.options)),
         "state": json.dumps(
             {
                 "step": trainer.step,
+                "pairs": trainer.pairs,
                 "seconds": trainer.seconds,
                 "record": trainer.record,
                 "sampler": trainer.method.sampler.random.bit_generator.state,
@@ -55,28 +62,67 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
     files.write_output(save(tensors, metadata), str(path), force=True)
 
 
-def load_checkpoint(trainer: Trainer, path: Path) -> None:
-    """Restore a run. Raises EganError where the file is no checkpoint or has another architecture."""
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, dict[str, str]]]:
+    """A checkpoint file and its metadata. Raises EganError for what is none, and for one that is damaged."""
     try:
         with safe_open(str(path), "pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("egan") != CHECKPOINT_VERSION:
-                raise EganError(f"{path} is not a training checkpoint of this version")
-            if not fits(trainer, metadata["options"]):
                 raise EganError(
-                    f"{path} is a checkpoint of another method or architecture",
-                    "give the --method, --preset and --set that it was made with",
+                    f"{path} is not a training checkpoint of this version",
+                    "--from starts a run with the networks of a weights file",
                 )
-            saved = json.loads(metadata["state"])
-            for name, value in trainer.method.facts().items():
-                if saved["record"].get(name, value) != value:
-                    raise EganError(
-                        f"{path} was trained with {name.replace('_', ' ')} {saved['record'][name]}, not {value}",
-                        "a run goes on as it began: give the options that it was made with",
-                    )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise EganError(f"cannot read checkpoint {path}: {error}") from error
+            yield file, metadata
+    except OSError as error:
+        raise EganError(f"cannot read checkpoint {path}: {files.reason(error)}") from error
+    except SafetensorError as error:
+        raise EganError(f"cannot read checkpoint {path}: it is damaged, or no safetensors file") from error
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        if out_of_memory(error):
+            raise
+        raise EganError(
+            f"checkpoint {path} lacks a part, or is of other networks",
+            "a run goes on as it began: leave out the --set that it began without",
+        ) from error
+
+
+def read_options(path: Path) -> tuple[ModelOptions | BaselineOptions, dict[str, Any] | None]:
+    """What a checkpoint's model is made of and how it was trained; None for the latter in older ones, which do not say it.
+
+    Raises EganError as `load_checkpoint` does, before anything is loaded.
+    """
+    if not path.is_file():
+        raise EganError(
+            f"cannot read checkpoint {path}: there is no such file",
+            f"a run keeps it in its folder, as in runs/NAME/{CHECKPOINT}",
+            2,
+        )
+    with opened(path) as (_, metadata):
+        model = json.loads(metadata["options"])
+        training = json.loads(metadata.get("training", "null"))
+        return OPTIONS.get(model["family"], ModelOptions).from_dict(model), training
+
+
+def load_checkpoint(trainer: Trainer, path: Path) -> None:
+    """Restore a run. Raises EganError where the file is no checkpoint or has another architecture."""
+    with opened(path) as (file, metadata):
+        if not fits(trainer, metadata["options"]):
+            raise EganError(
+                f"{path} is a checkpoint of another method or architecture",
+                "give the --method, --preset and --set that it was made with",
+            )
+        saved = json.loads(metadata["state"])
+        for name, value in trainer.method.facts().items():
+            if saved["record"].get(name, value) != value:
+                raise EganError(
+                    f"{path} was trained with {name.replace('_', ' ')} {saved['record'][name]}, not {value}",
+                    "a run goes on as it began: give the options that it was made with",
+                )
+        restore(trainer, saved, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+
+
+def restore(trainer: Trainer, saved: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     for name, module in modules(trainer).items():
         module.load_state_dict(below(tensors, name + "/"))
     for name, optimiser in trainer.method.optimisers.items():
@@ -90,6 +136,7 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
     if "random/cuda" in tensors and trainer.device.type == "cuda":
         torch.cuda.set_rng_state(tensors["random/cuda"], trainer.device)
     trainer.step, trainer.seconds, trainer.record = saved["step"], saved["seconds"], saved["record"]
+    trainer.pairs = saved.get("pairs", trainer.step * trainer.options.batch)
     trainer.elapsed = trainer.seconds
     trainer.method.sampler.random.bit_generator.state = saved["sampler"]
 

@@ -14,10 +14,12 @@ from torch import nn
 
 from egan import files, terminal
 from egan.backbones import lpips_network
+from egan.baselines import BaselineOptions
 from egan.core import EncryptGAN, pick_device
 from egan.errors import EganError, out_of_memory
-from egan.model import load_model
+from egan.model import Model, load_model
 from egan.options import ModelOptions
+from egan.train.checkpoint import read_options
 from egan.train.data import CROP, load_cached
 from egan.train.folder import WEIGHTS, check_folder, held, run_folder
 from egan.train.loop import Trainer
@@ -26,8 +28,10 @@ from egan.train.options import RunOptions, TrainOptions
 from egan.train.presets import parse_options
 from egan.train.processes import Place, joined
 from egan.train.sampler import Sampler, free_memory, on_device
+from egan.weights import find_weights
 
 FEWEST = 8  # pictures of a kind
+BUDGET = {"steps", "minutes", "sample_every", "save_minutes"}  # may be another when a run goes on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,10 +72,8 @@ def run_train(request: Request) -> None:
         raise EganError("--new-keys goes with --from", "a new model gets new keys without it", 2)
     if request.new_keys and request.method != "egan":
         raise EganError(f"the method {request.method} has no key images", "leave out --new-keys", 2)
-    start = load_model(request.start) if request.start else None
-    model_options, options = parse_options(
-        request.preset, request.settings, request.method, start.options if start else None
-    )
+    start = load_model(find_weights(request.start, option="--from")) if request.start else None
+    model_options, options = asked_for(request, start)
     if isinstance(start, EncryptGAN) and isinstance(model_options, ModelOptions) and not request.new_keys:
         check_keys(start.options, model_options)
     if request.lpips_backbone and request.method != "egan":
@@ -103,12 +105,45 @@ def run_train(request: Request) -> None:
             with enough_memory(f"a batch of {options.batch}", f"try {smaller}; the last checkpoint is kept"):
                 trainer.run()
             if place.writes:
-                files.write_output((folder / WEIGHTS).read_bytes(), request.out, request.force)
+                hand_over(folder / WEIGHTS, request.out, request.force)
+
+
+def asked_for(request: Request, start: Model | None) -> tuple[ModelOptions | BaselineOptions, RunOptions]:
+    """The options of a run: those of its preset or, where that is not named, of what it goes on with, and settings on top.
+
+    Warns of settings that a resumed run began without. Raises EganError as `parse_options` and `read_options` do.
+    """
+    if not request.resume:
+        return parse_options(
+            request.preset, request.settings, request.method, start.options if start else None
+        )
+    model, before = read_options(Path(request.resume))
+    given = (model, before) if request.preset is None and before else (None, None)
+    model_options, options = parse_options(request.preset, request.settings, request.method, *given)
+    for name, value in dataclasses.asdict(options).items():
+        old = before.get(name, value) if before else value
+        old = tuple(old) if isinstance(old, list) else old
+        if old == value or name in BUDGET:
+            continue
+        if name == "seed":
+            raise EganError(
+                f"this run began with seed {old}", "its random state goes on: leave out --seed", 2
+            )
+        terminal.warn(f"this run began with {name} = {old} and goes on with {value}")
+    return model_options, options
+
+
+def hand_over(made: Path, out: str, force: bool) -> None:
+    """Copy the weights to where they were asked for. Raises EganError, saying where they are, where that fails."""
+    try:
+        files.write_output(made.read_bytes(), out, force)
+    except EganError as error:
+        raise EganError(str(error), f"the weights are in {made}") from error
 
 
 def check_keys(old: ModelOptions, new: ModelOptions) -> None:
     """Raises EganError where a setting would take the K of a weights file for one of another kind."""
-    for name in ("key_levels", "key_width"):
+    for name in ("key_levels", "key_width", "public_layers", "private_layers"):
         if getattr(old, name) != getattr(new, name):
             raise EganError(
                 f"the weights file's K has {name} = {getattr(old, name)}", "--new-keys trains another K", 2

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from egan import terminal
+from egan import files, terminal
 from egan.errors import EganError
 from egan.named import NAMES, data_set, is_named
 
@@ -26,7 +26,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", "
 CROP = "centre square, Lanczos"
 MESSAGE_SIDE = 128  # the largest side that a message is kept at
 NAMED = 5  # pictures that cannot be read, at most
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+KEPT_AS = 2  # how pictures become pixels; a cache of another number is made again
 
 
 def picture_paths(folder: str | Path) -> list[Path]:
@@ -34,7 +34,9 @@ def picture_paths(folder: str | Path) -> list[Path]:
     root = Path(folder)
     if not root.is_dir():
         raise EganError(
-            f"no such folder: {folder}", f"give a folder of pictures, or one of {', '.join(NAMES)}", 2
+            f"{folder} is no folder" if root.exists() else f"no such folder: {folder}",
+            f"give a folder of pictures, or one of {', '.join(NAMES)}",
+            2,
         )
     paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not paths:
@@ -43,13 +45,15 @@ def picture_paths(folder: str | Path) -> list[Path]:
 
 
 def load_square(path: Path, size: int | None) -> np.ndarray:
-    """One picture as uint8 (S, S, 3): EXIF orientation applied, centre square, resized to `size` (None: as it is)."""
-    with Image.open(path) as file:
-        return square(file, size)
+    """One picture as uint8 (S, S, 3): as `egan encrypt` would read it, centre square, resized to `size` (None: as it is).
+
+    Raises EganError for a picture that cannot be read.
+    """
+    return square(files.read_picture(str(path)), size)
 
 
-def square(picture: Image.Image, size: int | None) -> np.ndarray:
-    im = ImageOps.exif_transpose(picture).convert("RGB")
+def square(picture: files.Loaded, size: int | None) -> np.ndarray:
+    im = Image.fromarray(files.flatten(picture))
     size = size or min(im.size)
     return np.asarray(ImageOps.fit(im, (size, size), Image.Resampling.LANCZOS))
 
@@ -80,9 +84,12 @@ class Source:
     def read(self, index: int, size: int | None) -> np.ndarray | None:
         """uint8 (S, S, 3), or None for a picture that cannot be read."""
         try:
-            item = self.pictures[index]
-            return load_square(item, size) if isinstance(item, Path) else square(item[0], size)
-        except UNREADABLE:
+            if isinstance(self.pictures, list):
+                return load_square(self.pictures[index], size)
+            name = self.path(index)
+            with files.decoding(name):
+                return square(files.decode(self.pictures[index][0], name), size)
+        except EganError:
             return None
 
 
@@ -99,7 +106,7 @@ def load_cached(
     if size is None:
         probe = [p for i in range(min(count, 32)) if (p := source.read(i, None)) is not None]
         size = min(MESSAGE_SIDE, max((len(p) for p in probe), default=MESSAGE_SIDE))
-    key = hashlib.sha256(f"{source.describe} {count} {size} {CROP}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"{source.describe} {count} {size} {CROP} {KEPT_AS}".encode()).hexdigest()[:24]
     path = Path(cache) / f"{key}.npy"
     pictures = open_cache(path, size)
     if pictures is None:
@@ -157,6 +164,8 @@ def decode(source: Source, count: int, size: int, path: Path) -> None:
         os.replace(part, path)
         for name in bad[:NAMED]:
             terminal.warn(f"cannot read {name}")
+        if len(bad) > NAMED:
+            terminal.warn(f"cannot read {len(bad) - NAMED} more")
     except OSError as error:
         raise EganError(
             f"cannot write the cache {path}: {(error.strerror or str(error)).lower()}",

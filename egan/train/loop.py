@@ -12,7 +12,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,6 +54,7 @@ class Trainer:
         self.words = ""  # the figures of the last report, for `show`
         self.device = method.device
         self.step = 0
+        self.pairs = 0  # seen so far
         self.seconds = 0.0  # of steps, as the run's clock has it
         self.elapsed = 0.0  # of this process's steps
         self.record: dict[str, Any] = {}  # what `prepare` found out
@@ -66,8 +67,18 @@ class Trainer:
 
     def prepare(self) -> None:
         """Before the first step; not for a resumed run."""
-        self.note(self.method.prepare())
+        with self.nothing_saved():
+            self.note(self.method.prepare())
         self.start()
+
+    @contextlib.contextmanager
+    def nothing_saved(self) -> Iterator[None]:
+        """What there is no checkpoint of yet: whoever interrupts it is told."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.log("stopped before the first step: nothing was saved")
+            raise
 
     def note(self, found: dict[str, Any]) -> None:
         """Into the record and the log."""
@@ -95,7 +106,8 @@ class Trainer:
             ) from error
         self.note({"started_from": model.id.hex()})
         if new_keys:
-            self.note(self.method.make_keys())
+            with self.nothing_saved():
+                self.note(self.method.make_keys())
         self.start()
 
     def resume(self, path: Path) -> None:
@@ -123,6 +135,7 @@ class Trainer:
             self.counts[name] = self.counts.get(name, 0) + 1
         self.update_average()
         self.step += 1
+        self.pairs += self.options.batch
 
     @torch.no_grad()
     def update_average(self) -> None:
@@ -132,8 +145,17 @@ class Trainer:
             torch._foreach_lerp_(list(mean.parameters()), list(module.parameters()), 1 - decay)
 
     def run(self) -> None:
-        """Train to the end of the budget; Ctrl-C and SIGTERM save first. Raises EganError for a diverged run."""
+        """Train to the end of the budget, from a first checkpoint on; Ctrl-C and SIGTERM save before they end it.
+
+        Raises EganError for a diverged run.
+        """
         self.out.mkdir(parents=True, exist_ok=True)
+        if self.step == 0:
+            self.save()  # K and the starting codec took a while
+        elif self.progress() >= 1.0:
+            self.log(
+                f"nothing is left to train after step {self.step}: --steps and --minutes count from the start"
+            )
         last_save = time.monotonic()
         with Journal(self.out, self.place.writes, self.step > 0) as journal:
             try:
@@ -153,6 +175,8 @@ class Trainer:
                 self.save()
                 self.log(f"stopped at step {self.step}; go on with --resume {self.out / CHECKPOINT}")
                 raise
+            if self.counts:
+                journal.write(self.report())
         self.save()
         self.write_sheet("sample-last.png")
 
@@ -183,7 +207,7 @@ class Trainer:
         row |= {"step": self.step, "minutes": self.seconds / 60}
         left = self.seconds * (1 / max(self.progress(), 1e-9) - 1) / 60
         words = " ".join(f"{k} {row[k]:.3f}" for k in row if k not in ("step", "minutes"))
-        rate = self.step * self.options.batch / max(self.seconds, 1e-9)
+        rate = self.pairs / max(self.seconds, 1e-9)
         self.words = f"{rate:.1f} pairs/s, {row['psnr']:.1f} dB" if "psnr" in row else f"{rate:.1f} pairs/s"
         self.log(f"step {self.step}, {rate:.1f} pairs/s, {left:.0f} min left: {words}")
         return row
@@ -195,14 +219,17 @@ class Trainer:
     def save(self) -> None:
         """Checkpoint and weights, each written whole or not at all, and only in a good state."""
         self.check()
-        if not self.place.writes:
-            return
-        self.out.mkdir(parents=True, exist_ok=True)
+        if self.place.writes:
+            self.out.mkdir(parents=True, exist_ok=True)
+            with terminal.uninterrupted():
+                self.write_state()
+
+    def write_state(self) -> None:
         save_checkpoint(self, self.out / CHECKPOINT)
         summary = {
             "step": self.step,
             "minutes": round(self.seconds / 60, 1),
-            "pairs": self.step * self.options.batch,
+            "pairs": self.pairs,
             "processes": self.place.world,
             "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
             **self.record,

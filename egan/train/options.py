@@ -7,6 +7,7 @@ import math
 from typing import ClassVar
 
 from egan.errors import EganError
+from egan.options import Described
 
 ROBUST = ("jpeg", "noise", "resize")  # the channels of `egan.train.channels`
 AUGMENT = ("color", "translation", "cutout")  # the changes of `egan.train.critics`
@@ -14,12 +15,13 @@ LARGEST = 2**31 - 1  # whole number
 
 
 @dataclasses.dataclass(frozen=True)
-class RunOptions:
+class RunOptions(Described):
     """What the Trainer needs to know of any method's run.
 
     Every number is finite and not negative. Raises EganError for others, for less than LEAST and for more than MOST.
     """
 
+    ONE: ClassVar[str] = "training option"
     LEAST: ClassVar[dict[str, float]] = {"steps": 1, "batch": 1, "sample_every": 1, "discriminator_width": 1}
     MOST: ClassVar[dict[str, float]] = {"average": 1, "discriminator_width": 512}
 
@@ -55,7 +57,12 @@ class RunOptions:
 class TrainOptions(RunOptions):
     """Families egan and paper. Loss weights are relative; noise is in units of the [-1, 1] range."""
 
-    LEAST: ClassVar[dict[str, float]] = RunOptions.LEAST | {"warmup": 1, "critic_scales": 1, "amplitude": 0.1}
+    LEAST: ClassVar[dict[str, float]] = RunOptions.LEAST | {
+        "warmup": 1,
+        "critic_scales": 1,
+        "amplitude": 0.1,
+        "key_steps": 1,
+    }
     MOST: ClassVar[dict[str, float]] = RunOptions.MOST | {
         "hold": 1, "wrong_key": 1, "critic_scales": 3, "amplitude": 128,
     }  # fmt: skip

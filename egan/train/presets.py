@@ -90,16 +90,24 @@ def parse_options(
     settings: Sequence[str],
     method: str = "egan",
     start: ModelOptions | BaselineOptions | None = None,
+    training: dict[str, Any] | None = None,
 ) -> tuple[ModelOptions | BaselineOptions, RunOptions]:
     """A method's preset with NAME=VALUE settings on top, each for whichever of the two option sets knows the name.
 
     Without a preset the method's first is taken: `egan`, or `published` for a method that the paper compares with.
     start: what the networks that a run begins with are made of; it takes the place of the preset's model options, and of
-    the preset where that is not named. Raises EganError for unknown names and for a start of another method.
+    the preset where that is not named. training: options of a run to go on with, in place of the preset's. Raises EganError
+    for unknown names, for a start of another method, and for channels that a model could not learn to survive.
     """
     if start is not None:
         if (start.family if start.family in OPTIONS else "egan") != method:
             raise EganError(f"these weights are of the method {start.family}, not {method}", status=2)
+        if preset is not None and (preset == "paper") != (start.family == "paper"):
+            raise EganError(
+                f"these weights are of the family {start.family}, not of preset {preset}",
+                "leave out --preset",
+                2,
+            )
         preset = preset or ("paper" if start.family == "paper" else None)
     model_class, train_class, presets = option_classes(method)
     preset = preset or next(iter(presets))
@@ -108,11 +116,17 @@ def parse_options(
             f"unknown preset {preset!r} of the method {method}", f"known: {', '.join(presets)}", 2
         )
     model_values, train_values = (dict(values) for values in presets[preset])
-    family = start.family if start else model_values.get("family")
-    if any(s.startswith("robust=") for s in settings) and family != "paper":
+    names = {setting.partition("=")[0] for setting in settings}
+    if "robust" in names and any(
+        s.removeprefix("robust=").strip(",") for s in settings if s.startswith("robust=")
+    ):
         model_values, train_values = model_values | ROBUST[0], ROBUST[1] | train_values
     if start is not None:
         model_values = dataclasses.asdict(start)
+    if training is not None:
+        train_values = training
+    if "steps" in names and "minutes" not in names:
+        train_values = train_values | {"minutes": 0.0}  # whose place it takes
     fields = {f.name: (f, model_values) for f in dataclasses.fields(model_class)}
     fields |= {f.name: (f, train_values) for f in dataclasses.fields(train_class)}
     for setting in settings:
@@ -121,7 +135,25 @@ def parse_options(
             raise EganError(f"unknown setting {setting!r}", f"known names: {', '.join(sorted(fields))}", 2)
         field, values = fields[name]
         values[name] = parse_value(name, text, field.default)
-    return model_class(**model_values), train_class(**train_values)
+    try:
+        model_options, options = model_class.from_dict(model_values), train_class.from_dict(train_values)
+    except EganError as error:
+        raise EganError(str(error), error.hint, 2) from error
+    if isinstance(options, TrainOptions) and isinstance(model_options, ModelOptions) and options.robust:
+        check_robust(model_options)
+    return model_options, options
+
+
+def check_robust(model: ModelOptions) -> None:
+    """Raises EganError for a model that cannot learn to survive what happens on the way."""
+    if model.family == "paper":
+        raise EganError("the family paper has no robust training", "leave out --robust, or --preset paper", 2)
+    if model.exact_measuring:
+        raise EganError(
+            "these networks measure phases by a fixed rule, so they cannot learn what a channel does",
+            "--robust starts from nothing, or with --from from weights that were trained with it",
+            2,
+        )
 
 
 def option_classes(
