@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from egan.envelope import MOST_BOXES, Box
 from egan.errors import EganError
 from egan.files import MOST_PIXELS, Loaded, flatten, limit_hint
+from egan.options import fits
 
 CHUNK = "egan:boxes"
 Size = tuple[int, int]
@@ -68,7 +69,7 @@ def fit_cover(cover: Loaded, size: Size | None, option: str = "--cover-size") ->
     """
     pixels = flatten(cover)
     width, height = size or (pixels.shape[1], pixels.shape[0])
-    if width % 16 or height % 16 or min(width, height) < 64:
+    if not fits(width, height):
         near = [max(64, 16 * round(side / 16)) for side in (width, height)]
         raise EganError(
             f"{width}x{height} pixels do not fit the networks: sides must be multiples of 16 from 64 up",

@@ -20,7 +20,7 @@ from egan.errors import EganError
 from egan.lock import lock
 from egan.model import Model, Pictures, load_model
 from egan.networks import CELL, HIDE, REVEAL, KeyNetwork, LockedGenerator, ResNetGenerator
-from egan.options import ModelOptions
+from egan.options import ModelOptions, fits
 from egan.phases import rotate_phases
 
 BATCH = 8  # pictures a pass on the CPU: enough to fill the cores, little enough to keep memory flat
@@ -133,7 +133,7 @@ class EncryptGAN(Model):
 def check_sides(pictures: Pictures) -> tuple[int, int]:
     """Height and width of pictures (N, H, W, 3). Raises EganError where they do not fit the networks."""
     height, width = pictures.shape[1:3]
-    if height % 16 or width % 16 or min(height, width) < 64:
+    if not fits(height, width):
         raise EganError(
             f"a picture of {width}x{height} pixels does not fit the networks",
             "both sides must be multiples of 16 from 64 up; `egan compose --cover-size 256` makes them so",

@@ -13,6 +13,7 @@ from egan import compose, envelope, files, keys, signatures, spare, terminal
 from egan.errors import EganError
 from egan.files import Picture
 from egan.lock import SEED_BYTES
+from egan.options import fits
 from egan.signatures import NotVerified, Signature
 from egan.weights import shipped_as
 
@@ -41,7 +42,7 @@ def fitting(loaded: files.Loaded, rule: str, hint: str) -> Picture:
     """The pixels of a picture. Raises EganError, with the rule that is broken, where the networks do not take its size."""
     pixels = files.flatten(loaded)
     height, width = pixels.shape[:2]
-    if height % 16 or width % 16 or min(height, width) < 64:
+    if not fits(height, width):
         raise EganError(f"{loaded.name} is {width}x{height} pixels: {rule}", hint)
     return pixels
 

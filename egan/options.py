@@ -16,6 +16,11 @@ LARGEST_SEED = 2**31 - 1
 LARGEST_SIDE = 4096  # pixels; keys and pictures are refused above 50 megapixels anyway
 
 
+def fits(*sides: int) -> bool:
+    """Whether the networks take pictures with these sides: multiples of 16 from 64 up."""
+    return all(side >= 64 and side % 16 == 0 for side in sides)
+
+
 class Described:
     """A frozen dataclass that goes into metadata as JSON and comes back."""
 
@@ -84,7 +89,7 @@ class ModelOptions(Described):
 
 def check_pictures(image_size: int, domains: tuple[str, ...]) -> None:
     """Raises EganError for a size that no network takes, and for other than two named domains."""
-    if not 64 <= image_size <= LARGEST_SIDE or image_size % 16:
+    if not fits(image_size) or image_size > LARGEST_SIDE:
         raise EganError(f"image size {image_size} is not a multiple of 16 from 64 to {LARGEST_SIDE}")
     if len(domains) != 2 or not all(isinstance(name, str) and name for name in domains):
         raise EganError(f"domains {domains} are not two names", "like faces,flowers")

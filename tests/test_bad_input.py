@@ -363,7 +363,7 @@ def bad_option(**options: object) -> dict[str, str]:
     ("changes", "cause"),
     [
         ({"egan": "weights/9"}, "has format 'weights/9', which this egan does not know"),
-        ({"egan": "checkpoint/1"}, "format 'checkpoint/1'"),
+        ({"egan": "checkpoint/1"}, "bad.safetensors is a training checkpoint, and no weights file"),
         ({"options": "{"}, "the description in bad.safetensors is damaged"),
         ({"options": "[1]"}, "the description in bad.safetensors is damaged"),
         ({"options": "null"}, "the description in bad.safetensors is damaged"),

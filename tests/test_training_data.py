@@ -56,8 +56,8 @@ def test_pictures_are_trained_on_as_encrypt_reads_them(tmp_path: Path) -> None:
     ):
         Image.fromarray(pixels).save(tmp_path / name)
         seen = files.flatten(files.read_picture(str(tmp_path / name)))
-        assert np.array_equal(data.load_square(tmp_path / name, 64), seen)
-    assert (data.load_square(tmp_path / "clear.png", 64) == 255).all()  # on white
+        assert np.array_equal(data.square(data.load([tmp_path / name], 0, name), 64), seen)
+    assert (seen == 255).all(), "what is clear lies on white"
 
 
 def test_pictures_that_are_too_large_are_skipped(

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from egan.bench.smoke import smoke_pictures
 from egan.core import Pictures
 from egan.errors import EganError
 from egan.named import cache_folder, data_set, is_named
-from egan.train.data import picture_paths, square
+from egan.train.data import load, picture_paths, square
 
 LEAST_PICTURE = 64  # pixels of the short side: less is no picture of its domain any more
 LEAST_MESSAGE = 8
@@ -55,26 +54,23 @@ class Source:
 
         Raises EganError for a folder without any usable picture.
         """
-        named = data_set(str(self.folder), "held out", cache_folder()) if is_named(self.folder) else None
-        paths = picture_paths(self.folder) if named is None else []
-        count = len(paths) if named is None else len(named)
-        for index in np.random.default_rng(self.seed).permutation(count):
+        named = is_named(self.folder)
+        found = (
+            data_set(str(self.folder), "held out", cache_folder()) if named else picture_paths(self.folder)
+        )
+        for index in map(int, np.random.default_rng(self.seed).permutation(len(found))):
+            name = f"{self.folder} {index}" if named else str(found[index].relative_to(self.folder))
             try:
-                if named is not None:
-                    original, name = named[int(index)][0], f"{self.folder} {index}"
-                else:
-                    original, name = Image.open(paths[index]), str(paths[index].relative_to(self.folder))
-                with original as im:
-                    side = min(im.size)
-                    if side < self.least:
-                        self.skipped += 1
-                        continue
-                    picture = square(im, min(side, size) if shrink_only else size)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+                picture = load(found, index, name)
+            except EganError:
+                self.skipped += 1
+                continue
+            side = min(picture.pixels.shape[:2])
+            if side < self.least:
                 self.skipped += 1
                 continue
             self.names.append(name)
-            yield picture
+            yield square(picture, min(side, size) if shrink_only else size)
         if not self.names:
             raise EganError(
                 f"no usable pictures in {self.folder}",

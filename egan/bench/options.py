@@ -8,7 +8,7 @@ from pathlib import Path
 
 from egan.bench.methods import parse_methods
 from egan.errors import EganError
-from egan.options import LARGEST_SEED, LARGEST_SIDE
+from egan.options import LARGEST_SEED, LARGEST_SIDE, fits
 
 # The columns of the paper's Table 1, and what it lacks: the blind floor and a Frechet distance without Inception.
 METRICS = ("fid", "frechet", "encryption", "mse", "rmse", "psnr", "ssim", "lpips", "security", "blind")
@@ -61,8 +61,8 @@ class BenchOptions:
                 raise EganError(f"--{name.replace('_', '-')} {value} is less than {least}", status=2)
         if self.seed > LARGEST_SEED:
             raise EganError(f"--seed {self.seed} is more than {LARGEST_SEED}", status=2)
-        if self.size is not None and (self.size % 16 or self.size > LARGEST_SIDE):
-            raise EganError(f"--size {self.size} is not a multiple of 16 up to {LARGEST_SIDE}", status=2)
+        if self.size is not None and (not fits(self.size) or self.size > LARGEST_SIDE):
+            raise EganError(f"--size {self.size} is not a multiple of 16 from 64 to {LARGEST_SIDE}", status=2)
         given = [self.x is not None, self.y is not None, bool(self.messages)]
         if any(given) and not all(given):
             raise EganError(

@@ -44,15 +44,19 @@ def picture_paths(folder: str | Path) -> list[Path]:
     return paths
 
 
-def load_square(path: Path, size: int | None) -> np.ndarray:
-    """One picture as uint8 (S, S, 3): as `egan encrypt` would read it, centre square, resized to `size` (None: as it is).
+def load(pictures: Any, index: int, name: str) -> files.Loaded:
+    """Number `index` of a list of paths or of a data set, as `egan encrypt` reads it, named `name` in errors.
 
     Raises EganError for a picture that cannot be read.
     """
-    return square(files.read_picture(str(path)), size)
+    if isinstance(pictures, list):
+        return files.read_picture(str(pictures[index]))
+    with files.decoding(name):
+        return files.decode(pictures[index][0], name)
 
 
-def square(picture: files.Loaded, size: int | None) -> np.ndarray:
+def square(picture: files.Loaded, size: int | None) -> NDArray[np.uint8]:
+    """The centre square, uint8 (S, S, 3), resized to `size` (None: as it is)."""
     im = Image.fromarray(files.flatten(picture))
     size = size or min(im.size)
     return np.asarray(ImageOps.fit(im, (size, size), Image.Resampling.LANCZOS))
@@ -84,11 +88,7 @@ class Source:
     def read(self, index: int, size: int | None) -> np.ndarray | None:
         """uint8 (S, S, 3), or None for a picture that cannot be read."""
         try:
-            if isinstance(self.pictures, list):
-                return load_square(self.pictures[index], size)
-            name = self.path(index)
-            with files.decoding(name):
-                return square(files.decode(self.pictures[index][0], name), size)
+            return square(load(self.pictures, index, self.path(index)), size)
         except EganError:
             return None
 

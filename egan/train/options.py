@@ -7,7 +7,7 @@ import math
 from typing import ClassVar
 
 from egan.errors import EganError
-from egan.options import Described
+from egan.options import Described, fits
 
 ROBUST = ("jpeg", "noise", "resize")  # the channels of `egan.train.channels`
 AUGMENT = ("color", "translation", "cutout")  # the changes of `egan.train.critics`
@@ -105,9 +105,9 @@ class TrainOptions(RunOptions):
             raise EganError(
                 "critic_crop is less than the 64 pixels that K needs", "0 shows whole pictures", 2
             )
-        if self.crop and (self.crop < 64 or self.crop % 16):
+        if self.crop and not fits(self.crop):
             raise EganError("crop is not a multiple of 16 from 64 up", "0 trains on whole pictures", 2)
-        if self.key_size and (self.key_size < 64 or self.key_size % 16):
+        if self.key_size and not fits(self.key_size):
             raise EganError("key_size is not a multiple of 16 from 64 up", "0 takes pictures as they are", 2)
         for name in self.critic_augment:
             if name not in AUGMENT:
