@@ -104,8 +104,9 @@ def sign_all(model: EncryptGAN, flowers: list[Picture], covers: list[Picture]) -
         job = intake.secret_job(files.Loaded(secrets[at], None, "a secret"), "a secret", None)
         (picture,) = pipeline.sign_batch(model, private, [job])
         loaded = files.Loaded(picture, None, "a signed picture")
-        opened = intake.open_signed(loaded, "a signed picture", public, model)
-        (verdict,) = pipeline.verify_batch(model, public, [opened])
+        copy = files.Loaded(secrets[at], None, "the secret")
+        opened = intake.open_signed(loaded, "a signed picture", public, model, copy)
+        (verdict,) = pipeline.verify_batch(model, public, [opened], threshold=1.0)  # anything passes
         done.pictures.append(picture)
         done.decoded.append(verdict.picture)
     return done

@@ -118,7 +118,8 @@ def walk(here: Path, weights: str | None, device: str) -> None:
     (signed,) = pipeline.sign_batch(model, private, [secret])
     files.write_output(files.png_bytes(signed), path("signed"))
     terminal.note("egan verify signed.png --pub pub.png -o verified.png")
-    opened = intake.open_signed(files.read_picture(path("signed")), path("signed"), public, model)
+    copy = None if model.locked else files.read_picture(path("flower"))  # then the only thing to check
+    opened = intake.open_signed(files.read_picture(path("signed")), path("signed"), public, model, copy)
     (verdict,) = pipeline.verify_batch(model, public, [opened])
     files.write_output(files.png_bytes(verdict.picture), path("verified"))
 

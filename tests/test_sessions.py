@@ -421,6 +421,14 @@ def test_the_demo_leaves_a_contact_sheet(run: Run, here: Path) -> None:
     assert run("demo", "-d", "trip/one").status == 1
 
 
+def test_the_demo_of_the_family_paper_goes_to_its_end(run: Run, here: Path) -> None:
+    options = ModelOptions(family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1)
+    EncryptGAN(options).save("paper.safetensors", {})
+    for force in ((), ("--force",)):
+        assert run("demo", "-d", "trip", "--weights", "paper.safetensors", *force).status == 0
+    assert stat.S_IMODE(Path("trip/priv.png").stat().st_mode) == 0o600
+
+
 def test_demo_touches_nothing_that_is_not_a_demo(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -374,6 +374,20 @@ def test_scores_are_those_of_verify() -> None:
     assert rmse(np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)) == 1.0
 
 
+def test_the_match_of_the_family_paper_is_measured_too(run: Run, here: Path) -> None:
+    options = ModelOptions(family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1)
+    EncryptGAN(options).save("paper.safetensors", {})
+    for name, first in (("x", 50), ("y", 70)):
+        Path(name).mkdir()
+        for seed in range(8):
+            Image.fromarray(smooth(64, 64, first + seed)).save(f"{name}/{seed}.png")
+    done = run(
+        "calibrate", "--weights", "paper.safetensors", "--x", "x", "--y", "y", "--forgeries", 0, "--json"
+    )
+    assert done.status == 0, done.err
+    assert "splice" not in done.out.decode(), "there is no signature to move"
+
+
 def test_calibrate_writes_weights_that_verify_uses(run: Run, here: Path, weights: Path) -> None:
     for name, first in (("x", 50), ("y", 70)):
         Path(name).mkdir()
