@@ -117,9 +117,7 @@ def parse_options(
         )
     model_values, train_values = (dict(values) for values in presets[preset])
     names = {setting.partition("=")[0] for setting in settings}
-    if "robust" in names and any(
-        s.removeprefix("robust=").strip(",") for s in settings if s.startswith("robust=")
-    ):
+    if any(s.removeprefix("robust=").strip(",") for s in settings if s.startswith("robust=")):
         model_values, train_values = model_values | ROBUST[0], ROBUST[1] | train_values
     if start is not None:
         model_values = dataclasses.asdict(start)
