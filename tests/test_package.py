@@ -13,7 +13,7 @@ from PIL import Image
 
 from egan.bench.methods import chosen_weights
 from egan.errors import EganError
-from egan.weights import SHIPPED, find_weights
+from egan.weights import SHIPPED, find_weights, read_description
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -56,6 +56,12 @@ def test_the_main_job_runs_from_the_wheel_with_its_own_weights(wheel: Path, tmp_
     assert psnr("disguise", "composite") < 14
     assert made["found"].shape == (96, 96, 3)
     assert made["contact-sheet"].std() > 30
+
+
+def test_one_key_pair_serves_with_and_without_robustness() -> None:
+    """egan and robust have one K, so no key is drawn by other weights when both are used."""
+    key_networks = {name: read_description(find_weights(name))[2] for name in SHIPPED}
+    assert key_networks["egan"] == key_networks["robust"] != key_networks["paper"]
 
 
 def test_shipped_weights_go_by_their_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
