@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import functools
 import io
 import logging
@@ -221,9 +222,9 @@ def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> 
         raise EganError(f"cannot write {out}: it is a folder", status=2)
     if path.exists() and not force and stat.S_ISREG(path.stat().st_mode):
         raise EganError(f"{out} exists already", "overwrite it with --force, or use another name")
-    folder = Path(os.path.realpath(path)).parent
-    if (not path.exists() or stat.S_ISREG(path.stat().st_mode)) and not os.access(folder, os.W_OK | os.X_OK):
-        raise EganError(f"cannot write {out}: permission denied")
+    regular = not path.exists() or stat.S_ISREG(path.stat().st_mode)
+    if regular and (why := closed(Path(os.path.realpath(path)).parent)):
+        raise EganError(f"cannot write {out}: {why}")
 
 
 def check_made(folder: str, option: str) -> None:
@@ -235,8 +236,15 @@ def check_made(folder: str, option: str) -> None:
         raise EganError(f"{folder} is no folder", hint, 2)
     if not there.is_dir():
         raise EganError(f"cannot make {folder}: {there} is no folder", hint, 2)
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise EganError(f"cannot write to {there}: permission denied", hint, 2)
+    if why := closed(there):
+        raise EganError(f"cannot write to {there}: {why}", hint, 2)
+
+
+def closed(folder: Path) -> str:
+    """Why no file can be made in a folder, in the system's words; empty where one can."""
+    if os.access(folder, os.W_OK | os.X_OK):
+        return ""
+    return os.strerror(errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES).lower()
 
 
 def write_output(data: bytes, out: str | None, force: bool = False) -> None:
