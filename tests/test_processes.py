@@ -9,9 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import smooth
 from PIL import Image
 from safetensors.numpy import load_file
+
+from egan.errors import EganError
+from egan.train.processes import Place, joined
 
 EXACT = [
     "noise=0",
@@ -107,17 +111,12 @@ def test_a_dead_process_ends_the_run_with_words_and_its_last_checkpoint(folder: 
     assert not list((folder / "dead-runs").glob("*.part"))
 
 
-def test_processes_that_torchrun_did_not_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variables, status, words in (
-        (
-            {"WORLD_SIZE": "2", "RANK": "0"},
-            2,
-            "egan: error: RANK and WORLD_SIZE are set, but not MASTER_ADDR",
-        ),
-        ({"WORLD_SIZE": "2"}, 0, ""),  # of something else
-    ):
-        with monkeypatch.context() as patched:
-            for name, value in variables.items():
-                patched.setenv(name, value)
-            done = train(folder, f"alone{status}", 1)
-        assert done.returncode == status and words in done.stderr
+def test_processes_that_torchrun_did_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setenv("WORLD_SIZE", "2")  # of something else
+    with joined(cpu) as found:
+        assert found == (Place(), cpu)
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(EganError, match="not MASTER_ADDR") as caught, joined(cpu):
+        pytest.fail("alone, and yet one of two")
+    assert caught.value.status == 2 and "torchrun" in caught.value.hint

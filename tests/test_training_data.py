@@ -292,7 +292,7 @@ def test_runs_keep_out_of_each_others_folders(
         assert (result.status, words in result.err) == (1, True), result.err
         assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
 
-    assert run(*train, "--steps", "50", "--out", "w.safetensors").status == 0
+    assert run(*train, "--steps", "2", "--out", "w.safetensors").status == 0
     assert len(log.read_text().splitlines()) == 1
     assert run(*train, "--steps", "1", "--out", "another.safetensors").status == 0
     assert Path("runs/another/checkpoint.safetensors").exists()
@@ -303,8 +303,8 @@ def test_runs_keep_out_of_each_others_folders(
     other = ("--resume", "runs/another/checkpoint.safetensors", "--runs", "runs/w")
     refused("--steps", "2", *other, "--out", "w.safetensors", words=words)
     resume = ("--resume", str(checkpoint))
-    assert run(*train, "--steps", "100", *resume, "--out", "w.safetensors").status == 0
-    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [50, 100]
+    assert run(*train, "--steps", "5", *resume, "--out", "w.safetensors").status == 0
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [2, 5]
     assert run(*train, "--steps", "1", "--out", "w.safetensors", "--force").status == 0
     assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [1], (
         "a new run has a new log"

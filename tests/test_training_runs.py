@@ -1,42 +1,58 @@
 """What becomes of a run as a person drives it: gone on with, interrupted, diverged, asked for what cannot be."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Run, smooth
+from conftest import Run, call, smooth
 from PIL import Image
 
 Train = Callable[..., tuple[int, str]]
 SMALL = {"key_steps": 2, "width": 8, "key_width": 4, "discriminator_width": 4}
 
 
-@pytest.fixture
-def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Train:
-    """`egan train` on nine small pictures of each kind in a fresh folder: exit status and standard error."""
-    monkeypatch.chdir(tmp_path)
+SETTINGS = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
+BEGIN = ("--preset", "tiny", "--batch", "2", *SETTINGS)
+
+
+def trained(*words: object) -> tuple[int, str]:
+    """`egan train` on the pictures of the current folder: exit status and standard error."""
+    done = call("train", "--x", "x", "--y", "y", "--messages", "m", "--cache", "cache", *words)
+    assert "Traceback" not in done.err
+    return done.status, done.err
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine small pictures of each kind, and a run of two steps on them: w.safetensors, its checkpoint in runs/w."""
+    folder = tmp_path_factory.mktemp("example")
     for j, kind in enumerate(("x", "y", "m")):
-        Path(kind).mkdir()
+        (folder / kind).mkdir()
         for i in range(9):
-            Image.fromarray(smooth(64, 64, 10 * j + i)).save(f"{kind}/{i}.png")
-    sources = [word for name in ("x", "y") for word in (f"--{name}", name)] + ["--messages", "m"]
-
-    def train(*words: object) -> tuple[int, str]:
-        done = run("train", *sources, "--cache", "cache", *words)
-        assert "Traceback" not in done.err
-        return done.status, done.err
-
-    return train
+            Image.fromarray(smooth(64, 64, 10 * j + i)).save(folder / kind / f"{i}.png")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        assert trained(*BEGIN, "--steps", 2, "--out", "w.safetensors")[0] == 0
+    return folder
 
 
 @pytest.fixture
-def begun(train: Train) -> tuple[str, ...]:
-    """The options of a run of two steps, w.safetensors; its checkpoint is in runs/w."""
-    settings = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
-    begin = ("--preset", "tiny", "--batch", "2", *settings)
-    assert train(*begin, "--steps", 2, "--out", "w.safetensors")[0] == 0
-    return begin
+def train(example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """`trained`, in a fresh folder with the pictures alone."""
+    for kind in ("x", "y", "m"):
+        shutil.copytree(example / kind, tmp_path / kind)
+    monkeypatch.chdir(tmp_path)
+    return trained
+
+
+@pytest.fixture
+def begun(example: Path, train: Train) -> tuple[str, ...]:
+    """The options of the run of two steps, which is here as well."""
+    shutil.copytree(example / "runs", "runs")
+    shutil.copy(example / "w.safetensors", ".")
+    return BEGIN
 
 
 RESUME = ("--resume", "runs/w/checkpoint.safetensors")
