@@ -21,7 +21,7 @@ from egan import compose, files, forgeries, intake, keyfiles, keys, many, pipeli
 from egan.errors import EganError
 from egan.files import Picture
 from egan.options import LARGEST_SEED
-from egan.weights import find_weights, read_header
+from egan.weights import find_weights, read_header, with_header
 
 if TYPE_CHECKING:
     from egan.core import EncryptGAN
@@ -198,12 +198,9 @@ def with_signing(path: Path, signing: dict[str, Any]) -> bytes:
     """The bytes of a weights file with this under "signing" in its training summary, its tensors untouched."""
     data = path.read_bytes()
     header = read_header(io.BytesIO(data), len(data), str(path))
-    length = int.from_bytes(data[:8], "little")
     training = codec.loads(header["__metadata__"].get("training", "{}"))
     header["__metadata__"]["training"] = codec.dumps(training | {"signing": signing}, sort_keys=True)
-    text = codec.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + data[8 + length :]
+    return with_header(data, header)
 
 
 def show(figures: dict[str, Any]) -> None:

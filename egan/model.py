@@ -6,8 +6,8 @@ A model is built from the options in its weights file alone, and has two verbs o
 from __future__ import annotations
 
 import abc
+import io
 import json
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from egan import files
 from egan.errors import EganError
-from egan.weights import WEIGHTS_VERSION, read_description, weights_id
+from egan.weights import WEIGHTS_VERSION, read_description, read_header, weights_id, with_header
 
 Pictures = NDArray[np.uint8]
 
@@ -83,17 +83,9 @@ class Model(nn.Module, abc.ABC):
             "options": self.options.to_json(),
             "training": json.dumps(training, sort_keys=True),
         }
-        files.write_output(in_order(save(tensors, metadata)), str(path), force=True)
-
-
-def in_order(data: bytes) -> bytes:
-    """A safetensors file with its header's names in order, so that equal models are equal files: the library shuffles metadata."""
-    end = 8 + struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8:end])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
-    return struct.pack("<Q", len(text)) + text + data[end:]
+        data = save(tensors, metadata)
+        header = read_header(io.BytesIO(data), len(data), str(path))
+        files.write_output(with_header(data, header), str(path), force=True)
 
 
 def load_model(path: str | Path, device: str | torch.device = "cpu") -> Model:

@@ -133,6 +133,18 @@ def read_header(file: BinaryIO, size: int, name: str) -> dict[str, Any]:
         raise EganError(f"{name} is damaged or truncated", "copy or download it again") from error
 
 
+def with_header(data: bytes, header: dict[str, Any]) -> bytes:
+    """The bytes of a safetensors file with this header and the numbers of `data`.
+
+    The names in its metadata are put in order, which the library shuffles, so that equal models are equal files.
+    """
+    numbers = 8 + struct.unpack("<Q", data[:8])[0]
+    header = header | {"__metadata__": dict(sorted(header["__metadata__"].items()))}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
+    return struct.pack("<Q", len(text)) + text + data[numbers:]
+
+
 def span_of(tensor: dict[str, Any]) -> tuple[int, int]:
     """First and last offset of a tensor's bytes; ValueError where they are not what its type and shape need."""
     (start, end), shape = tensor["data_offsets"], tensor["shape"]
