@@ -220,9 +220,9 @@ def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> 
         raise EganError(f"cannot write {out}: there is no folder {path.parent}", status=2)
     if path.is_dir():
         raise EganError(f"cannot write {out}: it is a folder", status=2)
-    if path.exists() and not force and stat.S_ISREG(path.stat().st_mode):
-        raise EganError(f"{out} exists already", "overwrite it with --force, or use another name")
     regular = not path.exists() or stat.S_ISREG(path.stat().st_mode)
+    if path.exists() and regular and not force:
+        raise EganError(f"{out} exists already", "overwrite it with --force, or use another name")
     if regular and (why := closed(Path(os.path.realpath(path)).parent)):
         raise EganError(f"cannot write {out}: {why}")
 
