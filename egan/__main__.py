@@ -21,7 +21,7 @@ def command() -> None:
 
         print(f"egan {__version__}")
         return
-    from egan.cli import start
+    from egan.commands.app import start
 
     start()
 

@@ -1,7 +1,7 @@
 """egan in Python: `from egan import EncryptGAN`, the commands' verbs on pictures in memory, for notebooks and programs.
 
 Pictures go in as Pillow images, uint8 arrays (H, W, 3) or (H, W), or paths, and come out as Pillow images. Every verb is a few lines over
-`egan.pipeline`, as the commands are, so both do the same. What goes wrong is an EganError with a hint.
+`egan.verbs.pipeline`, as the commands are, so both do the same. What goes wrong is an EganError with a hint.
 
     gan = EncryptGAN.load()
     private, public = gan.keygen("face.png", "flower.png")
@@ -22,15 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from egan import compose as composing
-from egan import files, intake, keyfiles, keys, pipeline
-from egan.compose import CHUNK
-from egan.core import BATCH
-from egan.core import EncryptGAN as Networks
-from egan.envelope import Box
+from egan.core.encryptgan import BATCH
+from egan.core.encryptgan import EncryptGAN as Networks
+from egan.crypto import keys
+from egan.crypto.envelope import Box
+from egan.crypto.keys import PrivateKey, PublicKey
 from egan.errors import EganError
-from egan.intake import Job
-from egan.keys import PrivateKey, PublicKey
+from egan.pictures import compose as composing
+from egan.pictures import files
+from egan.pictures.compose import CHUNK
+from egan.verbs import intake, pipeline
+from egan.verbs import keygen as keyfiles
+from egan.verbs.intake import Job
 
 Picture = Image.Image | NDArray[np.uint8] | str | os.PathLike[str]
 
@@ -221,7 +224,7 @@ class EncryptGAN:
 
 def each(inputs: Any, read: Any, work: Any, made: Any) -> Any:
     """One input to one result, a list to a list, in batches of pictures of one size; order is kept."""
-    from egan.many import batches
+    from egan.commands.batches import batches
 
     if not isinstance(inputs, list):
         job = read(inputs)

@@ -117,9 +117,9 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 def make_weights(path: Path, seed: int) -> Path:
     import torch
 
-    from egan.core import EncryptGAN, to_unit
-    from egan.options import ModelOptions
-    from egan.train.start import start_codec
+    from egan.core.encryptgan import EncryptGAN, to_unit
+    from egan.core.options import ModelOptions
+    from egan.train.starting_codec import start_codec
 
     torch.manual_seed(seed)
     options = ModelOptions(image_size=64, key_width=4, width=8, encoder_blocks=1, decoder_blocks=1)

@@ -25,13 +25,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from egan import compose, envelope, files, header, keys, signatures
-from egan.envelope import unseal
+from egan.commands.inspect import describe
+from egan.core.weights import WEIGHTS_VERSION, parse_metadata, read_header
+from egan.crypto import envelope, header, keys, signatures
+from egan.crypto.envelope import unseal
+from egan.crypto.header import Kind
 from egan.errors import EganError
-from egan.header import Kind
-from egan.inspect import describe
+from egan.pictures import compose, files
 from egan.terminal import printable
-from egan.weights import WEIGHTS_VERSION, parse_metadata, read_header
 
 SECONDS = 10  # an input that takes longer hangs
 FORMATS = (

@@ -15,7 +15,7 @@ from PIL import Image
 
 import egan
 from egan import EganError, EncryptGAN
-from egan.keys import PrivateKey, PublicKey
+from egan.crypto.keys import PrivateKey, PublicKey
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_what_cannot_be_read_is_named(gan: EncryptGAN, monkeypatch: pytest.Monke
     broken = Image.open(io.BytesIO(buffer.getvalue()[:-60]))
     with pytest.raises(EganError, match="the picture is damaged or truncated"):
         gan.keygen(broken, smooth(64, 64, 1))
-    monkeypatch.setattr("egan.files.MOST_PIXELS", 64)
+    monkeypatch.setattr("egan.pictures.files.MOST_PIXELS", 64)
     with pytest.raises(EganError, match="the picture is too large"):
         gan.keygen(smooth(64, 64, 0), smooth(64, 64, 1))
 

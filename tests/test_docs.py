@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -11,22 +12,23 @@ from typing import Any
 
 import pytest
 import typer
-from build_man import SHELLS, completion, pages
 
-from egan.cli import app
+from egan.commands.app import app
 
 ROOT = Path(__file__).resolve().parent.parent
+BUILD = runpy.run_path(str(ROOT / "man/build.py"))
+SHELLS, completion, pages = (BUILD[name] for name in ("SHELLS", "completion", "pages"))
 GROUP: Any = typer.main.get_command(app)
 
 
 @pytest.mark.parametrize("name", sorted(pages()))
 def test_page_is_what_the_command_says(name: str) -> None:
-    assert (ROOT / "man" / name).read_text() == pages()[name], "run: python tests/build_man.py"
+    assert (ROOT / "man" / name).read_text() == pages()[name], "run: python man/build.py"
 
 
 def test_there_is_a_page_for_each_command_and_no_other() -> None:
     expected = {"egan.1", *(f"egan-{name}.1" for name in GROUP.commands)}
-    assert {path.name for path in (ROOT / "man").iterdir()} == expected
+    assert {path.name for path in (ROOT / "man").glob("*.[0-9]")} == expected
 
 
 @pytest.mark.parametrize("command", sorted(GROUP.commands))
@@ -55,8 +57,8 @@ def test_groff_has_nothing_to_say(name: str) -> None:
 
 @pytest.mark.parametrize("shell", sorted(SHELLS))
 def test_completion_is_what_typer_makes(shell: str) -> None:
-    text = (ROOT / "completion" / SHELLS[shell]).read_text()
-    assert text == completion(shell), "run: python tests/build_man.py"
+    text = (ROOT / "egan/commands/completion" / SHELLS[shell]).read_text()
+    assert text == completion(shell), "run: python man/build.py"
     assert "_EGAN_COMPLETE" in text
 
 
@@ -65,7 +67,7 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
     command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m egan "$@"\n')
     command.chmod(0o755)
     script = f"""
-        source {shlex.quote(str(ROOT / "completion/egan.bash"))}
+        source {shlex.quote(str(ROOT / "egan/commands/completion/egan.bash"))}
         ask() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _egan_completion egan; echo "${{COMPREPLY[@]}}"; }}
         ask egan enc; ask egan decrypt --pr
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 import fuzz
 import pytest
 
-from egan import header
+from egan.crypto import header
 
 
 def test_damaged_input_ends_in_words() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from egan.bench.methods import chosen_weights
+from egan.bench.contestants import chosen_weights
+from egan.core.weights import SHIPPED, find_weights, read_description
 from egan.errors import EganError
-from egan.weights import SHIPPED, find_weights, read_description
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -15,10 +15,10 @@ import pytest
 from conftest import Run, pixels, smooth
 from PIL import Image
 
-from egan import keys
-from egan.backbones import backbone_weights
+from egan.core.weights import read_header
+from egan.crypto import keys
 from egan.errors import EganError
-from egan.weights import read_header
+from egan.train.perceptual import backbone_weights
 
 EGAN = Path(__file__).resolve().parent.parent / "egan"
 

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from egan.core import check_sides, fit_keys, to_bytes, to_unit
+from egan.core.encryptgan import check_sides, fit_keys, to_bytes, to_unit
+from egan.core.model import Model, Pictures
 from egan.errors import EganError
-from egan.model import Model, Pictures
-from egan.train.method import Method
 from egan.train.options import RunOptions
+from egan.train.recipes.base import Method
 from egan.train.sampler import Sampler
 
 ROWS = 4  # of a sample sheet

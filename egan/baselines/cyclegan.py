@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from egan.baselines.base import Baseline, BaselineMethod, BaselineTraining, constant_then_linear, l1
 from egan.baselines.options import CycleGANOptions
-from egan.discriminators import PatchGAN
-from egan.networks import ResNetGenerator
+from egan.core.discriminators import PatchGAN
+from egan.core.networks import ResNetGenerator
 from egan.train.losses import cycle_loss, lsgan_discriminator_loss, lsgan_generator_loss
 
 

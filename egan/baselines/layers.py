@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from egan.discriminators import Pyramid
+from egan.core.discriminators import Pyramid
 
 
 def conv(

@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+from egan.core.options import Described, check_pictures
 from egan.errors import EganError
-from egan.options import Described, check_pictures
 
 
 @dataclasses.dataclass(frozen=True)

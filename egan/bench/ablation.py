@@ -20,13 +20,13 @@ from egan.bench.data import PictureSets, load_pictures, load_smoke
 from egan.bench.metrics import mean_squared_error
 from egan.bench.options import SMOKE_LIMIT, BenchOptions, parse_budget
 from egan.bench.protocol import Channel, make_pairs, measure
-from egan.bench.report import bootstrap, summarise
+from egan.bench.summary import bootstrap, summarise
 from egan.errors import EganError
 from egan.terminal import note
-from egan.train.loop import Trainer
 from egan.train.methods import make_method
 from egan.train.presets import parse_options
 from egan.train.sampler import Sampler
+from egan.train.trainer import Trainer
 
 SETS = ((3, 5, 6), (1, 2, 3), (1, 2, 4), (2, 3, 4), (1, 3, 5), (4, 5, 6))
 PRESET = "tiny"

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from egan.bench.smoke import smoke_pictures
-from egan.core import Pictures
+from egan.core.encryptgan import Pictures
 from egan.errors import EganError
-from egan.named import cache_folder, data_set, is_named
+from egan.pictures.datasets import cache_folder, data_set, is_named
 from egan.train.data import load, picture_paths, square
 
 LEAST_PICTURE = 64  # pixels of the short side: less is no picture of its domain any more

@@ -6,9 +6,9 @@ import dataclasses
 import re
 from pathlib import Path
 
-from egan.bench.methods import parse_methods
+from egan.bench.contestants import parse_methods
+from egan.core.options import LARGEST_SEED, LARGEST_SIDE, fits
 from egan.errors import EganError
-from egan.options import LARGEST_SEED, LARGEST_SIDE, fits
 
 # The columns of the paper's Table 1, and what it lacks: the blind floor and a Frechet distance without Inception.
 METRICS = ("fid", "frechet", "encryption", "mse", "rmse", "psnr", "ssim", "lpips", "security", "blind")

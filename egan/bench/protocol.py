@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from egan.bench.backbones import Distance
 from egan.bench.data import PictureSets
+from egan.bench.features import Distance
 from egan.bench.metrics import blind_mse, mean_squared_error, psnr, ssim
-from egan.lock import keystream
-from egan.model import Model, Pictures
+from egan.core.lock import keystream
+from egan.core.model import Model, Pictures
 from egan.terminal import progress
 
 LPIPS_WRONG_KEYS = 8  # of the wrong keys of a picture that LPIPS looks at: it costs more than a decode

@@ -12,27 +12,21 @@ from egan import terminal
 from egan.bench.ablation import run_ablation
 from egan.bench.attacks.run import check_controls
 from egan.bench.attacks.verdict import Verdict
-from egan.bench.backbones import (
-    Distance,
-    Features,
-    load_inception_features,
-    load_lpips,
-    load_squeeze_features,
-)
+from egan.bench.contestants import chosen_weights
 from egan.bench.data import PictureSets, load_pictures, load_smoke
 from egan.bench.extras import add_extras, extra_lines, scene_of
+from egan.bench.features import Distance, Features, load_inception_features, load_lpips, load_squeeze_features
 from egan.bench.figures.run import Files, check_folder, draw_figures, write_figures
-from egan.bench.methods import chosen_weights
+from egan.bench.frechet import realism
+from egan.bench.html_report import page
 from egan.bench.options import SMOKE_LIMIT, BenchOptions
-from egan.bench.page import page
 from egan.bench.protocol import LPIPS_WRONG_KEYS, Row, make_pairs, measure
-from egan.bench.realism import realism
-from egan.bench.report import FIGURES, detail_lines, paper_table, summarise, tables_csv
 from egan.bench.speed import measure_gmac, measure_speed, speed_lines
-from egan.core import pick_device
+from egan.bench.summary import FIGURES, detail_lines, paper_table, summarise, tables_csv
+from egan.core.encryptgan import pick_device
+from egan.core.model import Model, Pictures, load_model
 from egan.errors import EganError
-from egan.files import check_output, write_output
-from egan.model import Model, Pictures, load_model
+from egan.pictures.files import check_output, write_output
 
 T = TypeVar("T")
 

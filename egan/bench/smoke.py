@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from egan.core import Pictures
+from egan.core.encryptgan import Pictures
 from egan.errors import EganError
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")  # in the wheel, never fetched

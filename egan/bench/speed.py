@@ -19,10 +19,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from egan.bench.training import measure_training, training_line
-from egan.core import to_bytes, to_unit
-from egan.model import Model, Pictures
-from egan.networks import ResNetGenerator
+from egan.bench.training_speed import measure_training, training_line
+from egan.core.encryptgan import to_bytes, to_unit
+from egan.core.model import Model, Pictures
+from egan.core.networks import ResNetGenerator
 
 Pass = Callable[[int], object]  # a pass over a batch of this many pictures
 

@@ -14,14 +14,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from egan import files
 from egan.baselines.options import OPTIONS, BaselineOptions
+from egan.core.options import ModelOptions
 from egan.errors import EganError, out_of_memory
-from egan.options import ModelOptions
-from egan.train.folder import CHECKPOINT
+from egan.pictures import files
+from egan.train.run_folder import CHECKPOINT
 
 if TYPE_CHECKING:
-    from egan.train.loop import Trainer
+    from egan.train.trainer import Trainer
 
 CHECKPOINT_VERSION = "checkpoint/2"
 

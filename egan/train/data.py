@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from egan import files, terminal
+from egan import terminal
 from egan.errors import EganError
-from egan.named import NAMES, data_set, is_named
+from egan.pictures import files
+from egan.pictures.datasets import NAMES, data_set, is_named
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 CROP = "centre square, Lanczos"

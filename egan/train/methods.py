@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, cast
 from torch import nn
 
 from egan.baselines import BaselineOptions, method_classes
-from egan.options import ModelOptions
-from egan.train.locked import LockedMethod
-from egan.train.method import Method
+from egan.core.options import ModelOptions
 from egan.train.options import RunOptions, TrainOptions
-from egan.train.published import PublishedMethod
+from egan.train.recipes.base import Method
+from egan.train.recipes.egan import LockedMethod
+from egan.train.recipes.paper import PublishedMethod
 from egan.train.sampler import Sampler
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from egan.baselines import OPTIONS, BaselineOptions
+from egan.core.options import ModelOptions
 from egan.errors import EganError
-from egan.options import ModelOptions
 from egan.train.options import RunOptions, TrainOptions
 
 # Each: model options, training options, where they differ from the defaults.

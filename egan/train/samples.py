@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from egan.core import EncryptGAN, to_bytes
+from egan.core.encryptgan import EncryptGAN, to_bytes
 from egan.train.sampler import Sampler
 
 ROWS = 4

@@ -1,7 +1,7 @@
 """Attack 9: what a channel that is not lossless leaves of the message for the holder of the right key.
 
 The envelope is bound to every pixel, so `egan decrypt` refuses all of these. The figures are what `--force` shows where
-there is a spare envelope (`egan.spare`), and else what it would show to a receiver who has the keystream from elsewhere. This
+there is a spare envelope (`egan.crypto.spare`), and else what it would show to a receiver who has the keystream from elsewhere. This
 measures robustness: nothing is read that should not be.
 """
 
@@ -15,8 +15,8 @@ from PIL import Image, ImageFilter
 
 from egan.bench.attacks.scene import Budget, Random, Scene
 from egan.bench.attacks.verdict import Score, Verdict, above, box_psnr, ceiling, floors
-from egan.bench.report import bootstrap
-from egan.core import Pictures
+from egan.bench.summary import bootstrap
+from egan.core.encryptgan import Pictures
 from egan.terminal import progress
 
 Change = Callable[[Pictures, Random], Pictures]

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 import numpy as np
 from cryptography.exceptions import InvalidSignature, InvalidTag
 
-from egan import envelope, header, signatures
 from egan.bench.attacks.scene import Budget, Random, Scene
 from egan.bench.attacks.verdict import Score, Verdict
-from egan.core import Pictures
+from egan.core.encryptgan import Pictures
+from egan.crypto import envelope, header, signatures
+from egan.crypto.header import Kind
+from egan.crypto.keys import PrivateKey, PublicKey, make_pair
 from egan.errors import EganError
-from egan.header import Kind
-from egan.keys import PrivateKey, PublicKey, make_pair
 
 TRIES = 25  # of each kind
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from egan import envelope, header
 from egan.bench.attacks.scene import Budget, LockOff, Random, Scene, Scheme, ShowsThrough
 from egan.bench.attacks.verdict import MOST, Score, Verdict, ceiling, judge_decodes, judge_psnr
 from egan.bench.metrics import Floats
 from egan.bench.protocol import chunks
-from egan.core import Pictures
-from egan.header import Kind
-from egan.keys import BODY, PrivateKey, PublicKey, make_pair
-from egan.lock import keystream
+from egan.core.encryptgan import Pictures
+from egan.core.lock import keystream
+from egan.crypto import envelope, header
+from egan.crypto.header import Kind
+from egan.crypto.keys import BODY, PrivateKey, PublicKey, make_pair
 from egan.terminal import progress
 
 ATTACKED = 4  # disguises that all the wrong keys are tried on
@@ -175,9 +175,9 @@ def one_encoding(scheme: Scheme, disguise: Pictures, key: Pictures):  # type: ig
     """Decodes of one disguise with one key image and many keystreams: G's encoder runs once for all of them."""
     import torch
 
-    from egan.core import to_bytes
-    from egan.networks import REVEAL
-    from egan.phases import rotate_phases
+    from egan.core.encryptgan import to_bytes
+    from egan.core.networks import REVEAL
+    from egan.core.phases import rotate_phases
 
     model = scheme.model
     with torch.inference_mode():

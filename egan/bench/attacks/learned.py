@@ -15,9 +15,9 @@ from egan.bench.attacks.learner import Attacker, fit, least_squares
 from egan.bench.attacks.scene import Budget, Factory, LockOff, Marked, Scene, ShowsThrough
 from egan.bench.attacks.verdict import Score, Verdict, above, area, ceiling, judge_decodes
 from egan.bench.protocol import Box, chunks
-from egan.bench.report import bootstrap
-from egan.core import Pictures, to_bytes, to_unit
-from egan.networks import CELL
+from egan.bench.summary import bootstrap
+from egan.core.encryptgan import Pictures, to_bytes, to_unit
+from egan.core.networks import CELL
 
 START = 48  # pictures for the linear start
 BATCH = 4  # pictures a training step

@@ -10,7 +10,7 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from egan.bench.attacks.scene import Budget
-from egan.networks import CELL, Block, zero
+from egan.core.networks import CELL, Block, zero
 from egan.terminal import progress
 
 RIDGE = 1e-3

@@ -21,9 +21,9 @@ from egan.bench.attacks.learned import mask
 from egan.bench.attacks.learner import spend
 from egan.bench.attacks.scene import Budget, OneByte, Random, Scene, Scheme, ShowsThrough
 from egan.bench.attacks.verdict import Score, Verdict, ceiling, judge_decodes
-from egan.core import Pictures, to_bytes, to_unit
-from egan.networks import CELL, REVEAL
-from egan.phases import rotate_phases
+from egan.core.encryptgan import Pictures, to_bytes, to_unit
+from egan.core.networks import CELL, REVEAL
+from egan.core.phases import rotate_phases
 
 GRID = 16  # phases tried per plane before the gradient takes over
 STEPS = 60  # of the steps budget per disguise, at most

@@ -9,9 +9,9 @@ from egan.bench.attacks.scene import Scene
 from egan.bench.figures.pictures import activations, large_messages, methods, positions, wrong_keys
 from egan.bench.figures.plot import Sweep, plot
 from egan.bench.figures.sweeps import disguise_noise, key_noise
-from egan.core import Pictures
+from egan.core.encryptgan import Pictures
 from egan.errors import EganError
-from egan.files import check_output, png_bytes, write_output
+from egan.pictures.files import check_output, png_bytes, write_output
 from egan.terminal import note
 
 PAIRS = 12  # that a sweep is averaged over: every point costs a decode of each

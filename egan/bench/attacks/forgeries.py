@@ -1,0 +1,172 @@
+"""Attempts to pass `egan verify` without the private key, and what comes of each: through the match, and through all.
+
+The rule: every forger has the public key, the weights, the source code and any number of genuine signed pictures. "match"
+counts forgeries that decode to the secret within the threshold, which is all that the paper's own scheme asks; "verify"
+counts those that pass the signature as well.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from egan.core.lock import keystream
+from egan.crypto import header, keys, signatures
+from egan.errors import EganError
+from egan.pictures import files
+from egan.pictures.files import Picture
+from egan.verbs import intake, pipeline
+
+if TYPE_CHECKING:
+    from egan.bench.signing import Signed
+    from egan.core.encryptgan import EncryptGAN
+
+STEPS = 80  # of the gradient search
+
+
+def try_all(model: EncryptGAN, signed: Signed, threshold: float, tries: int, seed: int) -> dict[str, Any]:
+    """Per attempt: how many of how many pass the match, and how many pass verify. None: the question has no sense."""
+    random = np.random.default_rng(seed)
+    count = min(len(signed.secrets) - 1, 20)
+    found: dict[str, Any] = {}
+
+    def verdict(picture: Picture, public: keys.PublicKey, secret: Picture) -> bool:
+        return passes(model, picture, public, secret, threshold)
+
+    def attempt(name: str, forge: Callable[[int], tuple[Picture, Picture]], of: int) -> None:
+        """forge(i): a forged picture, with public key i, and the secret that it is to show."""
+        match = full = 0
+        for i in range(of):
+            picture, secret = forge(i)
+            public = signed.pairs[i][1]
+            full += verdict(picture, public, secret)
+            match += shows(model, picture, public, secret, threshold)
+        found[name] = {"of": of, "match": match, "verify": full if model.locked else None}
+
+    def own_key(i: int) -> tuple[Picture, Picture]:
+        other = signed.pairs[(i + 1) % len(signed.pairs)][0]
+        return sign(model, other, signed.secrets[i]), signed.secrets[i]
+
+    def searched(i: int) -> tuple[Picture, Picture]:
+        return search(
+            model, signed.pairs[i][1], signed.secrets[i], signed.pictures[i], random
+        ), signed.secrets[i]
+
+    attempt(
+        "the signer's own, shown again (replay)", lambda i: (signed.pictures[i], signed.secrets[i]), count
+    )
+    attempt("signed with the forger's own private key", own_key, count)
+    attempt("gradient search through F from the public key alone", searched, min(tries, count))
+    if model.locked:
+        others = [(signed.pictures[i], signed.pictures[i + 1]) for i in range(count)]
+        attempt(
+            "a genuine signature on another signed picture (splice)",
+            lambda i: (graft(*others[i]), signed.secrets[i + 1]),
+            count,
+        )
+        attempt(
+            "two genuine pictures, half of each", lambda i: (halves(*others[i]), signed.secrets[i]), count
+        )
+        attempt(
+            "one sample changed by one level",
+            lambda i: (nudged(others[i][0], random), signed.secrets[i]),
+            count,
+        )
+    return found
+
+
+def passes(
+    model: EncryptGAN, picture: Picture, public: keys.PublicKey, secret: Picture, threshold: float
+) -> bool:
+    """What `egan verify --secret` says."""
+    copy = files.Loaded(secret, None, "the secret")
+    try:
+        job = intake.open_signed(files.Loaded(picture, None, "a picture"), "a picture", public, model, copy)
+        return pipeline.verify_batch(model, public, [job], threshold)[0].verified
+    except EganError:
+        return False
+
+
+def shows(
+    model: EncryptGAN, picture: Picture, public: keys.PublicKey, secret: Picture, threshold: float
+) -> bool:
+    """Whether a picture decodes to the secret, with the keystream that its header asks for, valid or not."""
+    seed = seed_of(picture) if model.locked else b""
+    job = intake.Job("a picture", picture, (), seed, secret=secret)
+    return pipeline.verify_batch(model, public, [job], threshold)[0].verified
+
+
+def seed_of(picture: Picture) -> bytes:
+    """The keystream seed in a header, whose checksum and signature are not asked."""
+    bits = header.header_bits(signatures.BODY.size)
+    everything = np.packbits(picture.reshape(-1)[:bits] & 1).tobytes()
+    body = everything[header.PREFIX.size : header.PREFIX.size + signatures.BODY.size]
+    weights, salt, _, signer, _ = signatures.BODY.unpack(body)
+    return signatures.keystream_seed(signer, weights, salt)
+
+
+def sign(model: EncryptGAN, private: keys.PrivateKey, secret: Picture) -> Picture:
+    job = intake.Job("a secret", secret, (), secrets.token_bytes(signatures.SALT_BYTES))
+    return pipeline.sign_batch(model, private, [job])[0]
+
+
+def graft(source: Picture, onto: Picture) -> Picture:
+    """The header of one signed picture on another, with a checksum that fits."""
+    found = header.find(source)
+    assert found is not None
+    return header.embed(onto, *found)
+
+
+def halves(one: Picture, two: Picture) -> Picture:
+    joined = one.copy()
+    joined[len(joined) // 2 :] = two[len(two) // 2 :]
+    return graft(one, joined)
+
+
+def nudged(picture: Picture, random: np.random.Generator) -> Picture:
+    """One sample outside of the header changed by one level, and a checksum that fits."""
+    changed = picture.copy()
+    first = header.header_bits(signatures.BODY.size)
+    changed.reshape(-1)[random.integers(first, changed.size)] ^= 1
+    return graft(picture, changed)
+
+
+def search(
+    model: EncryptGAN, public: keys.PublicKey, secret: Picture, genuine: Picture, random: np.random.Generator
+) -> Picture:
+    """A picture that F decodes to the secret, by gradient descent (Adam) on its pixels from noise, then 8 bits.
+
+    The forger takes salt and signer from a genuine picture's header, so the keystream is known, and puts that header on.
+    """
+    import torch
+    import torch.nn.functional as nnf
+
+    from egan.core.encryptgan import fit_keys, to_bytes, to_unit
+    from egan.core.networks import REVEAL
+    from egan.core.phases import rotate_phases
+
+    target = to_unit(secret[None], model.device)
+    key = fit_keys(public.picture[None], secret.shape[:2], model.device)
+    start = torch.from_numpy(random.normal(0, 0.3, target.shape)).float().to(model.device)
+    pixels = start.requires_grad_(True)
+    f: Any = model.F
+    if model.locked:
+        shape = model.keystream_shape(*secret.shape[:2])
+        k = torch.from_numpy(keystream(seed_of(genuine), shape).copy())[None].to(model.device)
+    optimiser = torch.optim.Adam([pixels], 0.05)
+    for _ in range(STEPS):
+        if model.locked:
+            decoded = f.decode(rotate_phases(f.measure(pixels, key, model.G), k, -1), key, REVEAL)
+        else:
+            decoded = f(torch.cat((pixels, key), 1))
+        loss = nnf.mse_loss(decoded, target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        with torch.no_grad():
+            pixels.clamp_(-1, 1)
+    forged = to_bytes(pixels.detach())[0]
+    return graft(genuine, forged) if model.locked else forged

@@ -1,0 +1,283 @@
+"""The commands about models, rather than pictures: train, bench and demo. `egan.commands.app` registers them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from egan import terminal
+from egan.commands.options import LIMIT, MESSAGES, SEED, Device, Force, Json, Quiet, Weights, X, Y
+
+
+def train(
+    x: Annotated[str, X],
+    y: Annotated[str, Y],
+    messages: Annotated[list[str], MESSAGES],
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="Where the weights go.")],
+    method: Annotated[
+        str,
+        typer.Option("--method", metavar="NAME", help="egan, or cyclegan, munit, drit, baluja to compare."),
+    ] = "egan",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="egan, tiny or paper; for the methods to compare, published or tiny.",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change one option of the preset; may be repeated."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Train for N steps.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="M", help="Train for M minutes instead.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Pictures a step.")] = None,
+    seed: Annotated[int | None, SEED] = None,
+    limit: Annotated[int | None, LIMIT] = None,
+    lpips_backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--lpips-backbone",
+            metavar="FILE",
+            help="SqueezeNet 1.1 (safetensors) for the perceptual loss, for a machine offline.",
+        ),
+    ] = None,
+    robust: Annotated[
+        str | None,
+        typer.Option(
+            "--robust",
+            metavar="LIST",
+            help="Channels a disguise should survive: jpeg, noise, resize, with commas.",
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="FILE", help="Go on from a checkpoint.")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Start with the networks of a weights file, K included: train it further, or on other pictures.",
+        ),
+    ] = None,
+    new_keys: Annotated[
+        bool,
+        typer.Option(
+            "--new-keys", help="With --from: train a new K first, for which F and G learn to paint."
+        ),
+    ] = False,
+    runs: Annotated[
+        str | None,
+        typer.Option(
+            "--runs",
+            metavar="DIR",
+            help="Where checkpoints, log and sample sheets go [default: runs/ and the name of --out].",
+        ),
+    ] = None,
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            "--cache",
+            metavar="DIR",
+            help="Where decoded pictures and data sets are kept [default: ~/.cache/egan].",
+        ),
+    ] = None,
+    device: Device = "auto",
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model on your own two domains and messages."""
+    terminal.quiet = quiet
+    from egan.pictures.datasets import cache_folder
+    from egan.train.run import Request, run_train
+
+    named = {"robust": robust, "steps": steps, "minutes": minutes, "batch": batch, "seed": seed}
+    changed = [*(settings or []), *(f"{k}={v}" for k, v in named.items() if v is not None)]
+    run_train(
+        Request(
+            x,
+            y,
+            messages,
+            out,
+            preset,
+            changed,
+            limit,
+            lpips_backbone,
+            resume,
+            start,
+            runs,
+            cache or str(cache_folder()),
+            device,
+            force,
+            method,
+            new_keys,
+        )
+    )
+
+
+def bench(
+    x: Annotated[Path | None, X] = None,
+    y: Annotated[Path | None, Y] = None,
+    messages: Annotated[list[Path] | None, MESSAGES] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option("--metrics", metavar="LIST", help="Names with commas between them, or all."),
+    ] = None,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--weights", metavar="PATH", help="A weights file, or a folder of them; may be repeated."
+        ),
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--methods",
+            metavar="LIST",
+            help="Only these of the weights: egan, paper, cyclegan, munit, drit, baluja, or all.",
+        ),
+    ] = None,
+    limit: Annotated[int | None, LIMIT] = None,
+    wrong_limit: Annotated[
+        int | None,
+        typer.Option("--wrong-limit", metavar="N", help="Wrong keys per picture [default: all the others]."),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", metavar="N", help="Side of the pictures [default: the weights' own]."),
+    ] = None,
+    seed: Annotated[int, SEED] = 0,
+    batch: Annotated[
+        int, typer.Option("--batch", metavar="N", help="Pictures a pass; changes no figure.")
+    ] = 8,
+    lpips_net: Annotated[
+        str, typer.Option("--lpips-net", metavar="NAME", help="alex, squeeze or vgg.")
+    ] = "alex",
+    lpips_backbone: Annotated[
+        Path | None,
+        typer.Option(
+            "--lpips-backbone", metavar="FILE", help="The backbone's weights, for a machine offline."
+        ),
+    ] = None,
+    inception: Annotated[
+        Path | None, typer.Option("--inception", metavar="FILE", help="Inception weights for FID.")
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", metavar="DIR", help="Real pictures for FID [default: those of --y]."),
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the per-image table here.")
+    ] = None,
+    json: Json = False,
+    attacks: Annotated[
+        bool, typer.Option("--attacks", help="Try to break the scheme, nine ways, each with a control.")
+    ] = False,
+    attack: Annotated[
+        list[int] | None,
+        typer.Option("--attack", metavar="N", help="Only this one of the nine attacks; repeatable."),
+    ] = None,
+    budget: Annotated[
+        str,
+        typer.Option(
+            "--budget", metavar="N", help="Of each attack that trains: 60s, or 300steps, which repeats."
+        ),
+    ] = "300steps",
+    keys: Annotated[
+        int, typer.Option("--keys", metavar="N", help="Wrong keys that are tried on each disguise.")
+    ] = 1000,
+    payloads: Annotated[
+        bool, typer.Option("--payloads", help="Hide QR codes and small text, and count what can be read.")
+    ] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", metavar="DIR", help="Draw the paper's figures into this folder."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write everything measured as one HTML page."),
+    ] = None,
+    ablation: Annotated[
+        str | None,
+        typer.Option(
+            "--ablation", metavar="NAME", help="key-layers: train and compare six sets of layers of K."
+        ),
+    ] = None,
+    speed: Annotated[bool, typer.Option("--speed", help="Measure speed and cost.")] = False,
+    device: Device = "auto",
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model: decoding, disguise and security, beside the paper's own figures.
+
+    Without --x, --y and --messages a small built-in set is measured, as a smoke test.
+    """
+    terminal.quiet = quiet
+    from egan.bench.options import NINE, BenchOptions
+    from egan.bench.run import run_bench
+
+    numbers = tuple(sorted(set(attack or (NINE if attacks else ()))))
+    others = speed or numbers or payloads or figures is not None or ablation is not None
+    run_bench(
+        BenchOptions(
+            weights=tuple(weights or ()),
+            methods=tuple(methods or ()),
+            x=x,
+            y=y,
+            messages=tuple(messages or ()),
+            metrics=tuple(metrics or (() if others and report is None else ("all",))),
+            limit=limit,
+            wrong_limit=wrong_limit,
+            size=size,
+            seed=seed,
+            batch=batch,
+            lpips_net=lpips_net,
+            lpips_backbone=lpips_backbone,
+            inception=inception,
+            reference=reference,
+            csv=csv,
+            json=json,
+            speed=speed,
+            attacks=numbers,
+            budget=budget,
+            keys=keys,
+            payloads=payloads,
+            figures=figures,
+            report=report,
+            ablation=ablation,
+            device=device,
+            force=force,
+        )
+    )
+
+
+def demo(
+    directory: Annotated[
+        str, typer.Option("-d", "--directory", metavar="DIR", help="Where everything goes; made if missing.")
+    ] = "egan-demo",
+    cover: Annotated[
+        str | None, typer.Option("--cover", metavar="FILE", help="Your face instead of the built-in one.")
+    ] = None,
+    flower: Annotated[
+        str | None, typer.Option("--flower", metavar="FILE", help="Your flower instead of the built-in one.")
+    ] = None,
+    message: Annotated[
+        str | None,
+        typer.Option("--message", metavar="FILE", help="Your message instead of the built-in one."),
+    ] = None,
+    force: Force = False,
+    weights: Weights = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """The whole trip on built-in pictures, ending in a contact sheet to look at."""
+    terminal.quiet = quiet
+    from egan.commands.demo import run_demo
+
+    run_demo(Path(directory), {"cover": cover, "flower": flower, "message": message}, force, weights, device)

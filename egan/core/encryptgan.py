@@ -1,0 +1,189 @@
+"""EncryptGAN: K, F and G in one model that loads from one safetensors file, and its two verbs on plain arrays.
+
+`encrypt` and `decrypt` are functions of uint8 pictures, uint8 key pictures and keystream bytes; keys, envelopes and
+files live elsewhere. The networks are in `egan.core.networks`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor, nn
+
+from egan.core.lock import lock
+from egan.core.model import Model, Pictures, load_model
+from egan.core.networks import CELL, HIDE, REVEAL, KeyNetwork, LockedGenerator, ResNetGenerator
+from egan.core.options import ModelOptions, fits
+from egan.core.phases import rotate_phases
+from egan.errors import EganError
+
+BATCH = 8  # pictures a pass on the CPU: enough to fill the cores, little enough to keep memory flat
+
+
+class EncryptGAN(Model):
+    """The model of one weights file. `F`: X to Y, `G`: Y to X, `K`: key images."""
+
+    def __init__(self, options: ModelOptions) -> None:
+        super().__init__(options)
+        self.K = KeyNetwork(options.key_width, options.key_levels)
+        if self.locked:
+            self.F: nn.Module = LockedGenerator(False, options)
+            self.G: nn.Module = LockedGenerator(True, options)
+        else:
+            self.F = ResNetGenerator(6, options.resnet_width, options.resnet_blocks)
+            self.G = ResNetGenerator(6, options.resnet_width, options.resnet_blocks)
+
+    @property
+    def locked(self) -> bool:
+        """Whether the generators carry the phase lock (family `egan`)."""
+        return self.options.family == "egan"
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> EncryptGAN:
+        """`load_model` for what needs K and keys. Raises EganError for weights of a method without them, too."""
+        model = load_model(path, device)
+        if not isinstance(model, cls):
+            raise EganError(
+                f"{path} holds weights of {model.options.TITLE}, which has no keys",
+                "encrypt and decrypt take them without --pub and --priv",
+            )
+        return model
+
+    def parts(self) -> dict[str, list[nn.Module]]:
+        return {"encrypt": [self.F], "decrypt": [self.G]}
+
+    def keystream_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """Shape (P, H/4, W/4) of the keystream of one picture."""
+        return self.options.phases, height // CELL, width // CELL
+
+    @torch.inference_mode()
+    def key_images(self, pictures: Pictures, layers: Sequence[int]) -> Pictures:
+        """K's key images of uint8 pictures (N, H, W, 3): uint8 of the same shape, one channel per layer."""
+        return to_bytes(self.K.key_image(to_unit(pictures, self.device), layers))
+
+    @torch.inference_mode()
+    def encrypt(self, composites: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+        """Disguises e = F(composite, K(y)) of uint8 composites (N, H, W, 3).
+
+        keys: public key images (N, h, w, 3), resized to the composites where they differ. keystreams: uint8
+        (N, P, H/4, W/4) of the phase lock; None for the family `paper`, which has no lock.
+        """
+        return self.hide(self.F, composites, keys, keystreams)
+
+    @torch.inference_mode()
+    def decrypt(self, disguises: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+        """Recovered composites r = G(e, K(x)) of uint8 disguises (N, H, W, 3); arguments as in `encrypt`."""
+        return self.reveal(self.G, disguises, keys, keystreams)
+
+    @torch.inference_mode()
+    def sign(self, secrets: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+        """Signed pictures s = G(secret, K(x)) of uint8 secret pictures of domain Y; arguments as in `encrypt`."""
+        return self.hide(self.G, secrets, keys, keystreams)
+
+    @torch.inference_mode()
+    def unsign(self, signed: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+        """What a signed picture decodes to, F(s, K(y)), to be compared with the secret; arguments as in `encrypt`."""
+        return self.reveal(self.F, signed, keys, keystreams)
+
+    def hide(
+        self, generator: nn.Module, pictures: Pictures, keys: Pictures, keystreams: Pictures | None
+    ) -> Pictures:
+        if not self.locked:
+            return to_bytes(generator(torch.cat(self.prepare(pictures, keys), 1)))
+        locked = lock(self.phase_bytes(pictures, keys, generator), cast(Pictures, keystreams))
+        return self.render(locked, keys, generator)
+
+    def reveal(
+        self, generator: nn.Module, pictures: Pictures, keys: Pictures, keystreams: Pictures | None
+    ) -> Pictures:
+        picture, key = self.prepare(pictures, keys)
+        if not self.locked:
+            return to_bytes(generator(torch.cat((picture, key), 1)))
+        g, hider = (cast(LockedGenerator, m) for m in (generator, self.F if generator is self.G else self.G))
+        k = torch.from_numpy(np.array(keystreams)).to(self.device)
+        return to_bytes(g.decode(rotate_phases(g.measure(picture, key, hider), k, -1), key, REVEAL))
+
+    @torch.inference_mode()
+    def phase_bytes(self, pictures: Pictures, keys: Pictures, generator: nn.Module | None = None) -> Pictures:
+        """What a generator's encoder (F's by default) makes of pictures: phases a in Z_256, uint8 (N, P, H/4, W/4), before the lock."""
+        picture, key = self.prepare(pictures, keys)
+        z = cast(LockedGenerator, generator or self.F).encode(picture, key)
+        turns = torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi)
+        return (torch.round(turns * 256).int() % 256).to(torch.uint8).cpu().numpy()
+
+    @torch.inference_mode()
+    def render(self, locked: Pictures, keys: Pictures, generator: nn.Module | None = None) -> Pictures:
+        """A generator's decoder (F's by default): pictures from locked phase bytes (N, P, h, w) and key images, and nothing else."""
+        b = torch.from_numpy(np.array(locked)).to(self.device)
+        size = (locked.shape[-2] * CELL, locked.shape[-1] * CELL)
+        key = fit_keys(keys, size, self.device)
+        g = cast(LockedGenerator, generator or self.F)
+        return as_arrays(g.levels(g.decode(unit_phases(b), key, HIDE)))
+
+    def prepare(self, pictures: Pictures, keys: Pictures) -> tuple[Tensor, Tensor]:
+        return to_unit(pictures, self.device), fit_keys(keys, check_sides(pictures), self.device)
+
+
+def check_sides(pictures: Pictures) -> tuple[int, int]:
+    """Height and width of pictures (N, H, W, 3). Raises EganError where they do not fit the networks."""
+    height, width = pictures.shape[1:3]
+    if not fits(height, width):
+        raise EganError(
+            f"a picture of {width}x{height} pixels does not fit the networks",
+            "both sides must be multiples of 16 from 64 up; `egan compose --cover-size 256` makes them so",
+        )
+    return height, width
+
+
+def unit_phases(b: Tensor) -> Tensor:
+    """Bytes (N, P, h, w) to exp(2 pi i b / 256) as (N, 2, P, h, w), from a table of 256 float32 values."""
+    angle = torch.arange(256, dtype=torch.float64, device=b.device) * (2 * math.pi / 256)
+    table = torch.stack((torch.cos(angle), torch.sin(angle))).float()
+    return table[:, b.int()].transpose(0, 1)
+
+
+def to_unit(pictures: Pictures, device: str | torch.device = "cpu") -> Tensor:
+    """uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [-1, 1]."""
+    t = torch.from_numpy(np.array(pictures)).to(device)  # a copy: torch wants writable memory
+    return t.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_bytes(pictures: Tensor) -> Pictures:
+    """float (N, 3, H, W) to uint8 (N, H, W, 3): clamped to [-1, 1] and rounded."""
+    return as_arrays(((pictures.float().clamp(-1, 1) + 1) * 127.5).round())
+
+
+def as_arrays(levels: Tensor) -> Pictures:
+    """Whole levels as floats (N, 3, H, W) to uint8 (N, H, W, 3)."""
+    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def fit_keys(keys: Pictures, size: tuple[int, int], device: torch.device) -> Tensor:
+    """Key images as floats, resized to `size` (bilinear, antialiased) where they differ."""
+    shared = keys.strides[0] == 0  # one key broadcast over a batch is converted once
+    key = to_unit(keys[:1] if shared else keys, device)
+    if key.shape[-2:] != size:
+        key = nnf.interpolate(key, size, mode="bilinear", antialias=True, align_corners=False)
+    return key.expand(len(keys), -1, -1, -1)
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is CUDA where there is one. Raises EganError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, colon, number = name.partition(":")
+    if name != "cpu" and (kind != "cuda" or (colon and not number.isdecimal())):
+        raise EganError(f"unknown device {name!r}", "use auto, cpu or cuda", 2)
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise EganError("no CUDA device here", "use --device cpu", 2)
+    if number and int(number) >= torch.cuda.device_count():
+        raise EganError(
+            f"no device {name} here", f"there are {torch.cuda.device_count()}, counted from cuda:0", 2
+        )
+    return torch.device(name)

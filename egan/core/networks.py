@@ -1,0 +1,321 @@
+"""The networks: K and the generators of both families.
+
+Pictures are float tensors (N, 3, H, W) in [-1, 1], H and W multiples of 16. The rule of the locked family: between a
+generator's encoder and its decoder passes one tensor of phases and nothing else, so the lock cannot be walked round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
+
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor, nn
+
+from egan.core.options import ModelOptions
+from egan.core.phases import components_of, directions, phases_of, room_beside, round_against
+
+CELL = 4  # the encoders work on 4x4 cells: 48 numbers of RGB each
+KEY_LAYERS = 6
+PAYLOAD = 1 / 32  # the scale of carriers, so that their weights are of the size that Adam's steps suit
+BESIDE = 0.03  # what an error of rounding counts that no carrier sees, against one that carriers see
+HIDE, REVEAL = 0, 1  # roles: F hides forward and reveals backward (verify), G the other way round
+
+
+def float32(device: torch.device) -> torch.autocast:
+    """A region without autocast: half precision in a last layer would eat a low-amplitude payload."""
+    return torch.autocast(device.type, enabled=False)
+
+
+class KeyNetwork(nn.Module):
+    """K: six modules Conv(4x4, stride 2)-ReLU-InstanceNorm and one fully connected layer (DESIGN 2).
+
+    Trained to tell X from Y, then frozen. The mean over the last map stands before the fully connected layer, so K
+    takes any size from 64 up.
+
+    levels: not as published. InstanceNorm and the scaling of a key image to its own range take away how light and how
+    coloured a picture is, and who paints from the key image can only guess it. With levels there is neither: the
+    modules are Conv-ReLU, and one curve scales the maps of all pictures.
+    """
+
+    def __init__(self, width: int = 32, levels: bool = False) -> None:
+        super().__init__()
+        self.levels = levels
+        widths = [3] + [width * min(2**i, 4) for i in range(KEY_LAYERS)]
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
+        if levels:
+            for conv in self.convs:
+                nn.init.kaiming_uniform_(cast(nn.Conv2d, conv).weight, nonlinearity="relu")
+        self.classifier = nn.Linear(widths[-1], 2)
+
+    def features(self, picture: Tensor, last: int = KEY_LAYERS) -> list[Tensor]:
+        """Post-ReLU activations of layers 1 to `last`: (N, C_i, H/2^i, W/2^i), each >= 0."""
+        out, h = [], picture
+        for conv in list(self.convs)[:last]:
+            h = nnf.relu(conv(h))
+            out.append(h)
+            if not self.levels and h.shape[-1] * h.shape[-2] > 1:
+                h = nnf.instance_norm(h)
+        return out
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Logits (N, 2): class 0 is domain X, class 1 is domain Y."""
+        return self.classifier(self.features(picture)[-1].mean((2, 3)))
+
+    def key_image(self, picture: Tensor, layers: Sequence[int]) -> Tensor:
+        """The key image (N, 3, H, W) in [-1, 1], rounded to 8 bits.
+
+        One channel per layer: its activations averaged over channels, scaled to the full range per picture (with
+        levels: m to m / (1 + m), whatever the picture), resized to the picture's size. While K learns, rounding has a straight-through gradient.
+        """
+        maps = self.features(picture, max(layers))
+        channels = []
+        for layer in layers:
+            m = maps[layer - 1].float().mean(1, keepdim=True)
+            if self.levels:
+                m = m / (1 + m)
+            else:
+                low, high = m.amin((2, 3), keepdim=True), m.amax((2, 3), keepdim=True)
+                m = (m - low) / (high - low).clamp_min(1e-6)
+            channels.append(nnf.interpolate(m, picture.shape[-2:], mode="bilinear", align_corners=False))
+        exact = torch.cat(channels, 1)
+        rounded = torch.round(exact * 255) / 255
+        if exact.requires_grad:
+            rounded = exact + (rounded - exact).detach()
+        return 2 * rounded - 1
+
+
+class Block(nn.Module):
+    """A pre-activation residual block of two 3x3 convolutions, without normalisation: cells keep their absolute level."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(width, width, 3, padding=1)
+        self.b = nn.Conv2d(width, width, 3, padding=1)
+        zero(self.b)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.b(nnf.silu(self.a(nnf.silu(x))))
+
+
+class Encoder(nn.Module):
+    """A picture and key images to phases: (N, C, H, W) -> unit complex numbers (N, 2, P, H/4, W/4), real part first.
+
+    To hide, it chooses the components of each cell and writes them as phases (`phases_of`); to reveal, it measures
+    complex numbers in a painted picture and keeps their phases. Both are the sum of a linear map of the cell and of a
+    small residual network, which the two roles share. Where measuring is exact (`Decoder.measure`), it only hides.
+    """
+
+    def __init__(self, channels: int, phases: int, verniers: int, width: int, blocks: int) -> None:
+        super().__init__()
+        cell = channels * CELL**2
+        outputs = (phases - verniers, 2 * phases)  # of HIDE and REVEAL
+        self.verniers = verniers
+        self.direct = nn.ModuleList(nn.Conv2d(cell, n, 1) for n in outputs)
+        self.stem = nn.Conv2d(cell, width, 3, padding=1)
+        self.role = nn.Parameter(torch.zeros(2, width))
+        self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
+        self.head = nn.ModuleList(nn.Conv2d(width, n, 3, padding=1) for n in outputs)
+        for head in self.head:
+            zero(head)
+
+    def forward(self, x: Tensor, role: int) -> Tensor:
+        x = nnf.pixel_unshuffle(x, CELL)
+        h = nnf.silu(self.blocks(self.stem(x) + self.role[role, :, None, None]))
+        with float32(x.device):
+            out = self.direct[role](x.float()) + self.head[role](h.float())
+            return phases_of(out, self.verniers) if role == HIDE else directions(out)
+
+
+class Decoder(nn.Module):
+    """Phases and a key image to a picture: (N, 2, P, H/4, W/4), (N, 3, H, W) -> (N, 3, H, W), not clamped.
+
+    A linear map to the 48 numbers of a cell, plus a U-Net at 1/4, 1/8 and 1/16 of the resolution over that map, the
+    phases and the key. To hide, the linear map lays one carrier per cosine and sine, and the U-Net paints in what room the
+    carriers leave; to reveal, it adds up components.
+    """
+
+    def __init__(self, phases: int, verniers: int, width: int, blocks: int, exact: bool = False) -> None:
+        super().__init__()
+        cell = 3 * CELL**2
+        mid, deep = 2 * width, 3 * width
+        self.verniers, self.exact = verniers, exact
+        self.direct = nn.ModuleList(nn.Conv2d(n, cell, 1) for n in (2 * phases, phases - verniers))
+        self.stem = nn.Conv2d(2 * phases + 2 * cell, width, 3, padding=1)
+        self.role = nn.Parameter(torch.zeros(2, width))
+        self.blocks1 = nn.Sequential(*(Block(width) for _ in range(blocks)))
+        self.down1 = nn.Conv2d(width, mid, 2, stride=2)
+        self.blocks2 = nn.Sequential(*(Block(mid) for _ in range(blocks)))
+        self.down2 = nn.Conv2d(mid, deep, 2, stride=2)
+        self.blocks3 = nn.Sequential(*(Block(deep) for _ in range(blocks)))
+        self.up2 = nn.Conv2d(deep, mid, 1)
+        self.blocks4 = nn.Sequential(*(Block(mid) for _ in range(blocks)))
+        self.up1 = nn.Conv2d(mid, width, 1)
+        self.blocks5 = nn.Sequential(*(Block(width) for _ in range(blocks)))
+        self.head = nn.ModuleList(nn.Conv2d(width, cell, 3, padding=1) for _ in (HIDE, REVEAL))
+
+    def forward(self, z: Tensor, key: Tensor, role: int) -> Tensor:
+        with float32(z.device):
+            phases = torch.cat((z[:, 0], z[:, 1]), 1)
+            base = (
+                self.payload(phases) if role == HIDE else self.direct[role](components_of(z, self.verniers))
+            )
+        seen = base.clamp(-2, 2)  # a phase misread by a turn must not reach the U-Net at full size
+        h = torch.cat((seen, phases, nnf.pixel_unshuffle(key, CELL).to(base.dtype)), 1)
+        h1 = self.blocks1(self.stem(h) + self.role[role, :, None, None])
+        h2 = self.blocks2(self.down1(h1))
+        h3 = self.blocks3(self.down2(h2))
+        h2 = self.blocks4(h2 + nnf.interpolate(self.up2(h3), scale_factor=2, mode="nearest"))
+        h1 = self.blocks5(h1 + nnf.interpolate(self.up1(h2), scale_factor=2, mode="nearest"))
+        with float32(z.device):
+            painted = self.head[role](nnf.silu(h1).float())
+            if role == HIDE:
+                painted = nnf.conv2d(painted, self.beside_carriers()[:, :, None, None])
+                painted = painted * room_beside(base, painted)
+        return nnf.pixel_shuffle(base + painted, CELL)
+
+    def payload(self, phases: Tensor) -> Tensor:
+        """The carriers (N, 48, h, w) of cosines and sines (N, 2P, h, w)."""
+        return PAYLOAD * self.direct[HIDE](phases)
+
+    def measure(self, picture: Tensor) -> Tensor:
+        """Phases, unit complex (N, 2, P, H/4, W/4), that a picture (N, 3, H, W) carries which this decoder painted to hide.
+
+        By the Moore-Penrose inverse of the carriers, so what is painted, which is orthogonal to them, does not count.
+        """
+        with float32(picture.device):
+            direct = cast(nn.Conv2d, self.direct[HIDE])
+            carriers = PAYLOAD * direct.weight[:, :, 0, 0].float()
+            inverse, _ = torch.linalg.inv_ex(carriers.T @ carriers)
+            weight = inverse @ carriers.T
+            bias = -PAYLOAD * weight @ cast(Tensor, direct.bias).float()
+            cells = nnf.pixel_unshuffle(picture.float(), CELL)
+            return directions(nnf.conv2d(cells, weight[:, :, None, None], bias))
+
+    def beside_carriers(self) -> Tensor:
+        """The projection (48, 48) of a cell off its carriers, so that nothing painted is taken for payload.
+
+        Where measuring is exact the carriers feel what they keep the painter from, elsewhere they are left alone.
+        """
+        carriers = cast(nn.Conv2d, self.direct[HIDE]).weight[:, :, 0, 0].float()
+        q, _ = torch.linalg.qr(carriers if self.exact else carriers.detach())
+        return torch.eye(len(q), device=q.device) - q @ q.T
+
+    @torch.no_grad()
+    def levels(self, picture: Tensor) -> Tensor:
+        """A picture (N, 3, H, W) in [-1, 1] that was painted to hide, on whole levels 0 to 255, still as floats.
+
+        Not to the nearest level each: `round_against` puts the error of rounding where no carrier is, and the phases
+        are measured with two thirds of the error that rounding one by one leaves.
+        """
+        with float32(picture.device):
+            beside = self.beside_carriers()
+            weight = torch.eye(len(beside), device=beside.device) - (1 - BESIDE) * beside
+            cells = nnf.pixel_unshuffle((picture.float() + 1) * 127.5, CELL)
+            flat = cells.transpose(0, 1).flatten(1)
+            rounded = round_against(flat, weight).view_as(cells.transpose(0, 1)).transpose(0, 1)
+            return nnf.pixel_shuffle(rounded, CELL)
+
+
+class LockedGenerator(nn.Module):
+    """F or G of family `egan`: encoder, phase lock, decoder (DESIGN 3), each in two roles.
+
+    HIDE: a picture of its own domain to one of the other, which carries it. REVEAL: back. The cycle X-Y-X hides with F
+    and reveals with G; the cycle Y-X-Y, which signs and verifies, hides with G and reveals with F.
+    """
+
+    def __init__(self, key_in_encoder: bool, options: ModelOptions) -> None:
+        super().__init__()
+        o = options
+        self.key_in_encoder = key_in_encoder
+        self.payload = (o.phases, o.verniers)
+        self.exact = o.exact_measuring
+        self.encoder = Encoder(6 if key_in_encoder else 3, o.phases, o.verniers, o.width, o.encoder_blocks)
+        self.decoder = Decoder(o.phases, o.verniers, o.width, o.decoder_blocks, o.exact_measuring)
+
+    def encode(self, picture: Tensor, key: Tensor) -> Tensor:
+        """Phases before the lock, unit complex (N, 2, P, H/4, W/4), of a picture to hide. F ignores the key."""
+        return self.encoder(self.seen(picture, key), HIDE)
+
+    def measure(self, picture: Tensor, key: Tensor, hider: LockedGenerator) -> Tensor:
+        """Phases, unit complex (N, 2, P, H/4, W/4), in a picture that `hider` painted: by the inverse of its carriers where
+        measuring is exact, else by the encoder, where F ignores the key.
+        """
+        if self.exact:
+            return hider.decoder.measure(picture)
+        return self.encoder(self.seen(picture, key), REVEAL)
+
+    def seen(self, picture: Tensor, key: Tensor) -> Tensor:
+        return torch.cat((picture, key), 1) if self.key_in_encoder else picture
+
+    def decode(self, z: Tensor, key: Tensor, role: int) -> Tensor:
+        return self.decoder(z, key, role)
+
+    def levels(self, painted: Tensor) -> Tensor:
+        """What `decode` painted to hide (N, 3, H, W), rounded to 8 bits for the sake of the payload: floats 0 to 255."""
+        return self.decoder.levels(painted)
+
+
+class ResNetGenerator(nn.Module):
+    """CycleGAN's generator (Zhu et al. 2017): (N, in, H, W) in [-1, 1] -> (N, 3, H, W) in [-1, 1].
+
+    Reflection pad 3, 7x7 conv, two stride-2 3x3, residual blocks, two transposed 3x3, 7x7, tanh; instance norm
+    without affine; weights drawn from N(0, 0.02).
+    """
+
+    def __init__(self, in_channels: int = 6, width: int = 64, blocks: int = 9) -> None:
+        super().__init__()
+
+        def norm(c: int) -> list[nn.Module]:
+            return [nn.InstanceNorm2d(c), nn.ReLU(inplace=True)]
+
+        w = width
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, w, 7), *norm(w)]
+        for i in (1, 2):
+            layers += [nn.Conv2d(w * i, w * i * 2, 3, 2, 1), *norm(w * i * 2)]
+        layers += [ResNetBlock(w * 4) for _ in range(blocks)]
+        for i in (4, 2):
+            layers += [
+                nn.ConvTranspose2d(w * i, w * i // 2, 3, 2, 1, output_padding=1),
+                *norm(w * i // 2),
+            ]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(w, 3, 7), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        init_normal(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class ResNetBlock(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(width, width, 3),
+            nn.InstanceNorm2d(width),
+            nn.ReLU(inplace=True),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(width, width, 3),
+            nn.InstanceNorm2d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+def zero(conv: nn.Module) -> None:
+    """Weights and bias to zero: a branch that starts as nothing."""
+    for p in conv.parameters():
+        nn.init.zeros_(p)
+
+
+def init_normal(module: nn.Module, std: float = 0.02) -> None:
+    """CycleGAN's initialisation: convolution weights from N(0, std), biases zero."""
+    for m in module.modules():
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(m.weight, 0.0, std)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)

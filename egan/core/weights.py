@@ -1,0 +1,201 @@
+"""Weights files without torch: where they are, whether they are whole, and what they say of themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import struct
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from egan.baselines.options import OPTIONS, BaselineOptions
+from egan.core.options import FAMILIES, ModelOptions
+from egan.errors import EganError
+
+WEIGHTS_VERSION = "weights/2"
+SUMS = "SHA256SUMS"
+SHIPPED = (*FAMILIES, "robust")  # what the package has weights of
+
+
+def find_weights(named: str | None, name: str = "egan.safetensors", option: str = "--weights") -> Path:
+    """The weights file: `named`, with `option`, else $EGAN_WEIGHTS, else the installed package's own.
+
+    Either name is a path, or one of SHIPPED. Raises EganError where the file is not there.
+    """
+    shipped = shipped_folders()
+    for source, given in ((option, named), ("EGAN_WEIGHTS", os.environ.get("EGAN_WEIGHTS"))):
+        if given:
+            path = Path(given)
+            if path.is_file():
+                return path
+            for folder in shipped if given in SHIPPED else ():
+                if (folder / f"{given}.safetensors").is_file():
+                    return folder / f"{given}.safetensors"
+            raise EganError(f"no weights file {given}", f"named by {source}", 2)
+    for folder in shipped:
+        if (folder / name).is_file():
+            return folder / name
+    raise EganError("this installation carries no weights", "name a file with --weights or EGAN_WEIGHTS")
+
+
+def shipped_folders() -> tuple[Path, ...]:
+    """Where the package's own weights are: in the wheel, in a checkout."""
+    here = Path(__file__).resolve().parent.parent
+    return here / "weights", here.parent / "weights"
+
+
+def shipped_as(identity: bytes) -> str | None:
+    """The name in SHIPPED of the weights with this id (8 bytes), by SHA256SUMS; None where no such ship."""
+    for folder in shipped_folders():
+        sums = folder / SUMS
+        for line in sums.read_text().splitlines() if sums.is_file() else ():
+            if line.startswith(identity.hex()):
+                return Path(line[66:]).stem
+    return None
+
+
+def weights_id(path: Path) -> bytes:
+    """The first 8 bytes of the file's SHA-256, after checking it against SHA256SUMS in its folder, if listed there.
+
+    Raises EganError where the digest is another.
+    """
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+        sums = path.parent / SUMS
+        lines = sums.read_text().splitlines() if sums.is_file() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise EganError(f"cannot read weights {path}: {error}") from error
+    for line in lines:
+        expected, _, name = line.partition(" ")
+        # sha256sum puts a space or, for binary mode, a star before the name
+        if name[1:] == path.name and expected != digest.hexdigest():
+            raise EganError(
+                f"weights {path} do not have the digest in {SUMS}",
+                "the file is damaged or was replaced; install egan again",
+            )
+    return digest.digest()[:8]
+
+
+def key_network_id(file: BinaryIO, header: dict[str, Any], options: ModelOptions | BaselineOptions) -> bytes:
+    """8 bytes that name the K in a weights file, with what makes key images of its maps; zeros where there is no K.
+
+    Weights that were trained on around the same K have the same, so keys that one of them drew are at home in all.
+    header is the file's, as `read_header` gives it. The bytes begin a SHA-256 over a description and K's numbers as stored.
+    """
+    if not isinstance(options, ModelOptions):
+        return bytes(8)
+    parts = sorted(name for name in header if name.startswith("K."))
+    layout = [(name, header[name]["dtype"], header[name]["shape"]) for name in parts]
+    meaning = [options.key_levels, options.public_layers, options.private_layers, layout]
+    digest = hashlib.sha256(b"egan/1 key network" + json.dumps(meaning).encode())
+    file.seek(0)
+    first = 8 + struct.unpack("<Q", file.read(8))[0]
+    for name in parts:
+        start, end = header[name]["data_offsets"]
+        file.seek(first + start)
+        digest.update(file.read(end - start))
+    return digest.digest()[:8]
+
+
+# Bytes of one number of each type that a safetensors file can hold
+DTYPES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
+    "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
+}  # fmt: skip
+MOST_HEADER = 4 * 1024 * 1024  # of a file by egan it is below 100 KiB
+
+
+def read_header(file: BinaryIO, size: int, name: str) -> dict[str, Any]:
+    """The JSON header of a safetensors file of `size` bytes, checked to the last byte before anything is believed.
+
+    Checked are the header's length, every type, shape and offset, that a tensor has as many bytes as its shape says,
+    and that the tensors follow each other without gap or overlap to the end of the file. Raises EganError.
+    """
+    try:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > min(size - 8, MOST_HEADER):
+            raise ValueError("header too long")
+        parsed = json.loads(file.read(length), object_pairs_hook=without_twins)
+        metadata = parsed.get("__metadata__", {})
+        if not all(isinstance(text, str) for pair in metadata.items() for text in pair):
+            raise ValueError("metadata is not text")
+        tensors = [tensor for key, tensor in parsed.items() if key != "__metadata__"]
+        spans = sorted(map(span_of, tensors))
+        for (_, end), (start, _) in pairwise([(0, 0), *spans, (size - 8 - length, size)]):
+            if start != end:
+                raise ValueError("gap or overlap")
+        return parsed
+    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise EganError(f"{name} is damaged or truncated", "copy or download it again") from error
+
+
+def with_header(data: bytes, header: dict[str, Any]) -> bytes:
+    """The bytes of a safetensors file with this header and the numbers of `data`.
+
+    The names in its metadata are put in order, which the library shuffles, so that equal models are equal files.
+    """
+    numbers = 8 + struct.unpack("<Q", data[:8])[0]
+    header = header | {"__metadata__": dict(sorted(header["__metadata__"].items()))}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
+    return struct.pack("<Q", len(text)) + text + data[numbers:]
+
+
+def span_of(tensor: dict[str, Any]) -> tuple[int, int]:
+    """First and last offset of a tensor's bytes; ValueError where they are not what its type and shape need."""
+    (start, end), shape = tensor["data_offsets"], tensor["shape"]
+    if not all(type(n) is int and n >= 0 for n in (start, end, *shape)):
+        raise ValueError("not whole numbers")
+    if end - start != DTYPES[tensor["dtype"]] * math.prod(shape):
+        raise ValueError("size and shape do not agree")
+    return start, end
+
+
+def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("one name twice")
+    return found
+
+
+def read_description(path: Path) -> tuple[ModelOptions | BaselineOptions, dict[str, Any], bytes]:
+    """Model options, training summary and the id of K of a weights file.
+
+    Raises EganError for a file of which anything but the numbers themselves is not as it should be.
+    """
+    try:
+        with path.open("rb") as file:
+            header = read_header(file, path.stat().st_size, f"the weights file {path}")
+            options, training = parse_metadata(header.pop("__metadata__", None), str(path))
+            return options, training, key_network_id(file, header, options)
+    except OSError as error:
+        raise EganError(f"cannot read weights {path}: {error}") from error
+
+
+def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions | BaselineOptions, dict[str, Any]]:
+    """Model options and training summary. Raises EganError for what is not egan's or of an unknown version."""
+    version = metadata.get("egan") if isinstance(metadata, dict) else None
+    if version is None:
+        raise EganError(f"{name} holds no egan weights", "make some with `egan train`")
+    if str(version).startswith("checkpoint/"):
+        raise EganError(
+            f"{name} is a training checkpoint, and no weights file", "`egan train --resume` goes on with it"
+        )
+    if version != WEIGHTS_VERSION:
+        raise EganError(
+            f"{name} has format {version!r}, which this egan does not know", "a newer egan may read it"
+        )
+    try:
+        options = json.loads(metadata["options"])
+        training = json.loads(metadata.get("training", "{}"))
+        if not isinstance(options, dict) or not isinstance(training, dict):
+            raise TypeError("not an object")
+        family = options.get("family")
+        kind = OPTIONS.get(family, ModelOptions) if isinstance(family, str) else ModelOptions
+        return kind.from_dict(options), training
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise EganError(f"the description in {name} is damaged") from error

@@ -1,0 +1,190 @@
+"""Pasting messages on covers, and the boxes that say where they are.
+
+Boxes are (x, y, width, height) in pixels from the top left. They travel in one PNG text chunk from `compose` to
+`encrypt`, which seals them in the envelope and drops the chunk.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from egan.core.options import fits
+from egan.crypto.envelope import MOST_BOXES, Box
+from egan.errors import EganError
+from egan.pictures.files import MOST_PIXELS, Loaded, flatten, limit_hint
+
+CHUNK = "egan:boxes"
+Size = tuple[int, int]
+
+
+def parse_pair(text: str, what: str, separators: str = ",x") -> tuple[int, int]:
+    """`40,80` or `40x80` as two integers. Raises EganError with status 2."""
+    match = re.fullmatch(rf"\s*([+-]?\d{{1,6}})\s*[{separators}]\s*([+-]?\d{{1,6}})\s*", text)
+    if not match:
+        raise EganError(f"{what} {text!r} is not two whole numbers like 40,80", status=2)
+    return int(match[1]), int(match[2])
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a message goes: margins in pixels, each from the near (left, top) or the far (right, bottom) edge."""
+
+    x: int
+    y: int
+    from_right: bool = False
+    from_bottom: bool = False
+
+
+def parse_place(text: str) -> Place:
+    """`X,Y`; a minus sign means a margin from the right or bottom, so `-0,-0` is the bottom right corner.
+
+    Raises EganError with status 2.
+    """
+    x, y = parse_pair(text, "--at", ",")
+    signs = [part.strip().startswith("-") for part in text.split(",")]
+    return Place(abs(x), abs(y), *signs)
+
+
+def parse_size(text: str, what: str) -> Size:
+    """`128` (a square) or `128x96` as width and height, positive and not huge. Raises EganError with status 2."""
+    size = parse_pair(f"{text}x{text}" if re.fullmatch(r"\s*\d{1,6}\s*", text) else text, what)
+    if min(size) < 1:
+        raise EganError(f"{what} {text!r} is not positive", status=2)
+    if size[0] * size[1] > MOST_PIXELS:
+        raise EganError(f"{what} {text} is too large", limit_hint(), 2)
+    return size
+
+
+def fit_cover(cover: Loaded, size: Size | None, option: str = "--cover-size") -> NDArray[np.uint8]:
+    """The cover cut around its centre to the proportions of `size` and resized (Lanczos); None keeps it as it is.
+
+    Raises EganError for sides that are not multiples of 16 from 64 up; `option` is the one to change then.
+    """
+    pixels = flatten(cover)
+    width, height = size or (pixels.shape[1], pixels.shape[0])
+    if not fits(width, height):
+        near = [max(64, 16 * round(side / 16)) for side in (width, height)]
+        raise EganError(
+            f"{width}x{height} pixels do not fit the networks: sides must be multiples of 16 from 64 up",
+            f"try {option} {near[0] if width == height else f'{near[0]}x{near[1]}'}",
+            2,
+        )
+    if (width, height) == (pixels.shape[1], pixels.shape[0]):
+        return pixels
+    fitted = ImageOps.fit(Image.fromarray(pixels), (width, height), Image.Resampling.LANCZOS)
+    return np.asarray(fitted)
+
+
+def fit_message(message: Loaded, size: str | None) -> Image.Image:
+    """The message as RGBA, resized to WIDTHxHEIGHT, or so that its longer side is `size` where that is one number."""
+    picture = Image.fromarray(message.pixels).convert("RGBA")
+    if message.alpha is not None:
+        picture.putalpha(Image.fromarray(message.alpha))
+    if size is None:
+        return picture
+    width, height = parse_size(size, "--size")
+    if re.fullmatch(r"\s*\d+\s*", size):
+        scale = width / max(picture.size)
+        width, height = (max(1, round(side * scale)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def random_place(cover: Size, message: Size, seed: int | None) -> Place:
+    """A uniform place where the message fits; the operating system's randomness without a seed."""
+    source: random.Random = random.SystemRandom() if seed is None else random.Random(seed)
+    x, y = (source.randint(0, max(0, c - m)) for c, m in zip(cover, message, strict=True))
+    return Place(x, y)
+
+
+def paste(cover: NDArray[np.uint8], message: Image.Image, at: Place) -> tuple[NDArray[np.uint8], Box]:
+    """The composite uint8 (H, W, 3) and the message's box. Raises EganError where it does not fit inside."""
+    height, width = cover.shape[:2]
+    w, h = message.size
+    if w > width or h > height:
+        raise EganError(
+            f"the message ({w}x{h}) is larger than the cover ({width}x{height})",
+            f"make it smaller with --size {min(width, height) // 2}",
+            2,
+        )
+    x = width - w - at.x if at.from_right else at.x
+    y = height - h - at.y if at.from_bottom else at.y
+    if x < 0 or y < 0 or x + w > width or y + h > height:
+        raise EganError(
+            f"a {w}x{h} message with its corner at {x},{y} does not fit inside the {width}x{height} cover",
+            f"x can be 0 to {width - w}, y 0 to {height - h}",
+            2,
+        )
+    canvas = Image.fromarray(cover).convert("RGBA")
+    canvas.alpha_composite(message, (x, y))
+    return np.asarray(canvas.convert("RGB")), (x, y, w, h)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How `egan compose` pastes: the options of the command line. Without a place the message goes to the middle."""
+
+    place: Place | None = None
+    size: str | None = None  # of the message
+    random: bool = False
+    seed: int | None = None
+    cover_size: str | None = None  # 256 where it is None; "keep" leaves the cover as it is
+
+    def apply(self, cover: Loaded, message: Loaded) -> tuple[NDArray[np.uint8], dict[str, str]]:
+        """The composite uint8 (H, W, 3) and the note of its boxes, the cover's earlier ones first. Raises EganError."""
+        wanted = None if self.cover_size == "keep" else parse_size(self.cover_size or "256", "--cover-size")
+        boxes = noted_boxes(cover)
+        if boxes:  # already composed: cutting it again would move the boxes
+            if self.cover_size not in (None, "keep"):
+                raise EganError(
+                    f"{cover.name} is composed already", "give --cover-size where it is composed first", 2
+                )
+            wanted = None
+        if len(boxes) + 1 > MOST_BOXES:
+            raise EganError(f"{cover.name} holds {len(boxes)} messages already", "that is the most")
+        canvas = fit_cover(cover, wanted)
+        pasted = fit_message(message, self.size)
+        result, box = paste(canvas, pasted, self.place_for((canvas.shape[1], canvas.shape[0]), pasted.size))
+        return result, boxes_text((*boxes, box))
+
+    def place_for(self, cover: Size, message: Size) -> Place:
+        if self.place is not None:
+            return self.place
+        if self.random:
+            return random_place(cover, message, self.seed)
+        x, y = (max(0, (c - m) // 2) for c, m in zip(cover, message, strict=True))
+        return Place(x, y)
+
+
+def boxes_text(boxes: tuple[Box, ...]) -> dict[str, str]:
+    return {CHUNK: json.dumps(boxes)}
+
+
+def noted_boxes(picture: Loaded) -> tuple[Box, ...]:
+    """The boxes that `compose` noted in a PNG; empty where there are none. Raises EganError for damaged notes."""
+    text = picture.text.get(CHUNK)
+    if text is None:
+        return ()
+    height, width = picture.pixels.shape[:2]
+    boxes: list[Box] = []
+    try:
+        for x, y, w, h in json.loads(text):
+            if not all(type(v) is int for v in (x, y, w, h)) or min(x, y) < 0 or min(w, h) < 1:
+                raise ValueError("not a box")
+            if x + w > width or y + h > height:
+                raise EganError(
+                    f"{picture.name} notes a message box outside of the picture",
+                    "it was cropped or resized after `egan compose`; compose it again",
+                )
+            boxes.append((x, y, w, h))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise EganError(f"the message boxes noted in {picture.name} are damaged") from error
+    if len(boxes) > MOST_BOXES:
+        raise EganError(f"{picture.name} holds {len(boxes)} messages", f"the most is {MOST_BOXES}")
+    return tuple(boxes)

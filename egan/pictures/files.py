@@ -1,0 +1,308 @@
+"""Files in and out: anything Pillow reads comes in, only PNG goes out, and nothing half-written stays.
+
+Input is a path or `-` for standard input. Output is standard output or a file, which `egan.pictures.atomic` writes, so a failure
+leaves nothing and an existing file is safe without `--force`. What goes wrong is an EganError that names the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import functools
+import io
+import logging
+import os
+import stat
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, PngImagePlugin
+
+from egan import terminal
+from egan.errors import EganError
+from egan.pictures import atomic
+
+MOST_PIXELS = 50_000_000
+MOST_BYTES = 512 * 1024 * 1024
+STDIN, STDOUT = "-", "-"
+logging.getLogger("PIL").addHandler(
+    logging.NullHandler()
+)  # else its complaints go to standard error as they are
+RUN_LENGTHS = 3  # zlib's Z_RLE: on photographs and grain as small as its default, and in half the time
+
+
+Picture = NDArray[np.uint8]  # (H, W, 3), or (H, W) of alpha
+
+
+@dataclass
+class Loaded:
+    """A picture that was read: uint8 pixels (H, W, 3), alpha (H, W) or None, and the PNG text chunks."""
+
+    pixels: Picture
+    alpha: Picture | None
+    name: str
+    text: dict[str, str] = field(default_factory=dict)
+
+
+def shown(source: str) -> str:
+    return "standard input" if source == STDIN else source
+
+
+def one_standard_input(*sources: str | None) -> None:
+    """Raises EganError where standard input is named more than once."""
+    if sum(source == STDIN for source in sources) > 1:
+        raise EganError("standard input can be only one of the inputs", "name files for the others", 2)
+
+
+def read_bytes(source: str) -> bytes:
+    """The bytes of a file, or of standard input for `-`. Raises EganError for what cannot be read."""
+    try:
+        if source == STDIN:
+            if sys.stdin is None:
+                raise EganError("no input: standard input is closed", "name a file, or pipe a picture in", 2)
+            if sys.stdin.isatty():
+                raise EganError(
+                    "no input: standard input is a terminal", "name a file, or pipe a picture in", 2
+                )
+            data = sys.stdin.buffer.read(MOST_BYTES + 1)
+        else:
+            with open(source, "rb") as file:
+                data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise EganError(f"cannot read {shown(source)}: {reason(error)}") from error
+    if len(data) > MOST_BYTES:
+        raise EganError(f"{shown(source)} is larger than {MOST_BYTES >> 20} MiB")
+    if not data:
+        raise EganError(
+            f"{shown(source)} is empty", "did the command before the pipe fail?" if source == STDIN else ""
+        )
+    return data
+
+
+def read_picture(source: str) -> Loaded:
+    """Read one picture of any format and mode that Pillow knows, as 8-bit RGB and alpha.
+
+    EXIF orientation is applied; 16-bit and floating-point samples are scaled to 8 bits. Raises EganError, naming the
+    file, for anything that is no single whole picture of at most 50 megapixels.
+    """
+    return picture_of(read_bytes(source), shown(source))
+
+
+def picture_of(data: bytes, name: str) -> Loaded:
+    """The picture in the bytes of a file, as `read_picture` reads it."""
+    with decoding(name), Image.open(io.BytesIO(data)) as im:
+        return decode(im, name)
+
+
+@contextlib.contextmanager
+def decoding(name: str) -> Iterator[None]:
+    """What Pillow raises for a picture that it cannot read, as an EganError that names it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the pixel limit below is stricter than Pillow's warning
+        try:
+            yield
+        except Image.UnidentifiedImageError as error:
+            raise EganError(f"{name} is not a picture that can be read") from error
+        except Image.DecompressionBombError as error:
+            raise EganError(f"{name} is too large", limit_hint()) from error
+        except EganError:
+            raise
+        except Exception as error:  # for damaged data Pillow's decoders raise almost anything
+            raise EganError(f"{name} is damaged or truncated: {error}") from error
+
+
+def warn_if_shared(source: str) -> None:
+    """A warning where a private key can be read by others than its owner."""
+    if source == STDIN or os.name != "posix":
+        return
+    with contextlib.suppress(OSError):
+        mode = os.stat(source).st_mode
+        if stat.S_ISREG(mode) and mode & 0o077:
+            terminal.warn(
+                f"others can read the private key {source} (mode {mode & 0o777:04o}); make it yours: chmod 600 {source}"
+            )
+
+
+def limit_hint() -> str:
+    return f"the most is {MOST_PIXELS // 1_000_000} megapixels; make it smaller first"
+
+
+def decode(im: Image.Image, name: str) -> Loaded:
+    """8-bit RGB and alpha of an open Pillow image."""
+    if im.width * im.height > MOST_PIXELS:
+        raise EganError(f"{name} is too large: {im.width}x{im.height} pixels", limit_hint())
+    if getattr(im, "n_frames", 1) > 1 and im.format != "MPO":
+        raise EganError(f"{name} is animated or has several pages", "extract one frame first")
+    text = dict(getattr(im, "text", {})) if im.format == "PNG" else {}
+    if im.format == "TIFF":
+        quiet_libtiff()
+    im.load()
+    im = ImageOps.exif_transpose(im)
+    if im.mode.startswith("I") or im.mode == "F":
+        im = to_8_bits(im)
+    alpha = None
+    if im.has_transparency_data:
+        im = im.convert("RGBA")
+        alpha = np.asarray(im.getchannel("A"))
+        if alpha.min() == 255:
+            alpha = None
+    return Loaded(np.array(im.convert("RGB")), alpha, name, {k: str(v) for k, v in text.items()})
+
+
+@functools.cache
+def quiet_libtiff() -> None:
+    """Stop libtiff from printing lines of its own about damaged files; Pillow raises an error for them anyway."""
+    with contextlib.suppress(OSError, AttributeError, IndexError), open("/proc/self/maps") as maps:
+        (loaded,) = {line.split(maxsplit=5)[5].strip() for line in maps if "/libtiff" in line}
+        library = ctypes.CDLL(loaded)
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
+
+
+def to_8_bits(im: Image.Image) -> Image.Image:
+    """Grey pictures of more than 8 bits: 16-bit integers divided by 257, floats taken as 0 to 1 (or 0 to 255)."""
+    values = np.asarray(im).astype(np.float64)
+    if im.mode == "F":
+        values = np.nan_to_num(values) * (255 if np.nanmax(values, initial=0) <= 1 else 1)
+    else:
+        values = values / 257
+    return Image.fromarray(np.clip(np.round(values), 0, 255).astype(np.uint8), "L")
+
+
+def flatten(picture: Loaded) -> Picture:
+    """Pixels (H, W, 3) with transparent parts laid on white."""
+    if picture.alpha is None:
+        return picture.pixels
+    a = picture.alpha[..., None].astype(np.uint16)
+    mixed = picture.pixels * a + 255 * (255 - a)
+    return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def png_bytes(pixels: Picture, text: dict[str, str] | None = None) -> bytes:
+    """uint8 (H, W, 3) as a PNG, with no metadata but the given text chunks."""
+    info = PngImagePlugin.PngInfo()
+    for key, value in (text or {}).items():
+        info.add_text(key, value)
+    buffer = io.BytesIO()
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture.save(buffer, "PNG", pnginfo=info, compress_type=RUN_LENGTHS)
+    return buffer.getvalue()
+
+
+def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> None:
+    """Refuse an output before any work is done: a terminal, a wrong suffix, an existing file, a missing folder."""
+    if sys.stdout is None and out in (None, STDOUT):
+        raise EganError("cannot write standard output: it is closed", "name a file with -o FILE", 2)
+    if out is None:
+        if sys.stdout.isatty():
+            raise EganError(
+                "refusing to write a picture to a terminal",
+                "redirect with `> FILE`, name a file with -o FILE, or insist with -o -",
+                2,
+            )
+        return
+    if out == STDOUT:
+        return
+    path = Path(out)
+    if suffix == ".png" and path.suffix.lower() not in ("", ".png"):
+        why = (
+            "lossy compression would destroy what is hidden"
+            if path.suffix.lower() in (".jpg", ".jpeg", ".webp", ".avif", ".heic")
+            else "PNG is the only output format"
+        )
+        raise EganError(f"cannot write {out}: {why}", "use a name that ends in .png", 2)
+    if not path.parent.is_dir():
+        raise EganError(f"cannot write {out}: there is no folder {path.parent}", status=2)
+    if path.is_dir():
+        raise EganError(f"cannot write {out}: it is a folder", status=2)
+    regular = not path.exists() or stat.S_ISREG(path.stat().st_mode)
+    if path.exists() and regular and not force:
+        raise EganError(f"{out} exists already", "overwrite it with --force, or use another name")
+    if regular and (why := closed(Path(os.path.realpath(path)).parent)):
+        raise EganError(f"cannot write {out}: {why}")
+
+
+def check_made(folder: str, option: str) -> None:
+    """Refuse a folder that cannot be made or written to, before any work is done and without making it."""
+    path = Path(folder).absolute()
+    there = next(p for p in (path, *path.parents) if p.exists())
+    hint = f"{option} DIR puts it elsewhere"
+    if there == path and not there.is_dir():
+        raise EganError(f"{folder} is no folder", hint, 2)
+    if not there.is_dir():
+        raise EganError(f"cannot make {folder}: {there} is no folder", hint, 2)
+    if why := closed(there):
+        raise EganError(f"cannot write to {there}: {why}", hint, 2)
+
+
+def closed(folder: Path) -> str:
+    """Why no file can be made in a folder, in the system's words; empty where one can."""
+    if os.access(folder, os.W_OK | os.X_OK):
+        return ""
+    return os.strerror(errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES).lower()
+
+
+def write_output(data: bytes, out: str | None, force: bool = False) -> None:
+    """Write to standard output (None or `-`) or, atomically, to a file. Raises EganError, leaving nothing behind."""
+    if out is None or out == STDOUT:
+        try:
+            rest = memoryview(data)
+            while rest:  # with PYTHONUNBUFFERED one write may take only a part
+                rest = rest[sys.stdout.buffer.write(rest) :]
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise EganError(f"cannot write standard output: {reason(error)}") from error
+        return
+    path = Path(out)
+    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        with reporting(out):
+            path.write_bytes(data)  # a device or named pipe takes the bytes where it is
+        return
+    path = Path(os.path.realpath(path))  # a link stays one, and so does /dev/stdout
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~atomic.current_umask()
+    with reporting(out):
+        atomic.write(data, path, mode, force)
+
+
+def write_private(data: bytes, out: str) -> None:
+    """Write a private key: whole, mode 0600 from the start, and never over an existing file."""
+    try:
+        atomic.write(data, Path(out), 0o600, force=False)
+    except FileExistsError as error:
+        raise EganError(
+            f"{out} exists already, and a private key is never overwritten",
+            "use another name, or move the old key away",
+        ) from error
+    except OSError as error:
+        raise EganError(f"cannot write {out}: {reason(error)}") from error
+
+
+@contextlib.contextmanager
+def reading(source: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EganError(f"cannot read {shown(source)}: {reason(error)}") from error
+
+
+@contextlib.contextmanager
+def reporting(out: str) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        raise EganError(f"{out} exists already", "overwrite it with --force, or use another name") from error
+    except OSError as error:
+        raise EganError(f"cannot write {out}: {reason(error)}") from error
+
+
+def reason(error: OSError) -> str:
+    """The system's words for an error, in lower case, without number and file name."""
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,301 @@
+"""`egan bench`: answers known in advance, on pictures made here and an untrained model that is a codec by construction."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from egan.bench.data import PictureSets, load_pictures, load_smoke
+from egan.bench.features import load_lpips, load_squeeze_features
+from egan.bench.frechet import realism
+from egan.bench.metrics import blind_mse, frechet_distance, gaussian, mean_squared_error, psnr, ssim
+from egan.bench.options import METRICS, BenchOptions, parse_metrics
+from egan.bench.protocol import Pairs, Row, make_pairs, measure, wrong_keys
+from egan.bench.run import run_bench
+from egan.bench.speed import gmac, measure_gmac, measure_speed, speed_lines
+from egan.bench.summary import FIGURES, bootstrap, summarise
+from egan.core.encryptgan import EncryptGAN, to_unit
+from egan.core.networks import LockedGenerator
+from egan.core.options import ModelOptions
+from egan.errors import EganError
+from egan.train.starting_codec import start_codec
+
+SIZE = 64
+SMALL = {
+    "image_size": SIZE,
+    "width": 8,
+    "key_width": 4,
+    "phases": 12,
+    "encoder_blocks": 1,
+    "decoder_blocks": 1,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The pictures are tiny: threads would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def smooth(count: int, side: int, seed: int) -> np.ndarray:
+    """Pictures that the 12 phases of a cell can hold; photographs of 64 pixels are too busy for an untrained codec."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
+    return np.stack(
+        [np.asarray(Image.fromarray(c).resize((side, side), Image.Resampling.BICUBIC)) for c in coarse]
+    )
+
+
+@pytest.fixture(scope="module")
+def pairs() -> Pairs:
+    names = [str(i) for i in range(5)]
+    messages = list(smooth(5, SIZE // 2, 3))
+    sets = PictureSets(smooth(5, SIZE, 1), smooth(5, SIZE, 2), [messages], names, names, [names], "smooth")
+    return make_pairs(sets, 0)
+
+
+@pytest.fixture(scope="module")
+def model(pairs: Pairs) -> EncryptGAN:
+    torch.manual_seed(0)
+    made = EncryptGAN(ModelOptions.from_dict(SMALL)).eval().requires_grad_(False)
+    assert isinstance(made.F, LockedGenerator) and isinstance(made.G, LockedGenerator)
+    start_codec(made.F, made.G, to_unit(pairs.composites, torch.device("cpu")))
+    return made
+
+
+@pytest.fixture(scope="module")
+def rows(model: EncryptGAN, pairs: Pairs) -> list[Row]:
+    return measure(model, pairs, batch=2)[0]
+
+
+@pytest.fixture(scope="module")
+def weights(model: EncryptGAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    model.save(path, {})
+    return path
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SqueezeNet file with torchvision's names and random weights."""
+    from safetensors.torch import save_file
+    from torchvision.models import squeezenet1_1
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("backbone") / "squeeze.safetensors"
+    state = squeezenet1_1(weights=None).state_dict()
+    save_file({k: v for k, v in state.items() if k.startswith("features")}, str(path))
+    return path
+
+
+class Identity(EncryptGAN):
+    """A channel that changes nothing, whatever the key."""
+
+    def encrypt(self, composites, keys, keystreams):  # type: ignore[no-untyped-def]
+        return composites.copy()
+
+    decrypt = encrypt
+
+
+def save_pictures(folder: Path, count: int, side: int) -> Path:
+    folder.mkdir(parents=True)
+    for i in range(count):
+        random = np.random.default_rng([count, side, i])
+        Image.fromarray(random.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    return folder
+
+
+def test_known_pixel_figures() -> None:
+    black, white = np.zeros((16, 16, 3), np.uint8), np.full((16, 16, 3), 255, np.uint8)
+    assert mean_squared_error(black, white) == 1 and psnr(1.0) == 0
+    assert psnr(mean_squared_error(white, white)) == math.inf and ssim(white, white) == 1
+    assert psnr(0.01) == pytest.approx(20)
+    half = black.copy()
+    half[:8] = 255
+    assert blind_mse(half) == pytest.approx(0.25)  # the mean colour is half way to either
+    assert blind_mse(white) == 0
+
+
+def test_frechet_of_equal_covariances_is_the_squared_distance_of_the_means() -> None:
+    random = np.random.default_rng(0)
+    features = random.normal(size=(7, 12))  # fewer samples than dimensions: singular
+    mean, covariance = gaussian(features)
+    shift = random.normal(size=12)
+    assert frechet_distance((mean, covariance), (mean + shift, covariance)) == pytest.approx(shift @ shift)
+    assert frechet_distance((mean, covariance), (mean, covariance)) == pytest.approx(0, abs=1e-8)
+    one, four = (np.zeros(3), np.eye(3)), (np.zeros(3), 4 * np.eye(3))
+    assert frechet_distance(one, four) == pytest.approx(3 * (1 - 2) ** 2)
+
+
+def test_identity_channel(pairs: Pairs) -> None:
+    model = Identity(ModelOptions.from_dict(SMALL)).eval()
+    rows, disguises = measure(model, pairs, batch=2)
+    assert np.array_equal(disguises, pairs.composites)
+    for row in rows:
+        assert row.message_psnr == math.inf and row.message_ssim == 1 and row.encryption_mse == 0
+        assert row.excess == math.inf  # every wrong key reads the message: a leak shows
+    figures = summarise(rows, METRICS, 0)
+    assert figures["message"]["psnr"] is None and "infinite" in figures["notes"]["message.psnr"]
+    assert figures["message"]["mse"] == 0
+    json.dumps(figures, allow_nan=False)
+
+
+def test_codec_with_right_and_wrong_keys(rows: list[Row]) -> None:
+    assert np.mean([row.message_psnr for row in rows]) > 25
+    for row in rows:
+        assert row.wrong_keys == len(rows) - 1
+        assert row.excess is not None and row.security_psnr_max is not None
+        assert row.excess < 0 and row.excess == pytest.approx(row.security_psnr_max - row.blind_psnr)
+        assert SIZE // 8 <= row.size <= SIZE // 2
+        assert row.message_rmse == pytest.approx(math.sqrt(row.message_mse))
+
+
+def test_table_does_not_depend_on_the_batch_size(model: EncryptGAN, pairs: Pairs, rows: list[Row]) -> None:
+    again, _ = measure(model, pairs, batch=2)
+    other, _ = measure(model, pairs, batch=5)
+    for a, b, c in zip(rows, again, other, strict=True):
+        for figure, (column, _, _) in FIGURES.items():
+            first, second, third = (getattr(row, column) for row in (a, b, c))
+            assert first == second, figure
+            if first is None:
+                assert third is None and "lpips" in column
+            else:  # a kernel for another batch may round the last bit of a float32, and then a pixel by one level
+                assert first == pytest.approx(third, rel=1e-4), figure
+
+
+def test_pairs_are_the_same_for_every_limit() -> None:
+    more, fewer = (make_pairs(load_smoke(SIZE, limit, 0), 0) for limit in (5, 3))
+    assert np.array_equal(fewer.composites, more.composites[:3]) and fewer.boxes == more.boxes[:3]
+    assert make_pairs(load_smoke(SIZE, 3, 1), 1).boxes != fewer.boxes
+    assert wrong_keys(1, 5, None, 0) == [0, 2, 3, 4]
+    some = wrong_keys(1, 5, 2, 0)
+    assert len(set(some)) == 2 and 1 not in some and some == wrong_keys(1, 5, 2, 0)
+
+
+def test_paper_family_has_no_keystream(pairs: Pairs) -> None:
+    options = ModelOptions.from_dict({**SMALL, "family": "paper", "resnet_width": 4, "resnet_blocks": 1})
+    rows, _ = measure(EncryptGAN(options).eval().requires_grad_(False), pairs, wrong_limit=1)
+    assert all(row.wrong_keys == 1 for row in rows)
+
+
+def test_means_of_the_csv_are_the_means_of_the_json(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "rows.csv"
+    metrics = tuple(m for m in METRICS if m not in ("lpips", "encryption", "security", "fid", "frechet"))
+    options = BenchOptions(weights=(weights,), limit=3, metrics=metrics, json=True, csv=table, device="cpu")
+    returned = run_bench(options)
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    printed = json.loads(captured.out)
+    assert printed == returned and list(printed) == ["egan"]
+    figures = printed["egan"]
+    with table.open() as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == figures["n"] == 3
+    for group, name, column in (("message", "psnr", "message_psnr"), ("blind", "mse", "blind_mse")):
+        mean = np.mean([float(line[column]) for line in lines])
+        low, high = figures["ci"][group][name]
+        assert figures[group][name] == pytest.approx(mean) and low <= mean <= high
+    for absent in ("fid", "frechet", "encryption.lpips", "security.mse"):
+        assert "not asked for" in figures["notes"][absent]
+    assert figures["security"]["mse"] is None and lines[0]["security_mse"] == ""
+    with pytest.raises(EganError, match="exists already"):
+        run_bench(options)
+
+
+def test_everything_with_a_backbone_from_folders(
+    weights: Path, backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x, y = save_pictures(tmp_path / "x/a", 5, 80), save_pictures(tmp_path / "y", 4, 64)
+    (tmp_path / "x/broken.png").write_bytes(b"not a picture")
+    options = BenchOptions(
+        weights=(weights,), x=x.parent, y=y, messages=(save_pictures(tmp_path / "m", 2, 16),), wrong_limit=2,
+        lpips_net="squeeze", lpips_backbone=backbone, device="cpu",
+    )  # fmt: skip
+    figures = run_bench(options)["egan"]
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "0.4141/0.0765" in captured.out and "LPIPS-squeeze" in captured.out
+    assert figures["n"] == 4 and "1 in" in figures["notes"]["skipped"]
+    assert figures["fid"] is None and "--inception" in figures["notes"]["fid"]
+    assert figures["frechet"]["distance"] >= 0 and figures["gmac"] > 0
+    for group in ("encryption", "message", "security"):
+        assert figures[group]["lpips"] >= 0
+    assert "2 of 3 per picture" in figures["preprocessing"]["wrong keys"]
+
+
+def test_learned_metrics_are_zero_between_equal_pictures(backbone: Path, pairs: Pairs) -> None:
+    cpu = torch.device("cpu")
+    lpips = load_lpips("squeeze", backbone, cpu)
+    small = pairs.composites[:, :20, :20]  # under 64 pixels: resized
+    assert np.abs(lpips(small, small)).max() == 0 and lpips(small[:1], small[1:2])[0] > 0
+    features = load_squeeze_features(backbone, cpu)
+    found = realism(features, pairs.flowers, pairs.flowers, None, 2)
+    assert found["distance"] == pytest.approx(0, abs=1e-6) and float(found["real"]) > 0
+    assert found["comparable"] == pytest.approx(found["real"])  # flowers pass as flowers
+    with pytest.raises(EganError, match="too few"):
+        realism(features, pairs.flowers[:3], pairs.flowers[:3], None, 2)
+    with pytest.raises(EganError, match="does not hold the features"):
+        load_lpips("alex", backbone, cpu)
+
+
+def test_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(EganError, match="unknown metric beauty") as caught:
+        BenchOptions(metrics=("psnr", "beauty"))
+    assert caught.value.status == 2 and all(name in caught.value.hint for name in METRICS)
+    assert parse_metrics(("ssim,psnr",)) == ("psnr", "ssim") and parse_metrics(("all",)) == METRICS
+    for wrong in ({"x": tmp_path}, {"limit": 0}, {"size": 100}, {"lpips_net": "resnet"}, {"metrics": ()}):
+        with pytest.raises(EganError) as caught:
+            BenchOptions(**wrong)  # type: ignore[arg-type]
+        assert caught.value.status == 2
+
+
+def test_folders_without_usable_pictures(tmp_path: Path) -> None:
+    good = save_pictures(tmp_path / "good", 2, 64)
+    small = save_pictures(tmp_path / "small", 2, 32)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EganError, match="no pictures"):
+        load_pictures(tmp_path / "empty", good, (good,), SIZE, None, 0)
+    with pytest.raises(EganError, match="no usable pictures") as caught:
+        load_pictures(good, small, (good,), SIZE, None, 0)
+    assert "64 pixels" in caught.value.hint
+    with pytest.raises(EganError, match="no such folder"):
+        load_pictures(good, good, (tmp_path / "gone",), SIZE, None, 0)
+
+
+def test_interval_holds_the_mean_and_repeats() -> None:
+    values = list(np.random.default_rng(0).normal(3, 1, 400))
+    low, high = bootstrap(values, 0)
+    assert low < np.mean(values) < high and high - low == pytest.approx(2 * 1.96 / 20, rel=0.2)
+    assert bootstrap(values, 0) == [low, high] and bootstrap([2.0], 0) == [2.0, 2.0]
+
+
+def test_gmac_of_a_convolution_and_of_the_model(model: EncryptGAN) -> None:
+    layer, picture = torch.nn.Conv2d(3, 8, 3, padding=1), torch.zeros(1, 3, 100, 100)
+    assert gmac(lambda: layer(picture)) == pytest.approx(3 * 8 * 9 * 100 * 100 / 1e9)
+    assert measure_gmac(model, 128) == pytest.approx(4 * measure_gmac(model, 64), rel=0.01)
+
+
+def test_speed_is_measured_beside_a_resnet(model: EncryptGAN, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egan.bench.speed.BATCHES", {"cpu": (1, 2)})
+    monkeypatch.setattr("egan.bench.speed.COMMANDS", {"python": ["-c", "pass"], "fails": ["-c", "1/0"]})
+    speed = measure_speed(model, SIZE, repeats=1)
+    assert speed["resnet9"]["batch1_ratio"] == speed["resnet9"]["gmac_ratio"] == 1
+    assert speed["encrypt"]["parameters"] == sum(p.numel() for p in model.F.parameters())
+    assert speed["encrypt"]["seconds_batch1"] > 0 and speed["encrypt"]["gmac_ratio"] < 0.1
+    training = speed["training"]
+    assert training["pairs_per_second"] > 0 and 0 < training["utilisation"] < 1.5
+    assert training["cyclegan_ratio"] > 1  # a tiny model
+    assert any("pairs a second" in line for line in speed_lines(speed))
+    assert speed["startup_seconds"]["python"] > 0 and speed["startup_seconds"]["fails"] is None

@@ -1,0 +1,563 @@
+"""Sessions that a person could type: pipes, several messages, terminals, closed pipes, and what every file is."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pty
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Run, Shell, pixels, psnr, smooth
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from safetensors.torch import load_file
+
+from egan.core.encryptgan import EncryptGAN
+from egan.core.options import ModelOptions
+from egan.pictures import compose, files
+from egan.verbs import intake, pipeline
+from egan.verbs import keygen as keyfiles
+
+COLOUR = re.compile(r"\x1b\[[\d;]*3\d[\d;]*m")
+
+
+def noise(path: Path, side: int) -> None:
+    """A picture whose PNG is larger than the buffer of a pipe."""
+    random = np.random.default_rng(5)
+    Image.fromarray(random.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(path)
+
+
+def test_the_whole_trip_through_pipes(here: Path, shell: Shell) -> None:
+    done = shell("""
+        egan compose face.png message.png --cover-size 64 --at 4,4 --size 24 |
+            egan compose - flower.png --at -4,-4 --size 16x12 | egan encrypt --pub pub.png > d.png &&
+        egan decrypt --priv priv.png < d.png > r.png &&
+        egan decrypt --priv priv.png --message --number 2 d.png -o - > m.png
+    """)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+    cover = np.asarray(Image.open("face.png").resize((64, 64), Image.Resampling.LANCZOS))
+    recovered, message = pixels("r.png"), pixels("m.png")
+    assert psnr(recovered[28:48, 4:60], cover[28:48, 4:60]) > 25
+    assert message.shape == (12, 16, 3)
+    assert np.array_equal(message, recovered[48:60, 44:60])
+    flower = np.asarray(Image.open("flower.png").resize((16, 12), Image.Resampling.LANCZOS))
+    assert psnr(message, flower) > 18
+
+
+def test_the_right_key_decodes_and_a_wrong_one_does_not(run: Run, here: Path) -> None:
+    right = run("decrypt", "--priv", "priv.png", "disguise.png")
+    assert psnr(right.picture, pixels("composite.png")) > 25
+    message = run("decrypt", "--priv", "priv.png", "--message", "disguise.png")
+    assert psnr(message.picture, pixels("message.png")) > 22
+    forced = run("decrypt", "--priv", "priv2.png", "--force", "disguise.png")
+    assert "wrong private key" in forced.err and "to nothing of the message" in forced.err
+    assert forced.status == 0
+    assert psnr(forced.picture, pixels("composite.png")) < 12
+
+
+def test_an_altered_picture_can_be_forced_open(run: Run, here: Path) -> None:
+    altered = pixels("disguise.png")
+    altered[40, 40] ^= 1
+    Image.fromarray(altered).save("altered.png")
+    assert run("decrypt", "--priv", "priv.png", "altered.png").status == 1
+    assert run("decrypt", "--priv", "priv.png", "--force", "altered.png").picture.shape == (64, 64, 3)
+
+
+def test_standard_input_is_read_where_none_is_named_and_for_a_dash(run: Run, here: Path) -> None:
+    disguise = Path("disguise.png").read_bytes()
+    named = run("decrypt", "--priv", "priv.png", "disguise.png")
+    assert run("decrypt", "--priv", "priv.png", stdin=disguise) == named
+    assert run("decrypt", "--priv", "priv.png", "-", stdin=disguise) == named
+    assert run("decrypt", "--priv", "-", "disguise.png", stdin=Path("priv.png").read_bytes()) == named
+
+
+def test_a_recovered_composite_still_knows_its_boxes(run: Run, here: Path) -> None:
+    recovered = run("decrypt", "--priv", "priv.png", "disguise.png")
+    facts = json.loads(run("inspect", "--json", stdin=recovered.out).out)
+    assert facts["kind"] == "composite"
+    assert facts["messages"] == [[8, 24, 32, 24]]
+
+
+def test_places_and_sizes_of_messages(run: Run, here: Path) -> None:
+    def box(*options: object) -> list[int]:
+        composed = run("compose", "face.png", "message.png", "--cover-size", "96x64", *options)
+        assert composed.err == ""
+        return json.loads(run("inspect", "--json", stdin=composed.out).out)["messages"][0]
+
+    assert box() == [32, 20, 32, 24]
+    assert box("--at", "3,5") == [3, 5, 32, 24]
+    assert box("--at=-3,-5") == [61, 35, 32, 24]
+    assert box("--at", "-0,-0") == [64, 40, 32, 24]
+    assert box("--size", 16) == [40, 26, 16, 12]
+    assert box("--size", "10x20", "--at", "0,-1") == [0, 43, 10, 20]
+    assert box("--random", "--seed", 7) == box("--random", "--seed", 7) != box("--random", "--seed", 8)
+    assert len({tuple(box("--random")) for _ in range(8)}) > 1
+
+
+def test_a_cover_is_cut_to_256_unless_told(run: Run, here: Path) -> None:
+    assert run("compose", "face.png", "message.png").picture.shape == (256, 256, 3)
+    assert run("compose", "face.png", "message.png", "--cover-size", "keep").picture.shape == (128, 128, 3)
+
+
+def test_sixteen_messages_and_no_more(run: Run, here: Path) -> None:
+    picture = Path("face.png").read_bytes()
+    for i in range(16):
+        picture = run(
+            "compose",
+            "-",
+            "message.png",
+            *(() if i else ("--cover-size", 64)),
+            "--size",
+            8,
+            "--at",
+            f"{3 * i},{2 * i}",
+            stdin=picture,
+        ).out
+    more = run("compose", "-", "message.png", "--size", 8, stdin=picture)
+    assert (more.status, more.out) == (1, b"")
+    assert "16 messages" in more.err
+    sealed = run("encrypt", "--pub", "pub.png", stdin=picture)
+    last = run("decrypt", "--priv", "priv.png", "--message", "--number", 16, stdin=sealed.out)
+    assert last.picture.shape == (6, 8, 3)
+    none = run("decrypt", "--priv", "priv.png", "--message", "--number", 17, stdin=sealed.out)
+    assert none.err == "egan: error: there is no message 17: the picture holds 16\n"
+
+
+def test_a_folder_of_pictures_is_the_same_as_one_by_one(run: Run, here: Path) -> None:
+    Path("in").mkdir()
+    Path("out").mkdir()
+    Path("back").mkdir()
+    wanted = {}
+    for i, (size, x) in enumerate([("64", 0), ("64", 5), ("64x80", 9), ("64", 2)]):
+        name = f"in/{i}.png"
+        run("compose", "face.png", "message.png", "--cover-size", size, "--at", f"{x},0", "-o", name)
+        wanted[name] = pixels(name)
+    assert run("encrypt", "--pub", "pub.png", "-d", "out", *wanted).err == ""
+    made = [f"out/{i}.png" for i in range(4)]
+    assert run("decrypt", "--priv", "priv.png", "-d", "back", *made).err == ""
+    for source, disguise in zip(wanted, made, strict=True):
+        alone = run("decrypt", "--priv", "priv.png", disguise).picture
+        together = pixels("back" + source[2:])
+        assert np.abs(alone.astype(int) - together).max() <= 1
+        assert psnr(together, wanted[source]) > 22
+    assert run("decrypt", "--priv", "priv.png", "-d", "back", "--message", "--force", *made).err == ""
+    assert pixels("back/1.png").shape == (24, 32, 3)
+
+
+def test_one_bad_picture_does_not_stop_the_rest(run: Run, here: Path) -> None:
+    Path("out").mkdir()
+    Path("bad.png").write_bytes(b"no picture")
+    result = run("encrypt", "--pub", "pub.png", "-d", "out", "bad.png", "composite.png", "missing.png")
+    assert result.status == 1
+    assert result.err.splitlines() == [
+        "egan: error: bad.png is not a picture that can be read",
+        "egan: error: cannot read missing.png: no such file or directory",
+        "egan: error: 2 of 3 files failed",
+    ]
+    assert os.listdir("out") == ["composite.png"]
+
+
+def test_one_picture_without_a_message_does_not_stop_the_rest(run: Run, here: Path) -> None:
+    Path("out").mkdir()
+    Image.fromarray(smooth(64, 64, 1)).save("plain.png")
+    run("encrypt", "--pub", "pub.png", "plain.png", "-o", "a.png")
+    result = run("decrypt", "--priv", "priv.png", "--message", "-d", "out", "a.png", "disguise.png")
+    assert result.status == 1
+    assert "a.png has no note of where its message is" in result.err
+    assert "1 of 2 files failed" in result.err
+    assert os.listdir("out") == ["disguise.png"]
+
+
+def test_progress_only_on_a_terminal(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name in ("out", "in"):
+        Path(name).mkdir()
+    many = [Path("in", f"{i}.png") for i in range(2)]
+    for path in many:
+        path.write_bytes(Path("composite.png").read_bytes())
+    command = ("encrypt", "--pub", "pub.png", "-d", "out", "--force", *many)
+    shown = run(*command, terminals="err").err
+    assert "encrypting" in shown and COLOUR.search(shown)
+    assert run(*command).err == ""
+    assert run(*command, "-q", terminals="err").err == ""
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = run(*command, terminals="err").err
+    assert "encrypting" in plain and not COLOUR.search(plain)
+
+
+def test_no_picture_is_written_to_a_terminal(run: Run, here: Path) -> None:
+    for command in (
+        ("compose", "face.png", "message.png"),
+        ("encrypt", "--pub", "pub.png", "composite.png"),
+        ("decrypt", "--priv", "priv.png", "disguise.png"),
+    ):
+        refused = run(*command, terminals="out")
+        assert (refused.status, refused.out) == (2, b"")
+        assert refused.err.startswith("egan: error: refusing to write a picture to a terminal\negan: hint: ")
+        assert run(*command, "-o", "-", terminals="out").out.startswith(b"\x89PNG")
+
+
+def test_no_picture_is_read_from_a_terminal(run: Run, here: Path) -> None:
+    refused = run("encrypt", "--pub", "pub.png", terminals="in")
+    assert refused.status == 2
+    assert refused.err.startswith("egan: error: no input: standard input is a terminal\negan: hint: ")
+
+
+def test_a_real_terminal(here: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "egan", "compose", "face.png", "message.png"]
+    done = subprocess.run(
+        command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False
+    )
+    os.set_blocking(ours, False)
+    with pytest.raises(BlockingIOError):
+        os.read(ours, 1)  # nothing came
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 2
+    assert b"refusing to write a picture to a terminal" in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_pipe_is_quiet(unbuffered: str, here: Path, shell: Shell) -> None:
+    noise(here / "big.png", 512)
+    compose = "egan compose big.png message.png --cover-size keep"
+    done = shell(
+        f"export PYTHONUNBUFFERED={unbuffered}; {compose} | head -c 8 | wc -c; echo ${{PIPESTATUS[0]}} >&2"
+    )
+    assert done.stderr == "141\n"
+    done = shell("egan inspect --json disguise.png | true; egan --help | true; egan --version | true")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_slow_reader_gets_the_whole_picture(unbuffered: str, here: Path, shell: Shell) -> None:
+    noise(here / "big.png", 512)
+    done = shell(
+        f"export PYTHONUNBUFFERED={unbuffered}\n"
+        "egan compose big.png message.png --cover-size keep | (sleep 0.5; cat) > slow.png\n"
+        "egan compose big.png message.png --cover-size keep -o whole.png\n"
+        "ulimit -f 100; egan compose big.png message.png --cover-size keep > cut.png"
+    )
+    assert Path("slow.png").read_bytes() == Path("whole.png").read_bytes()
+    assert done.returncode == 1
+    assert done.stderr == "egan: error: cannot write standard output: file too large\n"
+
+
+def test_closed_streams(here: Path, shell: Shell) -> None:
+    compose = "egan compose face.png message.png --cover-size 64"
+    done = shell(f"{compose} >&-")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "egan: error: cannot write standard output: it is closed",
+    )
+    done = shell(f"{compose} -o made.png >&-")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Path("made.png").exists()
+    done = shell("egan inspect <&-")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "egan: error: no input: standard input is closed",
+    )
+    done = shell("egan inspect missing.png 2>&-")
+    assert (done.returncode, done.stdout) == (1, "")  # the words do not go among the pixels
+
+
+def test_existing_files_need_force(run: Run, here: Path) -> None:
+    composite = Path("composite.png").read_bytes()
+    command = ("compose", "face.png", "message.png", "--cover-size", 64, "-o", "composite.png")
+    refused = run(*command)
+    assert refused.status == 1
+    assert refused.err.startswith("egan: error: composite.png exists already\negan: hint: ")
+    assert Path("composite.png").read_bytes() == composite
+    assert run(*command, "--force").status == 0
+    assert Path("composite.png").read_bytes() != composite
+
+
+def test_version_help_and_nothing_at_all(run: Run) -> None:
+    assert re.fullmatch(rb"egan \d+\.\d+\.\d+\n", run("--version").out)
+    for command in ("", "keygen", "compose", "encrypt", "decrypt", "inspect", "train", "demo"):
+        help = run(*command.split(), "--help")
+        assert (help.status, help.err) == (0, "")
+        assert help.out.startswith(f"Usage: egan {command}".strip().encode())
+        assert run(*command.split(), "-h").out == help.out
+    nothing = run()
+    assert (nothing.status, nothing.out) == (2, b"")
+    assert nothing.err.startswith("Usage: egan ")
+
+
+def imported(arguments: str) -> set[str]:
+    """The modules that a command has imported in the end."""
+    program = (
+        "import atexit, sys; from egan.__main__ import main\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        f"sys.argv = ['egan', *{arguments.split()!r}]; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+def test_slow_modules_are_imported_only_where_needed(here: Path) -> None:
+    version = imported("--version")
+    assert not version & {"torch", "numpy", "typer", "PIL", "egan.commands.app"}
+    for command in (
+        "--help",
+        "encrypt --help",
+        "compose face.png message.png -o c.png",
+        "inspect priv.png",
+    ):
+        assert not imported(command) & {"torch", "torchvision", "skimage", "lpips"}, command
+    decrypt = imported("decrypt --priv priv.png disguise.png -o r.png")
+    assert "torch" in decrypt
+    assert not decrypt & {"torchvision", "skimage", "lpips"}
+
+
+def test_keygen_makes_a_fresh_pair_each_time(run: Run, here: Path) -> None:
+    keygen = ("keygen", "face.png", "flower.png", "--size", 64)
+    one = run(*keygen, "--pub", "a.png", "--priv", "b.png")
+    two = run(*keygen, "--pub", "c.png", "--priv", "d.png")
+    assert one.err.startswith("public key: a.png\nprivate key: b.png\nfingerprint: ")
+    assert one.err.split()[-1] != two.err.split()[-1]
+    assert not np.array_equal(pixels("b.png"), pixels("d.png"))
+    assert (
+        np.abs(pixels("b.png").astype(int) - pixels("d.png")).max() <= 4
+    )  # two levels of noise, two of header
+    assert stat.S_IMODE(Path("b.png").stat().st_mode) == 0o600
+    assert run(*keygen, "-q", "--pub", "e.png", "--priv", "f.png").err == ""
+    # both halves name each other
+    facts = [json.loads(run("inspect", "--json", name).out) for name in ("a.png", "b.png")]
+    assert facts[0]["fingerprint"] == facts[1]["fingerprint"] == one.err.split()[-1]
+
+
+def test_a_private_key_is_never_overwritten(run: Run, here: Path) -> None:
+    before = Path("priv.png").read_bytes()
+    for force in ((), ("--force",)):
+        refused = run("keygen", "face.png", "flower.png", "--size", 64, "--pub", "new.png", *force)
+        assert refused.status == 1
+        assert "priv.png exists already, and a private key is never overwritten" in refused.err
+    assert Path("priv.png").read_bytes() == before
+    assert not Path("new.png").exists()
+
+
+def test_keys_and_disguises_survive_any_lossless_copy(run: Run, here: Path) -> None:
+    wanted = run("decrypt", "--priv", "priv.png", "disguise.png")
+    note = PngInfo()
+    note.add_text("Comment", "copied")
+    for name, options in {
+        "a.png": {"compress_level": 0, "pnginfo": note, "dpi": (72, 72)},
+        "b.png": {"optimize": True},
+        "c.bmp": {},
+        "d.tiff": {"compression": "tiff_lzw"},
+        "e.webp": {"lossless": True, "exact": True},
+    }.items():
+        for source in ("priv", "disguise"):
+            Image.open(f"{source}.png").save(f"{source}-{name}", **options)
+            Path(f"{source}-{name}").chmod(0o600)
+        assert run("decrypt", "--priv", f"priv-{name}", f"disguise-{name}") == wanted, name
+    Image.open("priv.png").convert("RGBA").save("opaque.png")
+    Path("opaque.png").chmod(0o600)
+    assert run("decrypt", "--priv", "opaque.png", "disguise.png") == wanted
+
+
+def test_pictures_carry_no_metadata(run: Run, here: Path) -> None:
+    for name in ("disguise.png", "priv.png", "pub.png"):
+        assert set(chunks(Path(name).read_bytes())) == {"IHDR", "IDAT", "IEND"}, name
+    message = run("decrypt", "--priv", "priv.png", "--message", "disguise.png").out
+    assert set(chunks(message)) == {"IHDR", "IDAT", "IEND"}
+
+
+def chunks(png: bytes) -> list[str]:
+    at, kinds = 8, []
+    while at < len(png):
+        kinds.append(png[at + 4 : at + 8].decode())
+        at += 12 + int.from_bytes(png[at : at + 4])
+    return kinds
+
+
+def test_inspect_says_what_every_file_is(run: Run, here: Path, weights: Path) -> None:
+    kinds = {
+        "face.png": "picture",
+        "composite.png": "composite",
+        "disguise.png": "disguise",
+        "pub.png": "public key",
+        "priv.png": "private key",
+        str(weights): "weights",
+    }
+    facts = {}
+    for name, kind in kinds.items():
+        facts[name] = json.loads(run("inspect", "--json", name).out)
+        assert facts[name]["kind"] == kind
+        shown = run("inspect", name)
+        assert shown.status == 0
+        assert shown.out.decode().startswith(f"kind: {kind}\nfile: {name}\n")
+    assert facts["disguise.png"]["weights"] == facts[str(weights)]["id"]
+    drawn_by = {facts[name]["key network"] for name in ("pub.png", "priv.png")}
+    assert drawn_by == {facts[str(weights)]["key network"]}
+    assert facts["composite.png"]["messages"] == [[8, 24, 32, 24]]
+    assert facts[str(weights)]["options"]["image_size"] == 64
+
+
+def test_the_demo_leaves_a_contact_sheet(run: Run, here: Path) -> None:
+    made = run("demo", "-d", "trip/one")
+    assert made.status == 0
+    assert made.err.splitlines()[-1] == "look at trip/one/contact-sheet.png"
+    (warning,) = [line for line in made.err.splitlines() if "warning" in line]
+    assert warning.startswith("egan: warning: disguise.png does not open"), (
+        "under its plain name, as the commands above it"
+    )
+    assert pixels("trip/one/contact-sheet.png").shape[2] == 3
+    assert stat.S_IMODE(Path("trip/one/priv.png").stat().st_mode) == 0o600
+    assert run("demo", "-d", "trip/one").status == 1
+
+
+def test_the_demo_of_the_family_paper_goes_to_its_end(run: Run, here: Path) -> None:
+    options = ModelOptions(family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1)
+    EncryptGAN(options).save("paper.safetensors", {})
+    for force in ((), ("--force",)):
+        assert run("demo", "-d", "trip", "--weights", "paper.safetensors", *force).status == 0
+    assert stat.S_IMODE(Path("trip/priv.png").stat().st_mode) == 0o600
+
+
+def test_demo_touches_nothing_that_is_not_a_demo(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("priv.png").write_bytes(b"precious")
+    for force in ((), ("--force",)):
+        refused = run("demo", "-d", ".", *force)
+        assert refused.status == 1
+        assert "not of a demo" in refused.err
+    assert Path("priv.png").read_bytes() == b"precious"
+
+
+def test_cover_size_of_a_composite_is_refused(run: Run, made: Path) -> None:
+    refused = run(
+        "compose", "--cover-size", 64, made / "composite.png", made / "message.png", "-o", made / "again.png"
+    )
+    assert refused.status == 2
+    assert "composed already" in refused.err
+
+
+def test_paper_family_works_with_one_warning(run: Run, here: Path) -> None:
+    options = ModelOptions(family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1)
+    torch.manual_seed(0)
+    EncryptGAN(options).save("paper.safetensors", {})
+    made_keys = run(
+        *("keygen", "--size", 64, "--weights", "paper.safetensors", "face.png", "flower.png"),
+        *("--pub", "paper-pub.png", "--priv", "paper-priv.png"),
+    )
+    assert made_keys.status == 0
+    for command in (
+        ("encrypt", "--pub", "paper-pub.png", "composite.png", "-o", "e.png"),
+        ("decrypt", "--priv", "paper-priv.png", "e.png", "-o", "r.png"),
+    ):
+        done = run(*command, "--weights", "paper.safetensors")
+        assert done.status == 0
+        assert done.err.count("\n") == 1
+        assert done.err.startswith("egan: warning: these weights have no lock")
+    assert pixels("r.png").shape == pixels("composite.png").shape
+
+
+def test_keys_are_at_home_in_all_weights_with_their_k(
+    run: Run, here: Path, weights: Path, other_weights: Path
+) -> None:
+    """F and G trained further around the same K: the weights have another id, and no key is foreign to them."""
+    mine, other = load_file(weights), load_file(other_weights)
+    further = EncryptGAN.load(weights)
+    further.F.load_state_dict({k[2:]: v.float() for k, v in other.items() if k.startswith("F.")})
+    further.save("further.safetensors", {"steps": 1})
+    model, model_further, model_other = map(EncryptGAN.load, (weights, "further.safetensors", other_weights))
+    assert model_further.id != model.id
+    meaning = f"[false, [1, 2, 3], [3, 5, 6], {json.dumps([(n, 'F16', list(mine[n].shape)) for n in sorted(mine) if n[0] == 'K'])}]"
+    numbers = b"".join(mine[n].numpy().tobytes() for n in sorted(mine) if n[0] == "K")
+    digest = hashlib.sha256(b"egan/1 key network" + meaning.encode() + numbers).digest()
+    assert model.key_network == model_further.key_network == digest[:8]
+    assert model_other.key_network != model.key_network
+    encrypt = ("encrypt", "--pub", "pub.png", "composite.png", "-o", "d.png")
+    sign = ("sign", "--priv", "priv.png", "flower.png", "--size", 64, "-o", "s.png")
+    verify = ("verify", "--pub", "pub.png", "s.png", "-o", "v.png")
+    for command in (encrypt, sign, verify):
+        done = run(*command, "--weights", "further.safetensors")
+        assert (done.status, "warning" in done.err) == (0, False), done.err
+
+
+def test_keys_of_other_weights_work_with_a_warning_where_they_can_be_read(
+    run: Run, here: Path, other_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What untrained networks make of a picture is no likeness of it, so one limit lets all pass, the other none."""
+    commands = {
+        "public": (
+            "encrypt",
+            "--pub",
+            "pub.png",
+            "--weights",
+            other_weights,
+            "composite.png",
+            "-o",
+            "other.png",
+        ),
+        "private": (
+            "sign",
+            "flower.png",
+            "--size",
+            64,
+            "--priv",
+            "priv.png",
+            "--weights",
+            other_weights,
+            "-o",
+            "s.png",
+        ),
+    }
+    for half, command in commands.items():
+        monkeypatch.setattr(pipeline, "UNREADABLE", 0.0)
+        refused = run(*command)
+        assert refused.status == 1
+        assert (
+            f"the {half} key was drawn by other weights: what is painted from it cannot be read"
+            in refused.err
+        )
+        assert "egan: hint: " in refused.err
+        assert not Path(command[-1]).exists()
+        monkeypatch.setattr(pipeline, "UNREADABLE", 1.0)
+        done = run(*command)
+        assert done.status == 0
+        assert f"warning: the {half} key was drawn by other weights" in done.err
+
+
+def test_a_flower_in_place_of_the_public_keys(
+    run: Run, here: Path, weights: Path, other_weights: Path
+) -> None:
+    """The disguise is painted from K(flower), by any weights, and the same private key opens it."""
+    encrypt = ("encrypt", "--pub", "pub.png", "--flower", "face.png", "composite.png")
+    for chosen in (weights, other_weights):
+        done = run(*encrypt, "--weights", chosen, "-o", "f.png", "--force")
+        assert (done.status, done.err) == (0, "")
+        opened = run("decrypt", "--priv", "priv.png", "--weights", chosen, "f.png", "-o", "r.png", "--force")
+        assert opened.status == 0
+    model = EncryptGAN.load(weights)
+    job = intake.read_composite("composite.png")
+    public = keyfiles.read_public("pub.png")
+    height, width = job.pixels.shape[:2]
+    face = compose.fit_cover(files.read_picture("face.png"), (width, height))
+    (key,) = model.key_images(face[None], model.options.public_layers)
+    (named,) = pipeline.encrypt_batch(
+        model, dataclasses.replace(public, flower=files.read_picture("face.png")), [job]
+    )
+    (drawn,) = pipeline.encrypt_batch(model, dataclasses.replace(public, picture=key), [job])
+    (plain,) = pipeline.encrypt_batch(model, public, [job])
+    assert (named >> 1 == drawn >> 1).all(), "the same but for the envelope"
+    assert (named >> 1 != plain >> 1).any()
