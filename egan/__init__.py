@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from egan.errors import EganError
 
 __version__ = "0.1.0"
-__all__ = ["Decrypted", "EganError", "EncryptGAN", "Verified", "__version__", "save", "save_keys"]
+__all__ = [
+    "Decrypted",
+    "EganError",
+    "EncryptGAN",
+    "Verified",
+    "__version__",
+    "save",
+    "save_keys",
+]
 
 
 def __getattr__(name: str) -> Any:

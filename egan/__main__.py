@@ -6,7 +6,9 @@ import signal
 import sys
 from typing import NoReturn
 
-signal.signal(signal.SIGINT, signal.SIG_DFL)  # until egan.terminal has something to say about it
+signal.signal(
+    signal.SIGINT, signal.SIG_DFL
+)  # until egan.terminal has something to say about it
 
 
 def main() -> NoReturn:

@@ -57,7 +57,9 @@ class Verified:
     fingerprint: str
     score: float | None = None  # RMSE on RGB in [0, 1]; None without a secret
     threshold: float | None = None
-    exact: bool | None = None  # whether the very same secret was signed, to the last bit
+    exact: bool | None = (
+        None  # whether the very same secret was signed, to the last bit
+    )
     picture: Image.Image | None = None  # the decoded secret image
 
     def __bool__(self) -> bool:
@@ -71,22 +73,30 @@ class EncryptGAN:
         self.networks = networks
 
     @classmethod
-    def load(cls, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> EncryptGAN:
+    def load(
+        cls, weights: str | os.PathLike[str] | None = None, device: str = "auto"
+    ) -> EncryptGAN:
         """The model of a weights file: the one given, else $EGAN_WEIGHTS, else the one that came with egan.
 
         device: "auto" (CUDA where there is one), "cpu" or "cuda". Raises EganError for weights that cannot be used.
         """
-        return cls(pipeline.load_model(None if weights is None else os.fspath(weights), device))
+        return cls(
+            pipeline.load_model(None if weights is None else os.fspath(weights), device)
+        )
 
     @property
     def size(self) -> int:
         """The side of the pictures that the networks were trained on, in pixels."""
         return self.networks.options.image_size
 
-    def keygen(self, face: Picture, flower: Picture, size: int | None = None) -> tuple[PrivateKey, PublicKey]:
+    def keygen(
+        self, face: Picture, flower: Picture, size: int | None = None
+    ) -> tuple[PrivateKey, PublicKey]:
         """A fresh key pair, private first; `save_keys` writes it. The pictures are cut to squares of `size` pixels."""
         side = (size or self.size,) * 2
-        x, y = (composing.fit_cover(loaded(one), side, "size") for one in (face, flower))
+        x, y = (
+            composing.fit_cover(loaded(one), side, "size") for one in (face, flower)
+        )
         return keyfiles.key_pair(self.networks, x, y)
 
     @staticmethod
@@ -102,8 +112,14 @@ class EncryptGAN:
         at: margins in pixels, negative from the right or bottom; None is the middle. size: the message's longer side,
         or width and height. cover_size: the cover is cut and resized to it; None leaves it as it is.
         """
-        place = None if at is None else composing.Place(abs(at[0]), abs(at[1]), at[0] < 0, at[1] < 0)
-        recipe = composing.Recipe(place, measure(size), cover_size=measure(cover_size) or "keep")
+        place = (
+            None
+            if at is None
+            else composing.Place(abs(at[0]), abs(at[1]), at[0] < 0, at[1] < 0)
+        )
+        recipe = composing.Recipe(
+            place, measure(size), cover_size=measure(cover_size) or "keep"
+        )
         under = loaded(cover)
         if composing.noted_boxes(under):
             recipe = composing.Recipe(place, measure(size))
@@ -112,15 +128,27 @@ class EncryptGAN:
 
     @overload
     def encrypt(
-        self, composite: Picture, public: PublicKey | Picture, sign: PrivateKey | Picture | None = None,
+        self,
+        composite: Picture,
+        public: PublicKey | Picture,
+        sign: PrivateKey | Picture | None = None,
         flower: Picture | None = None,
-    ) -> Image.Image: ...  # fmt: skip
+    ) -> Image.Image: ...
     @overload
     def encrypt(
-        self, composite: list[Any], public: PublicKey | Picture, sign: PrivateKey | Picture | None = None,
+        self,
+        composite: list[Any],
+        public: PublicKey | Picture,
+        sign: PrivateKey | Picture | None = None,
         flower: Picture | None = None,
-    ) -> list[Image.Image]: ...  # fmt: skip
-    def encrypt(self, composite: Any, public: Any, sign: Any = None, flower: Picture | None = None) -> Any:
+    ) -> list[Image.Image]: ...
+    def encrypt(
+        self,
+        composite: Any,
+        public: Any,
+        sign: Any = None,
+        flower: Picture | None = None,
+    ) -> Any:
         """The disguise of a composite, or of each of a list.
 
         sign: the sender's private key, for the receiver to know. flower: what disguises are to look like instead of the
@@ -135,47 +163,76 @@ class EncryptGAN:
             return pipeline.encrypt_batch(self.networks, key, jobs, signer)
 
         return each(
-            composite, lambda one: intake.composite_job(loaded(one)), work, lambda _job, p: image_of(p)
+            composite,
+            lambda one: intake.composite_job(loaded(one)),
+            work,
+            lambda _job, p: image_of(p),
         )
 
     @overload
     def decrypt(
-        self, disguise: Picture, private: PrivateKey | Picture, sender: PublicKey | Picture | None = None,
+        self,
+        disguise: Picture,
+        private: PrivateKey | Picture,
+        sender: PublicKey | Picture | None = None,
         force: bool = False,
-    ) -> Decrypted: ...  # fmt: skip
+    ) -> Decrypted: ...
     @overload
     def decrypt(
-        self, disguise: list[Any], private: PrivateKey | Picture, sender: PublicKey | Picture | None = None,
+        self,
+        disguise: list[Any],
+        private: PrivateKey | Picture,
+        sender: PublicKey | Picture | None = None,
         force: bool = False,
-    ) -> list[Decrypted]: ...  # fmt: skip
-    def decrypt(self, disguise: Any, private: Any, sender: Any = None, force: bool = False) -> Any:
+    ) -> list[Decrypted]: ...
+    def decrypt(
+        self, disguise: Any, private: Any, sender: Any = None, force: bool = False
+    ) -> Any:
         """What a disguise, or each of a list, decodes to.
 
         sender: refuse what this public key did not sign. force: decode, to noise, even with a wrong key or an altered
         picture. Raises EganError for what does not open.
         """
-        key, known = private_key(private), None if sender is None else public_key(sender)
+        key, known = (
+            private_key(private),
+            None if sender is None else public_key(sender),
+        )
 
         def read(one: Picture) -> Job:
             picture = loaded(one)
-            return intake.open_disguise(picture, picture.name, key, self.networks, force, known)
+            return intake.open_disguise(
+                picture, picture.name, key, self.networks, force, known
+            )
 
         def made(job: Job, pixels: NDArray[np.uint8]) -> Decrypted:
             text = composing.boxes_text(job.boxes) if job.boxes else {}
             cut = [image_of(part) for part in intake.cut_messages(job, pixels)]
             return Decrypted(image_of(pixels, text), cut, job.boxes, job.sender)
 
-        return each(disguise, read, lambda jobs: pipeline.decrypt_batch(self.networks, key, jobs), made)
+        return each(
+            disguise,
+            read,
+            lambda jobs: pipeline.decrypt_batch(self.networks, key, jobs),
+            made,
+        )
 
     @overload
     def sign(
-        self, secret: Picture, private: PrivateKey | Picture, size: int | tuple[int, int] | None = None
+        self,
+        secret: Picture,
+        private: PrivateKey | Picture,
+        size: int | tuple[int, int] | None = None,
     ) -> Image.Image: ...
     @overload
     def sign(
-        self, secret: list[Any], private: PrivateKey | Picture, size: int | tuple[int, int] | None = None
+        self,
+        secret: list[Any],
+        private: PrivateKey | Picture,
+        size: int | tuple[int, int] | None = None,
     ) -> list[Image.Image]: ...
-    def sign(self, secret: Any, private: Any, size: int | tuple[int, int] | None = None) -> Any:
+    def sign(
+        self, secret: Any, private: Any, size: int | tuple[int, int] | None = None
+    ) -> Any:
         """The signed picture of a secret image, or of each of a list, cut and resized to `size` where it is given."""
         key, text = private_key(private), measure(size)
         wanted = None if text is None else composing.parse_size(text, "size")
@@ -230,7 +287,11 @@ def each(inputs: Any, read: Any, work: Any, made: Any) -> Any:
         job = read(inputs)
         return made(job, work([job])[0])
     jobs = (read(one) for one in inputs)
-    return [made(job, p) for run in batches(jobs, BATCH) for job, p in zip(run, work(run), strict=True)]
+    return [
+        made(job, p)
+        for run in batches(jobs, BATCH)
+        for job, p in zip(run, work(run), strict=True)
+    ]
 
 
 def loaded(picture: Picture) -> files.Loaded:
@@ -250,7 +311,10 @@ def loaded(picture: Picture) -> files.Loaded:
             )
         picture = Image.fromarray(picture)
     if not isinstance(picture, Image.Image):
-        raise EganError(f"{type(picture).__name__} is no picture", "use a Pillow image, an array or a path")
+        raise EganError(
+            f"{type(picture).__name__} is no picture",
+            "use a Pillow image, an array or a path",
+        )
     with files.decoding("the picture"):
         found = files.decode(picture, "the picture")
     note = picture.info.get(CHUNK)
@@ -259,7 +323,9 @@ def loaded(picture: Picture) -> files.Loaded:
     return found
 
 
-def image_of(pixels: NDArray[np.uint8], text: dict[str, str] | None = None) -> Image.Image:
+def image_of(
+    pixels: NDArray[np.uint8], text: dict[str, str] | None = None
+) -> Image.Image:
     image = Image.fromarray(np.ascontiguousarray(pixels))
     image.info.update(text or {})
     return image
@@ -267,7 +333,13 @@ def image_of(pixels: NDArray[np.uint8], text: dict[str, str] | None = None) -> I
 
 def measure(size: int | tuple[int, int] | None) -> str | None:
     """A size as the command line writes it."""
-    return None if size is None else str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
+    return (
+        None
+        if size is None
+        else str(size)
+        if isinstance(size, int)
+        else f"{size[0]}x{size[1]}"
+    )
 
 
 def private_key(key: PrivateKey | Picture) -> PrivateKey:
@@ -288,7 +360,9 @@ def public_key(key: PublicKey | Picture) -> PublicKey:
     return keys.read_public(loaded(key).pixels, "the public key")
 
 
-def save(picture: Image.Image, path: str | os.PathLike[str], force: bool = False) -> None:
+def save(
+    picture: Image.Image, path: str | os.PathLike[str], force: bool = False
+) -> None:
     """Write an image as PNG, whole or not at all, with egan's note of boxes and no other metadata.
 
     Raises EganError for another ending than .png and, without `force`, for a file that exists.
@@ -297,14 +371,26 @@ def save(picture: Image.Image, path: str | os.PathLike[str], force: bool = False
     files.check_output(name, force)
     note = picture.info.get(CHUNK)
     text = {CHUNK: note} if isinstance(note, str) else {}
-    files.write_output(files.png_bytes(np.asarray(picture.convert("RGB")), text), name, force)
+    files.write_output(
+        files.png_bytes(np.asarray(picture.convert("RGB")), text), name, force
+    )
 
 
-def save_keys(private: PrivateKey, public: PublicKey, folder: str | os.PathLike[str] = ".") -> None:
+def save_keys(
+    private: PrivateKey, public: PublicKey, folder: str | os.PathLike[str] = "."
+) -> None:
     """Write pub.png, and priv.png with mode 0600, into a folder; a private key is never overwritten."""
     pub, priv = (str(Path(folder) / name) for name in ("pub.png", "priv.png"))
     keyfiles.check_key_files(pub, priv, force=False)
     keyfiles.write_keys(private, public, pub, priv, force=False)
 
 
-__all__ = ["Decrypted", "EncryptGAN", "PrivateKey", "PublicKey", "Verified", "save", "save_keys"]
+__all__ = [
+    "Decrypted",
+    "EncryptGAN",
+    "PrivateKey",
+    "PublicKey",
+    "Verified",
+    "save",
+    "save_keys",
+]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")  # in what torch says
+NO_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "out of memory",
+)  # in what torch says
 
 
 class EganError(Exception):
@@ -20,5 +24,6 @@ class EganError(Exception):
 def out_of_memory(error: BaseException) -> bool:
     """Whether a computation failed for want of memory: Python says so by a type of its own, torch by a RuntimeError."""
     return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+        isinstance(error, RuntimeError)
+        and any(words in str(error) for words in NO_MEMORY)
     )

@@ -39,12 +39,16 @@ def note(text: str) -> None:
     """Lines for a person, to standard error; nothing with --quiet."""
     if not quiet:
         with contextlib.suppress(OSError, ValueError):
-            print("\n".join(printable(line) for line in text.split("\n")), file=sys.stderr)
+            print(
+                "\n".join(printable(line) for line in text.split("\n")), file=sys.stderr
+            )
 
 
 def printable(text: str) -> str:
     """Text with what is no printable character (escape sequences, line ends, bytes of no encoding) as backslash codes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def warn(text: str) -> None:
@@ -77,7 +81,9 @@ def progress(items: Iterable[T], total: int, words: str) -> Iterator[T]:
         return
     from rich.progress import track
 
-    yield from track(items, description=words, total=total, console=console(), transient=True)
+    yield from track(
+        items, description=words, total=total, console=console(), transient=True
+    )
 
 
 def run(main: Callable[[], object]) -> int:
@@ -87,8 +93,12 @@ def run(main: Callable[[], object]) -> int:
             signal.signal(number, interrupt)
     sys.unraisablehook = unraisable
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # of libraries, to whoever wrote them; python -W shows them
-    if sys.stderr is None:  # closed by the caller; print() would then write into the picture
+        warnings.simplefilter(
+            "ignore"
+        )  # of libraries, to whoever wrote them; python -W shows them
+    if (
+        sys.stderr is None
+    ):  # closed by the caller; print() would then write into the picture
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         main()
@@ -120,15 +130,23 @@ def status_of(error: BaseException) -> int:
         say("error", "interrupted")
         return 130
     if out_of_memory(error):
-        return report(EganError("not enough memory", "use smaller pictures or fewer at once"))
+        return report(
+            EganError("not enough memory", "use smaller pictures or fewer at once")
+        )
     if isinstance(error, OSError):
         # Flushing standard output is the last thing that can fail.
         where = f" with {error.filename}" if error.filename else ""
-        return report(EganError(f"cannot go on{where}: {(error.strerror or str(error)).lower()}"))
+        return report(
+            EganError(f"cannot go on{where}: {(error.strerror or str(error)).lower()}")
+        )
     raise error
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()),
+)
 stopped_by = 0  # the signal that ended the command
 
 
@@ -149,7 +167,9 @@ def interrupt(number: int, _frame: object) -> None:
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """What has to be done whole: a signal that ends the command waits for the end of the block."""
-    if threading.current_thread() is not threading.main_thread():  # where Python lets signals strike
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # where Python lets signals strike
         yield
         return
     waiting: list[int] = []
@@ -189,5 +209,8 @@ def interrupt_again(number: int, thread: int) -> None:
 
 def drop_stdout() -> None:
     """What a failed command could not write is not tried again, and not complained about, when Python exits."""
-    with contextlib.suppress(OSError, ValueError, AttributeError), open(os.devnull, "w") as nowhere:
+    with (
+        contextlib.suppress(OSError, ValueError, AttributeError),
+        open(os.devnull, "w") as nowhere,
+    ):
         os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -70,7 +70,10 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
         ],
         [
             ("A pair in this folder", "egan keygen face.png flower.png"),
-            ("Under other names", "egan keygen me.jpg rose.jpg --pub rose-pub.png --priv me-priv.png"),
+            (
+                "Under other names",
+                "egan keygen me.jpg rose.jpg --pub rose-pub.png --priv me-priv.png",
+            ),
         ],
     ),
     "compose": (
@@ -160,8 +163,14 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             MANY,
         ],
         [
-            ("The whole picture", "egan decrypt --priv priv.png flower.png > recovered.png"),
-            ("The message alone", "egan decrypt --priv priv.png --message flower.png > found.png"),
+            (
+                "The whole picture",
+                "egan decrypt --priv priv.png flower.png > recovered.png",
+            ),
+            (
+                "The message alone",
+                "egan decrypt --priv priv.png --message flower.png > found.png",
+            ),
             (
                 "From a known sender",
                 "egan decrypt --priv priv.png --from alice.png flower.png > recovered.png",
@@ -184,7 +193,10 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
         ],
         [
             ("One", "egan sign secret.png --priv priv.png > signed.png"),
-            ("A photograph", "egan sign rose.jpg --size 256 --priv priv.png -o signed.png"),
+            (
+                "A photograph",
+                "egan sign rose.jpg --size 256 --priv priv.png -o signed.png",
+            ),
         ],
     ),
     "verify": (
@@ -207,9 +219,18 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             MANY,
         ],
         [
-            ("With the secret", "egan verify signed.png --pub pub.png --secret secret.png"),
-            ("See what was signed", "egan verify signed.png --pub pub.png > decoded.png"),
-            ("In a script", "egan verify signed.png --pub pub.png --secret secret.png --status && echo yes"),
+            (
+                "With the secret",
+                "egan verify signed.png --pub pub.png --secret secret.png",
+            ),
+            (
+                "See what was signed",
+                "egan verify signed.png --pub pub.png > decoded.png",
+            ),
+            (
+                "In a script",
+                "egan verify signed.png --pub pub.png --secret secret.png --status && echo yes",
+            ),
             (
                 "Many, each with its own secret",
                 "egan verify signed/*.png --pub pub.png --secret secrets --json",
@@ -244,7 +265,10 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "error, and so is a signed picture that was altered. With --json every file is one line."
             ),
         ],
-        [("A key's fingerprint", "egan inspect pub.png"), ("For a script", "egan inspect --json flower.png")],
+        [
+            ("A key's fingerprint", "egan inspect pub.png"),
+            ("For a script", "egan inspect --json flower.png"),
+        ],
     ),
     "demo": (
         [
@@ -377,7 +401,11 @@ def options(command: Any) -> list[str]:
                 head += f" \\fI{roff(parameter.metavar)}\\fR"
         words = parameter.help or ""
         default = parameter.default
-        if isinstance(default, str | int) and not isinstance(default, bool) and "[default" not in words:
+        if (
+            isinstance(default, str | int)
+            and not isinstance(default, bool)
+            and "[default" not in words
+        ):
             words += f" [default: {default}]"
         lines += [".TP", head, roff(words)]
     lines += [".TP", "\\fB\\-h\\fR, \\fB\\-\\-help\\fR", "Show help and exit."]
@@ -396,9 +424,13 @@ def page(name: str, command: Any) -> str:
         ".SH SYNOPSIS",
     ]
     if name:
-        arguments = [p.metavar for p in command.params if p.param_type_name == "argument"]
+        arguments = [
+            p.metavar for p in command.params if p.param_type_name == "argument"
+        ]
         needed = [
-            f"{p.opts[-1]} {p.metavar}" for p in command.params if p.required and p.opts[-1].startswith("--")
+            f"{p.opts[-1]} {p.metavar}"
+            for p in command.params
+            if p.required and p.opts[-1].startswith("--")
         ]
         parts = ["[OPTION]...", *needed, *arguments]
         out.append(f"\\fBegan {name}\\fR {roff(' '.join(parts))}")
@@ -410,7 +442,11 @@ def page(name: str, command: Any) -> str:
     if not name:
         out.append(".SH COMMANDS")
         for sub, child in command.commands.items():
-            out += [".TP", f"\\fBegan\\-{sub}\\fR(1)", roff((child.help or "").split("\n")[0])]
+            out += [
+                ".TP",
+                f"\\fBegan\\-{sub}\\fR(1)",
+                roff((child.help or "").split("\n")[0]),
+            ]
     out += [".SH OPTIONS", *options(command), ".SH EXAMPLES"]
     for words, line in examples:
         out += [".TP", roff(words), f"\\fB{roff(line)}\\fR"]
@@ -418,12 +454,18 @@ def page(name: str, command: Any) -> str:
         ".SH EXIT STATUS",
         "0 done; 1 failed or not verified; 2 wrong usage; 130, 143 or 129 interrupted by SIGINT, SIGTERM or SIGHUP; 141 closed pipe.",
         ".SH ENVIRONMENT",
-        ".TP", "\\fBEGAN_WEIGHTS\\fR", "A weights file to use where \\-\\-weights names none.",
-        ".TP", "\\fBNO_COLOR\\fR", "If set, nothing is coloured.",
+        ".TP",
+        "\\fBEGAN_WEIGHTS\\fR",
+        "A weights file to use where \\-\\-weights names none.",
+        ".TP",
+        "\\fBNO_COLOR\\fR",
+        "If set, nothing is coloured.",
         ".SH SEE ALSO",
-    ]  # fmt: skip
+    ]
     others = ["egan", *(f"egan-{sub}" for sub in PROSE if sub)]
-    out.append(", ".join(f"\\fB{roff(other)}\\fR(1)" for other in others if other != title))
+    out.append(
+        ", ".join(f"\\fB{roff(other)}\\fR(1)" for other in others if other != title)
+    )
     return "\n".join(out) + "\n"
 
 
@@ -441,8 +483,10 @@ def completion(shell: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "egan"],
         env=os.environ | {"_EGAN_COMPLETE": f"source_{shell}"},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return re.sub(r"\n+\Z", "\n", done.stdout)
 
 

@@ -60,18 +60,25 @@ def call(*arguments: object, stdin: bytes = b"", terminals: str = "") -> Result:
     """Run `egan ARGUMENTS` in this process. terminals: which of `in`, `out` and `err` are one, as in "in err"."""
     from egan.__main__ import main
 
-    streams = {name: Stream(terminal=name[3:] in terminals.split()) for name in ("stdout", "stderr")}
+    streams = {
+        name: Stream(terminal=name[3:] in terminals.split())
+        for name in ("stdout", "stderr")
+    }
     streams["stdin"] = Stream(stdin, "in" in terminals.split())
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("sys.argv", ["egan", *map(str, arguments)])
         patched.setattr("egan.terminal.quiet", False)
-        patched.setattr("signal.signal", lambda *_: None)  # pytest keeps its own handlers
+        patched.setattr(
+            "signal.signal", lambda *_: None
+        )  # pytest keeps its own handlers
         for name, stream in streams.items():
             patched.setattr(sys, name, stream)
         with pytest.raises(SystemExit) as stopped:
             main()
     assert isinstance(stopped.value.code, int)
-    return Result(stopped.value.code, streams["stdout"].text(), streams["stderr"].text().decode())
+    return Result(
+        stopped.value.code, streams["stdout"].text(), streams["stderr"].text().decode()
+    )
 
 
 @pytest.fixture
@@ -86,7 +93,11 @@ def shell(tmp_path: Path, weights: Path) -> Shell:
     def shell(command: str) -> subprocess.CompletedProcess:
         """Standard input is empty; a status of a pipe is that of its last failure."""
         start = f'egan() {{ "{sys.executable}" -m egan "$@"; }}\nset -o pipefail\n'
-        ours = {"EGAN_WEIGHTS": str(weights), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}
+        ours = {
+            "EGAN_WEIGHTS": str(weights),
+            "OMP_NUM_THREADS": "1",
+            "PYTHONUNBUFFERED": "",
+        }
         return subprocess.run(
             ["bash", "-c", start + command],
             cwd=tmp_path,
@@ -122,7 +133,9 @@ def make_weights(path: Path, seed: int) -> Path:
     from egan.train.starting_codec import start_codec
 
     torch.manual_seed(seed)
-    options = ModelOptions(image_size=64, key_width=4, width=8, encoder_blocks=1, decoder_blocks=1)
+    options = ModelOptions(
+        image_size=64, key_width=4, width=8, encoder_blocks=1, decoder_blocks=1
+    )
     model = EncryptGAN(options)
     composites = to_unit(np.stack([smooth(64, 64, 100 + i) for i in range(16)]))
     start_codec(model.F, model.G, composites, amplitude=12.0)  # type: ignore[arg-type]
@@ -154,7 +167,16 @@ def made(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
         patched.chdir(folder)
         for command in (
             ("keygen", *size, "face.png", "flower.png"),
-            ("keygen", *size, "flower.png", "face.png", "--pub", "pub2.png", "--priv", "priv2.png"),
+            (
+                "keygen",
+                *size,
+                "flower.png",
+                "face.png",
+                "--pub",
+                "pub2.png",
+                "--priv",
+                "priv2.png",
+            ),
             (
                 "compose",
                 "face.png",
@@ -166,14 +188,25 @@ def made(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
                 "-o",
                 "composite.png",
             ),
-            ("encrypt", "--pub", "pub.png", "--weights", weights, "composite.png", "-o", "disguise.png"),
+            (
+                "encrypt",
+                "--pub",
+                "pub.png",
+                "--weights",
+                weights,
+                "composite.png",
+                "-o",
+                "disguise.png",
+            ),
         ):
             assert call(*command) == Result(0, b"", "")
     return folder
 
 
 @pytest.fixture
-def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> Path:
+def here(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path
+) -> Path:
     """A fresh current folder with copies of everything in `made`, and $EGAN_WEIGHTS set."""
     for path in made.iterdir():
         shutil.copy(path, tmp_path)  # with its mode

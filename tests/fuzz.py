@@ -71,25 +71,35 @@ class Seeds:
             noise(),
             self.private.picture,
             self.public.picture,
-            envelope.seal(noise(), self.public, b"s" * 32, boxes, b"weights!", self.other),
+            envelope.seal(
+                noise(), self.public, b"s" * 32, boxes, b"weights!", self.other
+            ),
             signatures.attach(noise(), self.private, b"weights!", b"n" * 32, noise()),
         ]
         self.files = []
         for kind in FORMATS:
             buffer = io.BytesIO()
             options = (
-                {"compression": random.choice(("tiff_lzw", "raw", "packbits"))} if kind == "TIFF" else {}
+                {"compression": random.choice(("tiff_lzw", "raw", "packbits"))}
+                if kind == "TIFF"
+                else {}
             )
             Image.fromarray(random.choice(self.pictures)).save(buffer, kind, **options)
             self.files.append(buffer.getvalue())
-        self.files += [files.png_bytes(p, compose.boxes_text(boxes[:1])) for p in self.pictures]
+        self.files += [
+            files.png_bytes(p, compose.boxes_text(boxes[:1])) for p in self.pictures
+        ]
         self.weights = safetensors({"a": [2, 3], "b": [5]})
 
 
 def safetensors(shapes: dict[str, list[int]]) -> bytes:
     options = {"family": "egan", "image_size": 64, "phases": 12}
     head: dict[str, object] = {
-        "__metadata__": {"egan": WEIGHTS_VERSION, "options": json.dumps(options), "training": '{"steps": 1}'}
+        "__metadata__": {
+            "egan": WEIGHTS_VERSION,
+            "options": json.dumps(options),
+            "training": '{"steps": 1}',
+        }
     }
     at = 0
     for name, shape in shapes.items():
@@ -106,7 +116,9 @@ def safetensors(shapes: dict[str, list[int]]) -> bytes:
 def flip(random: random.Random, data: bytes) -> bytes:
     out = bytearray(data)
     for _ in range(random.choice((1, 1, 2, 4, 16))):
-        out[random.randrange(min(len(out), random.choice((32, 256, len(out)))))] = random.randrange(256)
+        out[random.randrange(min(len(out), random.choice((32, 256, len(out)))))] = (
+            random.randrange(256)
+        )
     return bytes(out)
 
 
@@ -122,9 +134,15 @@ def splice(random: random.Random, data: bytes) -> bytes:
 def extremes(random: random.Random, data: bytes) -> bytes:
     """Numbers at the edges of their types, where a length or a size may stand."""
     at = random.randrange(min(len(data), 128))
-    number = random.choice((0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1))
+    number = random.choice(
+        (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
+    )
     size = random.choice([n for n in (1, 2, 4, 8) if number < 256**n])
-    return data[:at] + number.to_bytes(size, random.choice(("big", "little"))) + data[at + size :]
+    return (
+        data[:at]
+        + number.to_bytes(size, random.choice(("big", "little")))
+        + data[at + size :]
+    )
 
 
 def with_sums(random: random.Random, data: bytes) -> bytes:
@@ -139,9 +157,24 @@ def with_sums(random: random.Random, data: bytes) -> bytes:
             body[random.randrange(min(len(body), 64))] = random.randrange(256)
         if random.random() < 0.05:
             kind = random.choice(
-                (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"tRNS", b"PLTE", b"acTL", b"fcTL")
+                (
+                    b"tEXt",
+                    b"zTXt",
+                    b"iTXt",
+                    b"iCCP",
+                    b"eXIf",
+                    b"tRNS",
+                    b"PLTE",
+                    b"acTL",
+                    b"fcTL",
+                )
             )
-        out += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + bytes(body)))
+        out += (
+            struct.pack(">I", len(body))
+            + kind
+            + body
+            + struct.pack(">I", zlib.crc32(kind + bytes(body)))
+        )
         at += 12 + length
     return bytes(out)
 
@@ -159,7 +192,9 @@ def damaged(random: random.Random, data: bytes) -> bytes:
 # Targets: each makes one input and what is done with it
 
 
-def picture_file(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
+def picture_file(
+    random: random.Random, seeds: Seeds
+) -> tuple[bytes, Callable[[bytes], object]]:
     def read(data: bytes) -> None:
         loaded = files.picture_of(data, "x.png")
         header.find(loaded.pixels, loaded.name)
@@ -168,7 +203,9 @@ def picture_file(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[
     return damaged(random, random.choice(seeds.files)), read
 
 
-def key_pixels(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
+def key_pixels(
+    random: random.Random, seeds: Seeds
+) -> tuple[bytes, Callable[[bytes], object]]:
     """Damage inside of the pixel header, mostly with a checksum that fits again, as an adversary would make it."""
     picture = random.choice(seeds.pictures[1:])
     found = header.find(picture)
@@ -195,10 +232,14 @@ def key_pixels(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[by
     return picture.tobytes(), read
 
 
-def sealed_content(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
+def sealed_content(
+    random: random.Random, seeds: Seeds
+) -> tuple[bytes, Callable[[bytes], object]]:
     """What somebody with the public key can seal: any content, which opens and must still be judged."""
     content = damaged(
-        random, random.randbytes(random.choice((envelope.CONTENT_BYTES, 0, 1, 289, 300))) or b"x"
+        random,
+        random.randbytes(random.choice((envelope.CONTENT_BYTES, 0, 1, 289, 300)))
+        or b"x",
     )
     picture = seeds.pictures[0]
     content = content[: envelope.CONTENT_BYTES].ljust(envelope.CONTENT_BYTES, b"\0")
@@ -206,12 +247,18 @@ def sealed_content(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable
     def read(data: bytes) -> None:
         info = envelope.bound_info(picture, b"weights!")
         sealed = envelope.SUITE.encrypt(data, seeds.public.encryption, info=info)
-        unseal(header.embed(picture, Kind.DISGUISE, b"weights!" + sealed), seeds.private, "x.png")
+        unseal(
+            header.embed(picture, Kind.DISGUISE, b"weights!" + sealed),
+            seeds.private,
+            "x.png",
+        )
 
     return content, read
 
 
-def weights_file(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
+def weights_file(
+    random: random.Random, seeds: Seeds
+) -> tuple[bytes, Callable[[bytes], object]]:
     data = seeds.weights
     if random.random() < 0.5:
         data = damaged(random, data)
@@ -219,7 +266,9 @@ def weights_file(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[
         length = struct.unpack("<Q", data[:8])[0]
         head = json.loads(data[8 : 8 + length])
         for _ in range(random.choice((1, 2))):
-            part = random.choice([head, *[v for v in head.values() if isinstance(v, dict)]])
+            part = random.choice(
+                [head, *[v for v in head.values() if isinstance(v, dict)]]
+            )
             name = random.choice([*part, "extra"])
             part[name] = random.choice(
                 (
@@ -250,9 +299,15 @@ def weights_file(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[
     return data, read
 
 
-def notes(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
-    numbers = (1, 8, 16) if random.random() < 0.2 else (0, 1, 8, 40, -1, 1.5, True, 2**40)
-    data = json.dumps([[random.choice(numbers) for _ in range(random.choice((4, 4, 3)))]]).encode()
+def notes(
+    random: random.Random, seeds: Seeds
+) -> tuple[bytes, Callable[[bytes], object]]:
+    numbers = (
+        (1, 8, 16) if random.random() < 0.2 else (0, 1, 8, 40, -1, 1.5, True, 2**40)
+    )
+    data = json.dumps(
+        [[random.choice(numbers) for _ in range(random.choice((4, 4, 3)))]]
+    ).encode()
     data = damaged(random, data) if random.random() < 0.7 else data
 
     def read(data: bytes) -> None:
@@ -262,7 +317,9 @@ def notes(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes],
     return data, read
 
 
-def whole_file(random: random.Random, seeds: Seeds) -> tuple[bytes, Callable[[bytes], object]]:
+def whole_file(
+    random: random.Random, seeds: Seeds
+) -> tuple[bytes, Callable[[bytes], object]]:
     """A file on the disk, as `egan inspect` meets it."""
     data = damaged(random, random.choice((*seeds.files, seeds.weights)))
 
@@ -301,7 +358,9 @@ def expect_words(read: Callable[[], object]) -> bool:
     return True
 
 
-def fuzz(count: int, seed: int, report: Callable[[str], None] = lambda _text: None) -> dict[str, int]:
+def fuzz(
+    count: int, seed: int, report: Callable[[str], None] = lambda _text: None
+) -> dict[str, int]:
     """Run `count` inputs; the number per target that were read all the same. Raises what an input raised."""
     chance = random.Random(seed)
     seeds = Seeds(chance)
@@ -323,7 +382,9 @@ def fuzz(count: int, seed: int, report: Callable[[str], None] = lambda _text: No
                 except BaseException as error:
                     bad = Path(start) / f"fuzz-{seed}-{number}.bin"
                     bad.write_bytes(data)
-                    error.add_note(f"input {number} of seed {seed}, {target.__name__}, saved as {bad.name}")
+                    error.add_note(
+                        f"input {number} of seed {seed}, {target.__name__}, saved as {bad.name}"
+                    )
                     raise
                 if number % 10_000 == 9_999:
                     report(f"{number + 1} inputs")
@@ -354,7 +415,9 @@ def hanging(_signal: int, _frame: object) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0] if __doc__ else ""
+    )
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()

@@ -30,7 +30,9 @@ def pair(gan: EncryptGAN) -> tuple[PrivateKey, PublicKey]:
 
 def test_import_is_cheap() -> None:
     program = "import egan, sys; egan.EganError; print('torch' in sys.modules, 'numpy' in sys.modules); egan.EncryptGAN"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout == "False False\n"
     assert {"EncryptGAN", "EganError", "__version__"} <= set(dir(egan))
     with pytest.raises(AttributeError):
@@ -52,7 +54,9 @@ def test_the_whole_trip(gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]) -> 
     assert gan.decrypt(np.asarray(disguise), private).messages[0] == found.messages[0]
 
 
-def test_what_cannot_be_read_is_named(gan: EncryptGAN, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_read_is_named(
+    gan: EncryptGAN, monkeypatch: pytest.MonkeyPatch
+) -> None:
     buffer = io.BytesIO()
     Image.fromarray(smooth(64, 64, 0)).save(buffer, "PNG")
     broken = Image.open(io.BytesIO(buffer.getvalue()[:-60]))
@@ -63,7 +67,9 @@ def test_what_cannot_be_read_is_named(gan: EncryptGAN, monkeypatch: pytest.Monke
         gan.keygen(smooth(64, 64, 0), smooth(64, 64, 1))
 
 
-def test_keys_can_be_compared_and_put_into_sets(pair: tuple[PrivateKey, PublicKey]) -> None:
+def test_keys_can_be_compared_and_put_into_sets(
+    pair: tuple[PrivateKey, PublicKey],
+) -> None:
     private, public = pair
     assert len({private, public, replace(private)}) == 3
     assert private != replace(private)
@@ -72,8 +78,12 @@ def test_keys_can_be_compared_and_put_into_sets(pair: tuple[PrivateKey, PublicKe
 def test_a_sender(gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]) -> None:
     private, public = pair
     other, other_public = gan.keygen(smooth(64, 64, 4), smooth(64, 64, 5))
-    disguise = gan.encrypt(smooth(64, 64, 6), public, sign=other, flower=smooth(80, 96, 7))
-    assert gan.decrypt(disguise, private, sender=other_public).sender == other.fingerprint
+    disguise = gan.encrypt(
+        smooth(64, 64, 6), public, sign=other, flower=smooth(80, 96, 7)
+    )
+    assert (
+        gan.decrypt(disguise, private, sender=other_public).sender == other.fingerprint
+    )
     with pytest.raises(EganError, match="signed by another key"):
         gan.decrypt(disguise, private, sender=public)
     with pytest.raises(EganError, match="wrong private key"):
@@ -86,7 +96,12 @@ def test_sign_and_verify(gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]) ->
     secret = smooth(64, 64, 7)
     signed = gan.sign(secret, private)
     good = gan.verify(signed, public, secret, threshold=0.1)
-    assert good and good.exact and good.reason == "" and good.fingerprint == public.fingerprint
+    assert (
+        good
+        and good.exact
+        and good.reason == ""
+        and good.fingerprint == public.fingerprint
+    )
     assert good.picture is not None and psnr(np.asarray(good.picture), secret) > 22
     assert gan.verify(signed, public).score is None
     bad = gan.verify(signed, public, smooth(64, 64, 8), threshold=0.1)
@@ -96,17 +111,23 @@ def test_sign_and_verify(gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]) ->
     assert "altered" in gan.verify(altered, public).reason
 
 
-def test_lists_are_as_one_by_one(gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]) -> None:
+def test_lists_are_as_one_by_one(
+    gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]
+) -> None:
     private, public = pair
     composites = [smooth(64, 64 if i < 10 else 80, i) for i in range(12)]
     disguises = gan.encrypt(composites, public)
     together = gan.decrypt(disguises, private)
     for disguise, found in zip(disguises, together, strict=True):
         assert gan.decrypt(disguise, private).picture == found.picture
-    assert [one.size for one in gan.sign(composites, private)] == [one.size for one in disguises]
+    assert [one.size for one in gan.sign(composites, private)] == [
+        one.size for one in disguises
+    ]
 
 
-def test_api_and_commands_open_each_others_pictures(gan: EncryptGAN, run: Run, here: Path) -> None:
+def test_api_and_commands_open_each_others_pictures(
+    gan: EncryptGAN, run: Run, here: Path
+) -> None:
     made = gan.encrypt("composite.png", "pub.png", sign=Path("priv2.png"))
     egan.save(made, "api.png")
     by_command = run("decrypt", "--priv", "priv.png", "--from", "pub2.png", "api.png")
@@ -127,7 +148,9 @@ def test_api_and_commands_open_each_others_pictures(gan: EncryptGAN, run: Run, h
         egan.save_keys(private, public, "mine")
 
 
-@pytest.mark.parametrize("bad", [np.zeros((64, 64)), np.zeros((64, 64, 2), np.uint8), 7, None, b"png"])
+@pytest.mark.parametrize(
+    "bad", [np.zeros((64, 64)), np.zeros((64, 64, 2), np.uint8), 7, None, b"png"]
+)
 def test_what_is_no_picture_is_named(
     bad: object, gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]
 ) -> None:

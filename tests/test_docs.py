@@ -23,7 +23,9 @@ GROUP: Any = typer.main.get_command(app)
 
 @pytest.mark.parametrize("name", sorted(pages()))
 def test_page_is_what_the_command_says(name: str) -> None:
-    assert (ROOT / "man" / name).read_text() == pages()[name], "run: python man/build.py"
+    assert (ROOT / "man" / name).read_text() == pages()[name], (
+        "run: python man/build.py"
+    )
 
 
 def test_there_is_a_page_for_each_command_and_no_other() -> None:
@@ -35,8 +37,11 @@ def test_there_is_a_page_for_each_command_and_no_other() -> None:
 def test_every_option_of_help_is_in_the_page(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "egan", command, "--help"],
-        capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"},
+    )
     page = (ROOT / "man" / f"egan-{command}.1").read_text().replace("\\-", "-")
     listed = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", done.stdout))
     assert listed
@@ -73,16 +78,32 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
     """
     path = f"{tmp_path}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, check=False, env=os.environ | {"PATH": path}
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PATH": path},
     )
     assert done.stdout.split() == ["encrypt", "--priv"], done.stderr
 
 
 def test_commands_in_the_readme_exist() -> None:
-    lines = re.findall(r"(?<![\w.-])egan ([a-z]+)\b([^|`\n#]*)", (ROOT / "README.md").read_text())
+    lines = re.findall(
+        r"(?<![\w.-])egan ([a-z]+)\b([^|`\n#]*)", (ROOT / "README.md").read_text()
+    )
     used = [(name, rest) for name, rest in lines if name in GROUP.commands]
-    assert {name for name, _ in used} >= {"keygen", "compose", "encrypt", "decrypt", "demo"}
+    assert {name for name, _ in used} >= {
+        "keygen",
+        "compose",
+        "encrypt",
+        "decrypt",
+        "demo",
+    }
     for name, rest in used:
-        known = {option for parameter in GROUP.commands[name].params for option in parameter.opts}
+        known = {
+            option
+            for parameter in GROUP.commands[name].params
+            for option in parameter.opts
+        }
         for option in re.findall(r"(?<!\S)--[a-z][a-z0-9-]+", rest):
             assert option in known | {"--help"}, f"egan {name} {option}"

@@ -12,10 +12,14 @@ from egan.crypto import header
 
 def test_damaged_input_ends_in_words() -> None:
     survived = fuzz.fuzz(1500, seed=7)
-    assert all(survived.values()), survived  # some damage is harmless: the seeds themselves are whole
+    assert all(survived.values()), (
+        survived
+    )  # some damage is harmless: the seeds themselves are whole
 
 
-def test_a_parser_that_fails_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_parser_that_fails_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
 
     def careless(*_: object) -> None:

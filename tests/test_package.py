@@ -21,7 +21,16 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "-t",
+        "wheel",
+        "-d",
+        str(out),
+    ]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (built,) = out.glob("*.whl")
     with zipfile.ZipFile(built) as archive:
@@ -41,12 +50,26 @@ def test_wheel_carries_weights_man_pages_and_completion(wheel: Path) -> None:
         assert (data / path).stat().st_size > 0
 
 
-def test_the_main_job_runs_from_the_wheel_with_its_own_weights(wheel: Path, tmp_path: Path) -> None:
-    environment = {k: v for k, v in os.environ.items() if k != "EGAN_WEIGHTS"} | {"PYTHONPATH": str(wheel)}
+def test_the_main_job_runs_from_the_wheel_with_its_own_weights(
+    wheel: Path, tmp_path: Path
+) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "EGAN_WEIGHTS"} | {
+        "PYTHONPATH": str(wheel)
+    }
     command = [sys.executable, "-m", "egan", "demo", "-d", "out"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
-    made = {path.stem: np.asarray(Image.open(path)).astype(float) for path in (tmp_path / "out").iterdir()}
+    made = {
+        path.stem: np.asarray(Image.open(path)).astype(float)
+        for path in (tmp_path / "out").iterdir()
+    }
 
     def psnr(one: str, two: str) -> float:
         return float(-10 * np.log10(np.mean(((made[one] - made[two]) / 255) ** 2)))
@@ -64,19 +87,27 @@ def test_one_key_pair_serves_with_and_without_robustness() -> None:
     assert key_networks["egan"] == key_networks["robust"] != key_networks["paper"]
 
 
-def test_shipped_weights_go_by_their_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_shipped_weights_go_by_their_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert [find_weights(name).name for name in SHIPPED] == [f"{name}.safetensors" for name in SHIPPED]
+    assert [find_weights(name).name for name in SHIPPED] == [
+        f"{name}.safetensors" for name in SHIPPED
+    ]
     assert find_weights("egan") == find_weights(None)
     for name in SHIPPED:
         assert chosen_weights([Path(name)], []) == {name: find_weights(name)}
-    (tmp_path / "egan").mkdir()  # a folder without weights, as the source code's in a checkout, hides nothing
+    (
+        tmp_path / "egan"
+    ).mkdir()  # a folder without weights, as the source code's in a checkout, hides nothing
     assert chosen_weights([Path("egan")], []) == {"egan": find_weights("egan")}
     (tmp_path / "mine").mkdir()
     alone = shutil.copy(find_weights("robust"), tmp_path / "mine/robust.safetensors")
     assert chosen_weights([tmp_path / "mine"], []) == {"egan": alone}
     monkeypatch.setenv("EGAN_WEIGHTS", "paper")
     # Without a name: all that lie beside the installed weights, of which `robust` is of the family egan, too.
-    assert chosen_weights([], ["egan", "paper"]) == {name: find_weights(name) for name in ("egan", "paper")}
+    assert chosen_weights([], ["egan", "paper"]) == {
+        name: find_weights(name) for name in ("egan", "paper")
+    }
     with pytest.raises(EganError, match="no weights file papers"):
         find_weights("papers")

@@ -26,4 +26,6 @@ def baseline_class(family: str) -> type[Baseline]:
 def method_classes(family: str) -> tuple[type[BaselineMethod], type[BaselineTraining]]:
     """How a family of OPTIONS is trained: the method and its recipe."""
     module = importlib.import_module(f"egan.baselines.{family}")
-    return getattr(module, CLASSES[family] + "Method"), getattr(module, CLASSES[family] + "Training")
+    return getattr(module, CLASSES[family] + "Method"), getattr(
+        module, CLASSES[family] + "Training"
+    )

@@ -21,7 +21,11 @@ KERNELS = (3, 4, 5)
 def same_conv(a: int, b: int, kernel: int) -> list[nn.Module]:
     """A convolution that keeps the size, zero-padded; an even kernel has the extra row and column below and right."""
     before, after = (kernel - 1) // 2, kernel // 2
-    return [nn.ZeroPad2d((before, after, before, after)), nn.Conv2d(a, b, kernel), nn.ReLU()]
+    return [
+        nn.ZeroPad2d((before, after, before, after)),
+        nn.Conv2d(a, b, kernel),
+        nn.ReLU(),
+    ]
 
 
 class Branches(nn.Module):
@@ -39,7 +43,11 @@ class Branches(nn.Module):
                 layers += same_conv(width, width, kernel)
             self.apart.append(nn.Sequential(*layers))
         for kernel in KERNELS:
-            self.joint.append(nn.Sequential(*same_conv(3 * width if depth > 1 else channels, width, kernel)))
+            self.joint.append(
+                nn.Sequential(
+                    *same_conv(3 * width if depth > 1 else channels, width, kernel)
+                )
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         if len(self.apart):
@@ -54,7 +62,9 @@ class Baluja(Baseline):
         super().__init__(options)
         w, depth = options.width, options.depth
         self.prepare = Branches(3, w, depth)
-        self.conceal = nn.Sequential(Branches(3 * w + 3, w, depth), nn.Conv2d(3 * w, 3, 1))
+        self.conceal = nn.Sequential(
+            Branches(3 * w + 3, w, depth), nn.Conv2d(3 * w, 3, 1)
+        )
         self.uncover = nn.Sequential(Branches(3, w, depth), nn.Conv2d(3 * w, 3, 1))
 
     def hide(self, composite: Tensor, disguise: Tensor) -> Tensor:
@@ -73,7 +83,9 @@ def squared_error(a: Tensor, b: Tensor) -> Tensor:
     return (a.float() - b.float()).square().mean()
 
 
-def hiding_loss(cover: Tensor, container: Tensor, secret: Tensor, revealed: Tensor, beta: float) -> Tensor:
+def hiding_loss(
+    cover: Tensor, container: Tensor, secret: Tensor, revealed: Tensor, beta: float
+) -> Tensor:
     """Equation 1 of the paper: MSE(cover, container) + beta MSE(secret, revealed)."""
     return squared_error(cover, container) + beta * squared_error(secret, revealed)
 
@@ -99,7 +111,9 @@ class BalujaMethod(BaselineMethod):
 
     def start_optimisers(self) -> None:
         rate = self.options.learning_rate
-        self.optimisers["networks"] = self.optimiser(self.model.parameters(), rate, (0.9, 0.999))
+        self.optimisers["networks"] = self.optimiser(
+            self.model.parameters(), rate, (0.9, 0.999)
+        )
 
     def step(self, number: int) -> dict[str, Tensor]:
         o, m = self.options, self.model

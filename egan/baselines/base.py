@@ -49,7 +49,10 @@ class Baseline(Model):
 
     @torch.inference_mode()
     def encrypt(
-        self, composites: Pictures, disguises: Pictures | None, keystreams: Pictures | None = None
+        self,
+        composites: Pictures,
+        disguises: Pictures | None,
+        keystreams: Pictures | None = None,
     ) -> Pictures:
         """Disguises of uint8 composites (N, H, W, 3); pictures of domain Y are resized to them where they differ.
 
@@ -57,14 +60,21 @@ class Baseline(Model):
         """
         size = check_sides(composites)
         if disguises is None and self.options.uses_disguise:
-            raise EganError(f"{self.options.TITLE} needs a picture that the disguise is to look like")
+            raise EganError(
+                f"{self.options.TITLE} needs a picture that the disguise is to look like"
+            )
         composite = to_unit(composites, self.device)
-        like = composite if disguises is None else fit_keys(disguises, size, self.device)
+        like = (
+            composite if disguises is None else fit_keys(disguises, size, self.device)
+        )
         return to_bytes(self.hide(composite, like))
 
     @torch.inference_mode()
     def decrypt(
-        self, disguises: Pictures, covers: Pictures | None, keystreams: Pictures | None = None
+        self,
+        disguises: Pictures,
+        covers: Pictures | None,
+        keystreams: Pictures | None = None,
     ) -> Pictures:
         """Recovered composites of uint8 disguises (N, H, W, 3); covers as in `encrypt`, or None for an unknown one."""
         size = check_sides(disguises)
@@ -88,13 +98,17 @@ class BaselineMethod(Method):
     model: Any
     options: Any
 
-    def __init__(self, model_options: Any, options: BaselineTraining, sampler: Sampler) -> None:
+    def __init__(
+        self, model_options: Any, options: BaselineTraining, sampler: Sampler
+    ) -> None:
         super().__init__(options, sampler)
         self.model_options = model_options
         self.critics = nn.ModuleDict()
         self.build()
         # Instance norm is slow in this order on a CPU, and most of these networks are made of it.
-        order = torch.channels_last if self.device.type == "cuda" else torch.preserve_format
+        order = (
+            torch.channels_last if self.device.type == "cuda" else torch.preserve_format
+        )
         for module in (self.model, self.critics):
             module.to(self.device).to(memory_format=order)  # type: ignore[call-overload]
 
@@ -131,16 +145,26 @@ class BaselineMethod(Method):
             for gradient in [p.grad for p in weights if p.grad is not None]:
                 torch.distributed.all_reduce(gradient)
                 gradient /= world
-        norm = nn.utils.clip_grad_norm_(weights, clip) if clip else torch.zeros((), device=self.device)
+        norm = (
+            nn.utils.clip_grad_norm_(weights, clip)
+            if clip
+            else torch.zeros((), device=self.device)
+        )
         optimiser.step()
         return norm
 
     def logged(
-        self, terms: dict[str, Tensor], recovered: Tensor, composite: Tensor, box: Tensor
+        self,
+        terms: dict[str, Tensor],
+        recovered: Tensor,
+        composite: Tensor,
+        box: Tensor,
     ) -> dict[str, Tensor]:
         """Detached losses, and how well messages come back, before 8-bit rounding."""
         out = {name: value.detach() for name, value in terms.items()}
-        error = ((recovered.detach().float().clamp(-1, 1) - composite) / 2).square() * box
+        error = (
+            (recovered.detach().float().clamp(-1, 1) - composite) / 2
+        ).square() * box
         out["box_mse"] = error.sum() / (box.sum() * recovered.shape[1]).clamp_min(1)
         return out
 
@@ -154,8 +178,16 @@ class BaselineMethod(Method):
         composite = to_bytes(fixed.composite(x)[0])
         covers, flowers = to_bytes(x), to_bytes(y)
         disguise = model.encrypt(composite, flowers)
-        columns = (composite, covers, flowers, disguise, model.decrypt(disguise, covers))
-        return np.concatenate([np.concatenate(list(column), 0) for column in columns], 1)
+        columns = (
+            composite,
+            covers,
+            flowers,
+            disguise,
+            model.decrypt(disguise, covers),
+        )
+        return np.concatenate(
+            [np.concatenate(list(column), 0) for column in columns], 1
+        )
 
 
 def l1(a: Tensor, b: Tensor) -> Tensor:

@@ -11,7 +11,13 @@ import dataclasses
 import torch
 from torch import Tensor, nn
 
-from egan.baselines.base import Baseline, BaselineMethod, BaselineTraining, constant_then_linear, l1
+from egan.baselines.base import (
+    Baseline,
+    BaselineMethod,
+    BaselineTraining,
+    constant_then_linear,
+    l1,
+)
 from egan.baselines.options import CycleGANOptions
 from egan.core.discriminators import PatchGAN
 from egan.core.networks import ResNetGenerator
@@ -95,14 +101,23 @@ class CycleGANMethod(BaselineMethod):
     def build(self) -> None:
         o = self.options
         self.model = CycleGAN(self.model_options)
-        self.critics = nn.ModuleDict({d: PatchGAN(o.discriminator_width) for d in ("x", "y")})
+        self.critics = nn.ModuleDict(
+            {d: PatchGAN(o.discriminator_width) for d in ("x", "y")}
+        )
         for domain in ("x", "y"):
-            self.critics[f"pool_{domain}"] = ImagePool(o.pool, self.model_options.image_size)
+            self.critics[f"pool_{domain}"] = ImagePool(
+                o.pool, self.model_options.image_size
+            )
 
     def start_optimisers(self) -> None:
         rate = self.options.learning_rate
-        for name, module in (("generator", self.model), ("discriminator", self.critics)):
-            self.optimisers[name] = self.optimiser(module.parameters(), rate, (0.5, 0.999))
+        for name, module in (
+            ("generator", self.model),
+            ("discriminator", self.critics),
+        ):
+            self.optimisers[name] = self.optimiser(
+                module.parameters(), rate, (0.5, 0.999)
+            )
 
     def rate(self, progress: float, number: int) -> float:
         return constant_then_linear(progress)
@@ -125,6 +140,8 @@ class CycleGANMethod(BaselineMethod):
         old_y, old_x = critics["pool_y"](fake_y), critics["pool_x"](fake_x)
         with self.autocast():
             d_loss = lsgan_discriminator_loss(critics["y"](y), critics["y"](old_y))
-            d_loss = d_loss + lsgan_discriminator_loss(critics["x"](x), critics["x"](old_x))
+            d_loss = d_loss + lsgan_discriminator_loss(
+                critics["x"](x), critics["x"](old_x)
+            )
         self.update("discriminator", d_loss)
         return self.logged(terms | {"discriminators": d_loss}, back_x, x, box)

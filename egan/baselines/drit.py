@@ -16,8 +16,21 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from egan.baselines.base import Baseline, BaselineMethod, BaselineTraining, constant_then_linear, l1
-from egan.baselines.layers import MultiScaleCritic, ResidualBlock, attach, conv, init_normal, layer_norm
+from egan.baselines.base import (
+    Baseline,
+    BaselineMethod,
+    BaselineTraining,
+    constant_then_linear,
+    l1,
+)
+from egan.baselines.layers import (
+    MultiScaleCritic,
+    ResidualBlock,
+    attach,
+    conv,
+    init_normal,
+    layer_norm,
+)
 from egan.baselines.options import DRITOptions
 
 SLOPE = 0.01  # of the leaky rectifiers of content encoder and discriminators
@@ -57,7 +70,10 @@ class PoolingBlock(nn.Module):
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.LeakyReLU(0.2), *conv(a, a, 3, slope=0.2), *conv(a, b, 3, slope=None), nn.AvgPool2d(2)
+            nn.LeakyReLU(0.2),
+            *conv(a, a, 3, slope=0.2),
+            *conv(a, b, 3, slope=None),
+            nn.AvgPool2d(2),
         )
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(a, b, 1))
 
@@ -73,10 +89,17 @@ class AttributeEncoder(nn.Module):
         w = width
         self.layers = nn.Sequential(
             *conv(3, w, 4, 2, slope=None),
-            PoolingBlock(w, 2 * w), PoolingBlock(2 * w, 3 * w), PoolingBlock(3 * w, 4 * w),
-            nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        )  # fmt: skip
-        self.mean, self.log_variance = nn.Linear(4 * w, attribute), nn.Linear(4 * w, attribute)
+            PoolingBlock(w, 2 * w),
+            PoolingBlock(2 * w, 3 * w),
+            PoolingBlock(3 * w, 4 * w),
+            nn.LeakyReLU(0.2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.mean, self.log_variance = (
+            nn.Linear(4 * w, attribute),
+            nn.Linear(4 * w, attribute),
+        )
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         h = self.layers(picture)
@@ -93,7 +116,9 @@ class Generator(nn.Module):
 
         def up(a: int) -> nn.Sequential:
             return nn.Sequential(
-                nn.ConvTranspose2d(a, a // 2, 3, 2, 1, output_padding=1), layer_norm(a // 2), nn.ReLU()
+                nn.ConvTranspose2d(a, a // 2, 3, 2, 1, output_padding=1),
+                layer_norm(a // 2),
+                nn.ReLU(),
             )
 
         self.up1, self.up2 = up(deep + k), up((deep + k) // 2 + k)
@@ -112,11 +137,17 @@ class DRIT(Baseline):
     def __init__(self, options: DRITOptions) -> None:
         super().__init__(options)
         o, domains = options, ("x", "y")
-        self.content = nn.ModuleDict({d: ContentEncoder(o.width, o.blocks) for d in domains})
+        self.content = nn.ModuleDict(
+            {d: ContentEncoder(o.width, o.blocks) for d in domains}
+        )
         self.share_in = SharedContent(o.width)
-        self.attribute = nn.ModuleDict({d: AttributeEncoder(o.width, o.attribute) for d in domains})
+        self.attribute = nn.ModuleDict(
+            {d: AttributeEncoder(o.width, o.attribute) for d in domains}
+        )
         self.share_out = ResidualBlock(4 * o.width)
-        self.generator = nn.ModuleDict({d: Generator(o.width, o.blocks, o.attribute) for d in domains})
+        self.generator = nn.ModuleDict(
+            {d: Generator(o.width, o.blocks, o.attribute) for d in domains}
+        )
         init_normal(self)
 
     def encode(self, domain: str, picture: Tensor) -> Tensor:
@@ -127,7 +158,9 @@ class DRIT(Baseline):
 
     def hide(self, composite: Tensor, disguise: Tensor) -> Tensor:
         """The composite's content with the mean attribute of a picture of domain Y."""
-        return self.decode("y", self.encode("x", composite), self.attribute["y"](disguise)[0])
+        return self.decode(
+            "y", self.encode("x", composite), self.attribute["y"](disguise)[0]
+        )
 
     def reveal(self, disguise: Tensor, cover: Tensor | None) -> Tensor:
         """The disguise's content with the attribute of a picture of domain X; without one, with the prior's mean."""
@@ -141,8 +174,18 @@ class DRIT(Baseline):
     def parts(self) -> dict[str, list[nn.Module]]:
         shared = [self.share_in, self.share_out]
         return {
-            "encrypt": [self.content["x"], self.attribute["y"], self.generator["y"], *shared],
-            "decrypt": [self.content["y"], self.attribute["x"], self.generator["x"], *shared],
+            "encrypt": [
+                self.content["x"],
+                self.attribute["y"],
+                self.generator["y"],
+                *shared,
+            ],
+            "decrypt": [
+                self.content["y"],
+                self.attribute["x"],
+                self.generator["x"],
+                *shared,
+            ],
         }
 
 
@@ -179,7 +222,12 @@ def cross_entropy(scores: Tensor | Sequence[Tensor], target: float) -> Tensor:
     """Binary cross-entropy of scores before the sigmoid against one target in [0, 1], summed over scales."""
     maps = [scores] if isinstance(scores, Tensor) else scores
     return torch.stack(
-        [nnf.binary_cross_entropy_with_logits(s.float(), torch.full_like(s.float(), target)) for s in maps]
+        [
+            nnf.binary_cross_entropy_with_logits(
+                s.float(), torch.full_like(s.float(), target)
+            )
+            for s in maps
+        ]
     ).sum()
 
 
@@ -203,7 +251,9 @@ class DRITTraining(BaselineTraining):
     latent: float = 10.0  # an attribute drawn from the prior, encoded again
     kl: float = 0.01
     content_size: float = 0.01  # on the square of the content
-    content_updates: int = 3  # steps of the content discriminator for one of everything else
+    content_updates: int = (
+        3  # steps of the content discriminator for one of everything else
+    )
     content_rate: float = 0.4  # its rate, as a share
     content_clip: float = 5.0
     discriminator_width: int = 64
@@ -219,16 +269,28 @@ class DRITMethod(BaselineMethod):
         w = self.options.discriminator_width
         self.model = DRIT(self.model_options)
         # One pair judges translations with encoded attributes, the other those with attributes from the prior.
-        self.critics = nn.ModuleDict({d: MultiScaleCritic(w, slope=SLOPE) for d in ("x", "y", "x2", "y2")})
-        self.critics["content"] = ContentCritic(self.model_options.width, self.model_options.image_size // 4)
+        self.critics = nn.ModuleDict(
+            {d: MultiScaleCritic(w, slope=SLOPE) for d in ("x", "y", "x2", "y2")}
+        )
+        self.critics["content"] = ContentCritic(
+            self.model_options.width, self.model_options.image_size // 4
+        )
 
     def start_optimisers(self) -> None:
         o, betas = self.options, (0.5, 0.999)
-        domain = [p for name in ("x", "y", "x2", "y2") for p in self.critics[name].parameters()]
+        domain = [
+            p
+            for name in ("x", "y", "x2", "y2")
+            for p in self.critics[name].parameters()
+        ]
         content = self.critics["content"].parameters()
-        self.optimisers["generator"] = self.optimiser(self.model.parameters(), o.learning_rate, betas)
+        self.optimisers["generator"] = self.optimiser(
+            self.model.parameters(), o.learning_rate, betas
+        )
         self.optimisers["domain"] = self.optimiser(domain, o.learning_rate, betas)
-        self.optimisers["content"] = self.optimiser(content, o.learning_rate * o.content_rate, betas)
+        self.optimisers["content"] = self.optimiser(
+            content, o.learning_rate * o.content_rate, betas
+        )
 
     def rate(self, progress: float, number: int) -> float:
         return constant_then_linear(progress)
@@ -236,7 +298,9 @@ class DRITMethod(BaselineMethod):
     def train_content_critic(self, content_x: Tensor, content_y: Tensor) -> Tensor:
         critic = self.critics["content"]
         with self.autocast():
-            loss = cross_entropy(critic(content_x.detach()), 0) + cross_entropy(critic(content_y.detach()), 1)
+            loss = cross_entropy(critic(content_x.detach()), 0) + cross_entropy(
+                critic(content_y.detach()), 1
+            )
         self.update("content", loss, self.options.content_clip)
         return loss
 
@@ -251,10 +315,19 @@ class DRITMethod(BaselineMethod):
         with self.autocast():
             content_x, content_y = m.encode("x", x), m.encode("y", y)
             moments = {"x": m.attribute["x"](x), "y": m.attribute["y"](y)}
-            own_x, own_y = (mean + torch.randn_like(mean) * (v / 2).exp() for mean, v in moments.values())
-            fake_x, fake_y = m.decode("x", content_y, own_x), m.decode("y", content_x, own_y)
+            own_x, own_y = (
+                mean + torch.randn_like(mean) * (v / 2).exp()
+                for mean, v in moments.values()
+            )
+            fake_x, fake_y = (
+                m.decode("x", content_y, own_x),
+                m.decode("y", content_x, own_y),
+            )
             drawn = self.sampler.normal((o.batch, self.model_options.attribute))
-            random_x, random_y = m.decode("x", content_y, drawn), m.decode("y", content_x, drawn)
+            random_x, random_y = (
+                m.decode("x", content_y, drawn),
+                m.decode("y", content_x, drawn),
+            )
         fakes = {"x": fake_x, "y": fake_y, "x2": random_x, "y2": random_y}
         with self.autocast():
             losses = [
@@ -267,9 +340,15 @@ class DRITMethod(BaselineMethod):
         c_loss = self.train_content_critic(content_x, content_y)
         with self.autocast(), self.frozen(critics):
             back_x, back_y = self.cross_cycle(fake_x, fake_y)
-            own = l1(m.decode("x", content_x, own_x), x) + l1(m.decode("y", content_y, own_y), y)
-            with self.frozen(m.attribute):  # the latent loss teaches the generators alone
-                latent = l1(m.attribute["x"](random_x)[0], drawn) + l1(m.attribute["y"](random_y)[0], drawn)
+            own = l1(m.decode("x", content_x, own_x), x) + l1(
+                m.decode("y", content_y, own_y), y
+            )
+            with self.frozen(
+                m.attribute
+            ):  # the latent loss teaches the generators alone
+                latent = l1(m.attribute["x"](random_x)[0], drawn) + l1(
+                    m.attribute["y"](random_y)[0], drawn
+                )
             terms = {
                 "content_adversarial": o.content_adversarial
                 * (
@@ -277,22 +356,34 @@ class DRITMethod(BaselineMethod):
                     + cross_entropy(critics["content"](content_y), 0.5)
                 ),
                 "adversarial": o.adversarial
-                * torch.stack([cross_entropy(critics[k](fake), 1) for k, fake in fakes.items()]).sum(),
+                * torch.stack(
+                    [cross_entropy(critics[k](fake), 1) for k, fake in fakes.items()]
+                ).sum(),
                 "cross_cycle": o.cross_cycle * (l1(back_x, x) + l1(back_y, y)),
                 "self": o.self_reconstruction * own,
                 "latent": o.latent * latent,
                 "kl": o.kl * (kl_loss(*moments["x"]) + kl_loss(*moments["y"])),
                 "content_size": o.content_size
-                * (content_x.float().square().mean() + content_y.float().square().mean()),
+                * (
+                    content_x.float().square().mean()
+                    + content_y.float().square().mean()
+                ),
             }
             total = torch.stack(list(terms.values())).sum()
         self.update("generator", total)
-        return self.logged(terms | {"discriminators": d_loss, "content_critic": c_loss}, back_x, x, box)
+        return self.logged(
+            terms | {"discriminators": d_loss, "content_critic": c_loss}, back_x, x, box
+        )
 
     def cross_cycle(self, fake_x: Tensor, fake_y: Tensor) -> tuple[Tensor, Tensor]:
         """Both translations translated back: contents from the one, attributes from the other (section 3.2)."""
         m = self.model
-        (mean_x, v_x), (mean_y, v_y) = m.attribute["x"](fake_x), m.attribute["y"](fake_y)
+        (mean_x, v_x), (mean_y, v_y) = (
+            m.attribute["x"](fake_x),
+            m.attribute["y"](fake_y),
+        )
         own_x = mean_x + torch.randn_like(mean_x) * (v_x / 2).exp()
         own_y = mean_y + torch.randn_like(mean_y) * (v_y / 2).exp()
-        return m.decode("x", m.encode("y", fake_y), own_x), m.decode("y", m.encode("x", fake_x), own_y)
+        return m.decode("x", m.encode("y", fake_y), own_x), m.decode(
+            "y", m.encode("x", fake_x), own_y
+        )

@@ -9,7 +9,13 @@ from egan.core.discriminators import Pyramid
 
 
 def conv(
-    a: int, b: int, kernel: int, stride: int = 1, *, norm: bool = False, slope: float | None = 0.0
+    a: int,
+    b: int,
+    kernel: int,
+    stride: int = 1,
+    *,
+    norm: bool = False,
+    slope: float | None = 0.0,
 ) -> list[nn.Module]:
     """Reflection padding, a convolution, instance norm without affine if asked, and a rectifier.
 
@@ -30,7 +36,8 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *conv(width, width, 3, norm=True), *conv(width, width, 3, norm=True, slope=None)
+            *conv(width, width, 3, norm=True),
+            *conv(width, width, 3, norm=True, slope=None),
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,7 +15,13 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from egan.baselines.base import Baseline, BaselineMethod, BaselineTraining, l1
-from egan.baselines.layers import MultiScaleCritic, ResidualBlock, conv, init_kaiming, layer_norm
+from egan.baselines.layers import (
+    MultiScaleCritic,
+    ResidualBlock,
+    conv,
+    init_kaiming,
+    layer_norm,
+)
 from egan.baselines.options import MUNITOptions
 
 
@@ -42,10 +48,15 @@ class StyleEncoder(nn.Module):
         super().__init__()
         w = width
         self.layers = nn.Sequential(
-            *conv(3, w, 7), *conv(w, 2 * w, 4, 2), *conv(2 * w, 4 * w, 4, 2),
-            *conv(4 * w, 4 * w, 4, 2), *conv(4 * w, 4 * w, 4, 2),
-            nn.AdaptiveAvgPool2d(1), nn.Conv2d(4 * w, style, 1), nn.Flatten(),
-        )  # fmt: skip
+            *conv(3, w, 7),
+            *conv(w, 2 * w, 4, 2),
+            *conv(2 * w, 4 * w, 4, 2),
+            *conv(4 * w, 4 * w, 4, 2),
+            *conv(4 * w, 4 * w, 4, 2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(4 * w, style, 1),
+            nn.Flatten(),
+        )
 
     def forward(self, picture: Tensor) -> Tensor:
         return self.layers(picture)
@@ -96,7 +107,9 @@ class Decoder(nn.Module):
 
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
         h = content
-        for block, parameters in zip(self.blocks, self.mlp(style).chunk(len(self.blocks), 1), strict=True):
+        for block, parameters in zip(
+            self.blocks, self.mlp(style).chunk(len(self.blocks), 1), strict=True
+        ):
             h = block(h, parameters)
         return self.up(h)
 
@@ -147,7 +160,8 @@ def generator_loss(scores: Sequence[Tensor]) -> Tensor:
 def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
     """LSGAN for the discriminator, summed over scales: mean D(fake)^2 + mean (D(real) - 1)^2."""
     per_scale = [
-        f.float().square().mean() + (r.float() - 1).square().mean() for r, f in zip(real, fake, strict=True)
+        f.float().square().mean() + (r.float() - 1).square().mean()
+        for r, f in zip(real, fake, strict=True)
     ]
     return torch.stack(per_scale).sum()
 
@@ -175,12 +189,19 @@ class MUNITMethod(BaselineMethod):
     def build(self) -> None:
         o = self.options
         self.model = MUNIT(self.model_options)
-        self.critics = nn.ModuleDict({d: MultiScaleCritic(o.discriminator_width) for d in ("x", "y")})
+        self.critics = nn.ModuleDict(
+            {d: MultiScaleCritic(o.discriminator_width) for d in ("x", "y")}
+        )
 
     def start_optimisers(self) -> None:
         o = self.options
-        for name, module in (("generator", self.model), ("discriminator", self.critics)):
-            optimiser = self.optimiser(module.parameters(), o.learning_rate, (0.5, 0.999))
+        for name, module in (
+            ("generator", self.model),
+            ("discriminator", self.critics),
+        ):
+            optimiser = self.optimiser(
+                module.parameters(), o.learning_rate, (0.5, 0.999)
+            )
             optimiser.param_groups[0]["weight_decay"] = o.weight_decay
             self.optimisers[name] = optimiser
 
@@ -198,22 +219,35 @@ class MUNITMethod(BaselineMethod):
             fake_x, fake_y = X.decode(content_y, style_x), Y.decode(content_x, style_y)
         with self.autocast():
             d_loss = o.adversarial * (
-                discriminator_loss(self.critics["x"](composite), self.critics["x"](fake_x.detach()))
-                + discriminator_loss(self.critics["y"](y), self.critics["y"](fake_y.detach()))
+                discriminator_loss(
+                    self.critics["x"](composite), self.critics["x"](fake_x.detach())
+                )
+                + discriminator_loss(
+                    self.critics["y"](y), self.critics["y"](fake_y.detach())
+                )
             )
         self.update("discriminator", d_loss)
         with self.autocast(), self.frozen(self.critics):
             back_x, back_y = Y.content(fake_y), X.content(fake_x)
             terms = {
                 "image": o.image
-                * (l1(X.decode(content_x, own_x), composite) + l1(Y.decode(content_y, own_y), y)),
-                "style": o.style * (l1(X.style(fake_x), style_x) + l1(Y.style(fake_y), style_y)),
+                * (
+                    l1(X.decode(content_x, own_x), composite)
+                    + l1(Y.decode(content_y, own_y), y)
+                ),
+                "style": o.style
+                * (l1(X.style(fake_x), style_x) + l1(Y.style(fake_y), style_y)),
                 "content": o.content * (l1(back_x, content_x) + l1(back_y, content_y)),
                 "adversarial": o.adversarial
-                * (generator_loss(self.critics["x"](fake_x)) + generator_loss(self.critics["y"](fake_y))),
+                * (
+                    generator_loss(self.critics["x"](fake_x))
+                    + generator_loss(self.critics["y"](fake_y))
+                ),
             }
             total = torch.stack(list(terms.values())).sum()
         self.update("generator", total)
         with torch.no_grad(), self.autocast():
             recovered = X.decode(back_x, own_x)
-        return self.logged(terms | {"discriminators": d_loss}, recovered, composite, box)
+        return self.logged(
+            terms | {"discriminators": d_loss}, recovered, composite, box
+        )

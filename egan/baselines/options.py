@@ -39,7 +39,9 @@ class BaselineOptions(Described):
         check_pictures(self.image_size, self.domains)
         for name, most in self.LIMITS.items():
             if not 1 <= getattr(self, name) <= most:
-                raise EganError(f"model option {name} = {getattr(self, name)} is not between 1 and {most}")
+                raise EganError(
+                    f"model option {name} = {getattr(self, name)} is not between 1 and {most}"
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +56,12 @@ class CycleGANOptions(BaselineOptions):
 @dataclasses.dataclass(frozen=True)
 class MUNITOptions(BaselineOptions):
     TITLE: ClassVar[str] = "MUNIT (Huang et al. 2018)"
-    LIMITS: ClassVar[dict[str, int]] = {"width": 512, "blocks": 64, "style": 512, "mlp": 4096}
+    LIMITS: ClassVar[dict[str, int]] = {
+        "width": 512,
+        "blocks": 64,
+        "style": 512,
+        "mlp": 4096,
+    }
     uses_disguise: ClassVar[bool] = True
     uses_cover: ClassVar[bool] = True
 

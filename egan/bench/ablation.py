@@ -39,10 +39,13 @@ def run_ablation(options: BenchOptions, device: torch.device) -> dict[str, Any]:
     if options.x is None or options.y is None:
         sets = load_smoke(side, options.limit or SMOKE_LIMIT, options.seed)
     else:
-        sets = load_pictures(options.x, options.y, options.messages, side, options.limit, options.seed)
+        sets = load_pictures(
+            options.x, options.y, options.messages, side, options.limit, options.seed
+        )
     if len(sets.covers) < LEAST_PAIRS:
         raise EganError(
-            f"{len(sets.covers)} pairs are too few to train on", f"give {LEAST_PAIRS} or more with --limit"
+            f"{len(sets.covers)} pairs are too few to train on",
+            f"give {LEAST_PAIRS} or more with --limit",
         )
     found: dict[str, Any] = {}
     for layers in SETS:
@@ -65,15 +68,24 @@ def halves(sets: PictureSets) -> tuple[PictureSets, PictureSets]:
             return values[:middle] if rows.stop else values[middle:]
 
         return PictureSets(
-            cut(sets.covers), cut(sets.flowers), [cut(g) for g in sets.messages], cut(sets.cover_names),
-            cut(sets.flower_names), [cut(n) for n in sets.message_names], sets.label,
-        )  # fmt: skip
+            cut(sets.covers),
+            cut(sets.flowers),
+            [cut(g) for g in sets.messages],
+            cut(sets.cover_names),
+            cut(sets.flower_names),
+            [cut(n) for n in sets.message_names],
+            sets.label,
+        )
 
     return part(slice(0, 1)), part(slice(1, None))
 
 
 def one_set(
-    layers: Sequence[int], sets: PictureSets, options: BenchOptions, device: torch.device, side: int
+    layers: Sequence[int],
+    sets: PictureSets,
+    options: BenchOptions,
+    device: torch.device,
+    side: int,
 ) -> dict[str, Any]:
     """Train the preset with these layers for both keys, from the same seed, and measure the held-out half."""
     steps, seconds = parse_budget(options.budget)
@@ -89,26 +101,47 @@ def one_set(
     mine, held_out = halves(sets)
     sampler = Sampler(mine.covers, mine.flowers, mine.messages, options.seed, device)
     with tempfile.TemporaryDirectory(prefix="egan-ablation-") as place:
-        trainer = Trainer(make_method(model_options, train_options, sampler), Path(place), log=lambda _: None)
+        trainer = Trainer(
+            make_method(model_options, train_options, sampler),
+            Path(place),
+            log=lambda _: None,
+        )
         trainer.prepare()
         trainer.run()
     model: Any = trainer.average
     pairs = make_pairs(held_out, options.seed)
     rows, disguises = measure(
-        model, pairs, seed=options.seed, batch=options.batch, wrong_limit=options.wrong_limit
+        model,
+        pairs,
+        seed=options.seed,
+        batch=options.batch,
+        wrong_limit=options.wrong_limit,
     )
-    figures = summarise(rows, ("psnr", "mse", "ssim", "encryption", "security", "blind"), options.seed)
-    near = [mean_squared_error(d, f) for d, f in zip(disguises, pairs.flowers, strict=True)]
+    figures = summarise(
+        rows, ("psnr", "mse", "ssim", "encryption", "security", "blind"), options.seed
+    )
+    near = [
+        mean_squared_error(d, f) for d, f in zip(disguises, pairs.flowers, strict=True)
+    ]
     public = Channel(model, pairs, options.seed, options.batch).public
     matched = [
-        mean_squared_error(k, p) for k, p in zip(model.key_images(disguises, layers), public, strict=True)
+        mean_squared_error(k, p)
+        for k, p in zip(model.key_images(disguises, layers), public, strict=True)
     ]
     return {
-        "n": len(rows), "training": f"{trainer.step} steps of {train_options.batch}, {trainer.seconds:.0f} s",
-        "message": figures["message"], "security": figures["security"], "blind": figures["blind"],
-        "flower_mse": float(np.mean(near)), "key_mse": float(np.mean(matched)),
-        "ci": {**figures["ci"], "flower_mse": bootstrap(near, options.seed), "key_mse": bootstrap(matched, options.seed)},
-    }  # fmt: skip
+        "n": len(rows),
+        "training": f"{trainer.step} steps of {train_options.batch}, {trainer.seconds:.0f} s",
+        "message": figures["message"],
+        "security": figures["security"],
+        "blind": figures["blind"],
+        "flower_mse": float(np.mean(near)),
+        "key_mse": float(np.mean(matched)),
+        "ci": {
+            **figures["ci"],
+            "flower_mse": bootstrap(near, options.seed),
+            "key_mse": bootstrap(matched, options.seed),
+        },
+    }
 
 
 def line(name: str, f: dict[str, Any]) -> str:
@@ -120,14 +153,28 @@ def print_table(found: dict[str, Any], label: str, options: BenchOptions) -> Non
     from rich.table import Table
 
     table = Table(title=f"Key layers, preset {PRESET}, {label}", title_justify="left")
-    for heading in ("layers", "message PSNR", "SSIM", "wrong keys, dB", "disguise to\nflower MSE",
-                    "key of disguise\nto K(y) MSE", "n", "training"):  # fmt: skip
+    for heading in (
+        "layers",
+        "message PSNR",
+        "SSIM",
+        "wrong keys, dB",
+        "disguise to\nflower MSE",
+        "key of disguise\nto K(y) MSE",
+        "n",
+        "training",
+    ):
         table.add_column(heading, no_wrap=True)
     for name, f in found.items():
         table.add_row(
-            name, f"{f['message']['psnr']:.2f}", f"{f['message']['ssim']:.4f}", f"{f['security']['psnr_mean']:.2f}",
-            f"{f['flower_mse']:.4f}", f"{f['key_mse']:.4f}", str(f["n"]), f["training"],
-        )  # fmt: skip
+            name,
+            f"{f['message']['psnr']:.2f}",
+            f"{f['message']['ssim']:.4f}",
+            f"{f['security']['psnr_mean']:.2f}",
+            f"{f['flower_mse']:.4f}",
+            f"{f['key_mse']:.4f}",
+            str(f["n"]),
+            f["training"],
+        )
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console = Console(highlight=False, soft_wrap=True, width=140)

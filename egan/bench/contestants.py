@@ -19,10 +19,17 @@ KNOWN = (*FAMILIES, *OPTIONS)
 
 def parse_methods(names: Sequence[str]) -> tuple[str, ...]:
     """Families in the order of KNOWN; each name may be a list with commas, or `all`. Raises EganError for others."""
-    split = [part.strip().lower() for name in names for part in name.split(",") if part.strip()]
+    split = [
+        part.strip().lower()
+        for name in names
+        for part in name.split(",")
+        if part.strip()
+    ]
     unknown = sorted(set(split) - {"all", *KNOWN})
     if unknown:
-        raise EganError(f"unknown method {', '.join(unknown)}", f"known: all, {', '.join(KNOWN)}", 2)
+        raise EganError(
+            f"unknown method {', '.join(unknown)}", f"known: all, {', '.join(KNOWN)}", 2
+        )
     return KNOWN if "all" in split else tuple(name for name in KNOWN if name in split)
 
 
@@ -34,8 +41,14 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
     Raises EganError where a folder holds two files of a family; a family without any is an error if it is all that was
     asked for, else a warning.
     """
-    weights = [p if str(p) not in SHIPPED or in_folders([p]) else find_weights(str(p)) for p in weights]
-    files, folders = [p for p in weights if not p.is_dir()], [p for p in weights if p.is_dir()]
+    weights = [
+        p if str(p) not in SHIPPED or in_folders([p]) else find_weights(str(p))
+        for p in weights
+    ]
+    files, folders = (
+        [p for p in weights if not p.is_dir()],
+        [p for p in weights if p.is_dir()],
+    )
     if not methods and not folders:
         paths = files or [find_weights(None)]
         return dict(zip(row_names(paths), paths, strict=True))
@@ -47,21 +60,33 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
             raise EganError(f"{path} is no weights file", status=2)
         if family is None or (methods and family not in methods):
             continue
-        if path.stem in SHIPPED and path.stem != family and path.with_stem(family) in listed:
+        if (
+            path.stem in SHIPPED
+            and path.stem != family
+            and path.with_stem(family) in listed
+        ):
             continue  # `robust`, beside egan's
         if family in found:
             raise EganError(
-                f"two weights files of the method {family}: {found[family]} and {path}", "name one of them", 2
+                f"two weights files of the method {family}: {found[family]} and {path}",
+                "name one of them",
+                2,
             )
         found[family] = path
     missing = [name for name in methods if name not in found]
-    hint = "; ".join(f"egan train {how_to_train(name)} ... --out {name}.safetensors" for name in missing[:1])
+    hint = "; ".join(
+        f"egan train {how_to_train(name)} ... --out {name}.safetensors"
+        for name in missing[:1]
+    )
     if not found:
         raise EganError(
-            f"no weights of {', '.join(missing) or 'any method'} here", hint or "see egan train --help"
+            f"no weights of {', '.join(missing) or 'any method'} here",
+            hint or "see egan train --help",
         )
     if missing:
-        terminal.warn(f"no weights of {', '.join(missing)}: left out; make some with {hint}")
+        terminal.warn(
+            f"no weights of {', '.join(missing)}: left out; make some with {hint}"
+        )
     return {name: found[name] for name in KNOWN if name in found}
 
 
@@ -91,7 +116,9 @@ def row_names(paths: Sequence[Path]) -> list[str]:
     """One name per weights file: the family for one alone (`robust` for that), else the file's stem, else its whole path."""
     if len(paths) == 1:
         family = family_of(paths[0]) or "egan"
-        return [paths[0].stem if family in FAMILIES and paths[0].stem in SHIPPED else family]
+        return [
+            paths[0].stem if family in FAMILIES and paths[0].stem in SHIPPED else family
+        ]
     stems = Counter(path.stem for path in paths)
     names = [path.stem if stems[path.stem] == 1 else str(path) for path in paths]
     if len(set(names)) < len(names):

@@ -18,7 +18,9 @@ from egan.errors import EganError
 from egan.pictures.datasets import cache_folder, data_set, is_named
 from egan.train.data import load, picture_paths, square
 
-LEAST_PICTURE = 64  # pixels of the short side: less is no picture of its domain any more
+LEAST_PICTURE = (
+    64  # pixels of the short side: less is no picture of its domain any more
+)
 LEAST_MESSAGE = 8
 
 
@@ -56,10 +58,16 @@ class Source:
         """
         named = is_named(self.folder)
         found = (
-            data_set(str(self.folder), "held out", cache_folder()) if named else picture_paths(self.folder)
+            data_set(str(self.folder), "held out", cache_folder())
+            if named
+            else picture_paths(self.folder)
         )
         for index in map(int, np.random.default_rng(self.seed).permutation(len(found))):
-            name = f"{self.folder} {index}" if named else str(found[index].relative_to(self.folder))
+            name = (
+                f"{self.folder} {index}"
+                if named
+                else str(found[index].relative_to(self.folder))
+            )
             try:
                 picture = load(found, index, name)
             except EganError:
@@ -77,7 +85,9 @@ class Source:
                 f"they must be readable and at least {self.least} pixels on the short side",
             )
 
-    def take(self, count: int | None, size: int, shrink_only: bool = False) -> list[Pictures]:
+    def take(
+        self, count: int | None, size: int, shrink_only: bool = False
+    ) -> list[Pictures]:
         """The first `count` pictures (None: all)."""
         out: list[Pictures] = []
         for picture in self.pictures(size, shrink_only):
@@ -94,7 +104,10 @@ def load_pictures(
 
     Raises EganError for a folder that is missing or holds nothing usable.
     """
-    sources = [Source(Path(x), LEAST_PICTURE, seed), Source(Path(y), LEAST_PICTURE, seed + 1)]
+    sources = [
+        Source(Path(x), LEAST_PICTURE, seed),
+        Source(Path(y), LEAST_PICTURE, seed + 1),
+    ]
     covers, flowers = (source.take(limit, size) for source in sources)
     n = min(len(covers), len(flowers))
     groups = []
@@ -103,11 +116,15 @@ def load_pictures(
         groups.append(sources[-1].take(n, size // 2, shrink_only=True))
     left_out = [f"{s.skipped} in {s.folder}" for s in sources if s.skipped]
     return PictureSets(
-        np.stack(covers[:n]), np.stack(flowers[:n]), groups, sources[0].names[:n], sources[1].names[:n],
+        np.stack(covers[:n]),
+        np.stack(flowers[:n]),
+        groups,
+        sources[0].names[:n],
+        sources[1].names[:n],
         [s.names for s in sources[2:]],
         f"{n} pairs of {x} and {y}, messages of {', '.join(str(m) for m in messages)}",
         f"pictures unreadable or too small: {', '.join(left_out)}" if left_out else "",
-    )  # fmt: skip
+    )
 
 
 def load_smoke(size: int, limit: int, seed: int) -> PictureSets:
@@ -115,10 +132,14 @@ def load_smoke(size: int, limit: int, seed: int) -> PictureSets:
     covers, flowers, digits, photos = smoke_pictures(size, limit, seed)
     names = [str(i) for i in range(limit)]
     return PictureSets(
-        covers, flowers, [digits, photos], names, names,
+        covers,
+        flowers,
+        [digits, photos],
+        names,
+        names,
         [[f"digit {n}" for n in names], [f"photo {n}" for n in names]],
         f"smoke: {limit} pairs of crops of scikit-image's photographs and drawn flowers; not a test set",
-    )  # fmt: skip
+    )
 
 
 def batches(folder: Path, size: int, count: int) -> Iterator[Pictures]:

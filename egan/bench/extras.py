@@ -30,9 +30,13 @@ def add_extras(
     verdicts: list[Verdict] = []
     if options.payloads:
         scene = scene_of(model, sets, options)
-        figures["payloads"] = measure_payloads(scene, min(PAYLOAD_COUNT, len(scene.pairs.boxes)))
+        figures["payloads"] = measure_payloads(
+            scene, min(PAYLOAD_COUNT, len(scene.pairs.boxes))
+        )
     if options.attacks:
-        verdicts = run_attacks(model, sets, budget_of(options), options.seed, options.attacks)
+        verdicts = run_attacks(
+            model, sets, budget_of(options), options.seed, options.attacks
+        )
         figures["attacks"] = [v.to_json() for v in verdicts]
     return verdicts
 

@@ -19,7 +19,9 @@ from egan.core.encryptgan import Pictures, to_unit
 from egan.errors import EganError
 from egan.train.perceptual import backbone_weights, lpips_network, silence
 
-Distance = Callable[[Pictures, Pictures], Floats]  # two times uint8 (N, h, w, 3) -> (N,)
+Distance = Callable[
+    [Pictures, Pictures], Floats
+]  # two times uint8 (N, h, w, 3) -> (N,)
 Features = Callable[[Pictures], Floats]  # uint8 (N, H, W, 3) -> (N, d)
 
 LEAST_SIDE = 64  # of a box for LPIPS: under it SqueezeNet's last maps have one pixel
@@ -56,10 +58,13 @@ def load_squeeze_features(backbone: Path | None, device: torch.device) -> Featur
 
         network: nn.Module = squeezenet1_1(weights=None).features
     try:
-        network.load_state_dict({k: weights["features." + k] for k in network.state_dict()})
+        network.load_state_dict(
+            {k: weights["features." + k] for k in network.state_dict()}
+        )
     except (KeyError, RuntimeError) as error:
         raise EganError(
-            f"{backbone} holds no SqueezeNet features", "frechet needs a SqueezeNet 1.1 file"
+            f"{backbone} holds no SqueezeNet features",
+            "frechet needs a SqueezeNet 1.1 file",
         ) from error
     network = network.eval().requires_grad_(False).to(device)
     mean, std = (torch.tensor(v, device=device)[:, None, None] for v in IMAGENET)
@@ -81,24 +86,38 @@ def load_inception_features(inception: Path | None, device: torch.device) -> Fea
         raise EganError("no Inception weights", INCEPTION)
     try:
         with silence():
-            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+            from torch_fidelity.feature_extractor_inceptionv3 import (
+                FeatureExtractorInceptionV3,
+            )
     except ImportError as error:
-        raise EganError("torch-fidelity is not installed", "pip install torch-fidelity") from error
+        raise EganError(
+            "torch-fidelity is not installed", "pip install torch-fidelity"
+        ) from error
     if not inception.is_file():
         raise EganError(f"no such file: {inception}", "named by --inception", 2)
     try:
-        torch.load(inception, weights_only=True)  # torch-fidelity itself would unpickle anything
+        torch.load(
+            inception, weights_only=True
+        )  # torch-fidelity itself would unpickle anything
         with silence():
             network = FeatureExtractorInceptionV3(
-                "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(inception)
+                "inception-v3-compat",
+                ["2048"],
+                feature_extractor_weights_path=str(inception),
             )
     except Exception as error:
-        raise EganError(f"{inception} does not hold FID's Inception weights", INCEPTION) from error
+        raise EganError(
+            f"{inception} does not hold FID's Inception weights", INCEPTION
+        ) from error
     network = network.eval().requires_grad_(False).to(device)
 
     @torch.inference_mode()
     def features(pictures: Pictures) -> Floats:
-        batch = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).to(device)
+        batch = (
+            torch.from_numpy(np.ascontiguousarray(pictures))
+            .permute(0, 3, 1, 2)
+            .to(device)
+        )
         return network(batch)[0].double().cpu().numpy()
 
     return features

@@ -22,7 +22,11 @@ LEAST = 4  # real pictures: two halves of two
 
 
 def realism(
-    features: Features, disguises: Pictures, flowers: Pictures, reference: Path | None, batch: int
+    features: Features,
+    disguises: Pictures,
+    flowers: Pictures,
+    reference: Path | None,
+    batch: int,
 ) -> dict[str, float | str | int]:
     """Frechet distances of disguises and of real pictures, uint8 (n, S, S, 3), to other real pictures.
 
@@ -33,23 +37,39 @@ def realism(
     """
     n = len(flowers)
     if n < LEAST:
-        raise EganError(f"{n} pictures are too few for a distance of distributions", f"take {LEAST} or more")
+        raise EganError(
+            f"{n} pictures are too few for a distance of distributions",
+            f"take {LEAST} or more",
+        )
     fake, real = (every(features, parts(p, batch)) for p in (disguises, flowers))
     if reference is None:
-        a, b, fake_a, fake_b = (gaussian(f) for f in (real[0::2], real[1::2], fake[0::2], fake[1::2]))
-        distance, floor = frechet_distance(gaussian(fake), gaussian(real)), frechet_distance(a, b)
-        comparable = (frechet_distance(fake_a, b) + frechet_distance(fake_b, a)) / 2
-        words = (
-            f"disguises ({n}) against --y ({n}); comparable and real: halves of --y ({n - n // 2}, {n // 2})"
+        a, b, fake_a, fake_b = (
+            gaussian(f) for f in (real[0::2], real[1::2], fake[0::2], fake[1::2])
         )
+        distance, floor = (
+            frechet_distance(gaussian(fake), gaussian(real)),
+            frechet_distance(a, b),
+        )
+        comparable = (frechet_distance(fake_a, b) + frechet_distance(fake_b, a)) / 2
+        words = f"disguises ({n}) against --y ({n}); comparable and real: halves of --y ({n - n // 2}, {n // 2})"
     else:
         others = every(features, batches(reference, flowers.shape[1], batch))
         if len(others) < 2:
             raise EganError(f"{reference} holds too few pictures for --reference")
-        distance, floor = (frechet_distance(gaussian(f), gaussian(others)) for f in (fake, real))
+        distance, floor = (
+            frechet_distance(gaussian(f), gaussian(others)) for f in (fake, real)
+        )
         comparable = distance
-        words = f"disguises ({n}) and real --y ({n}) against {reference} ({len(others)})"
-    return {"distance": distance, "comparable": comparable, "real": floor, "sets": words, "n": n}
+        words = (
+            f"disguises ({n}) and real --y ({n}) against {reference} ({len(others)})"
+        )
+    return {
+        "distance": distance,
+        "comparable": comparable,
+        "real": floor,
+        "sets": words,
+        "n": n,
+    }
 
 
 def parts(pictures: Pictures, batch: int) -> Iterable[Pictures]:

@@ -29,10 +29,17 @@ ul { padding-left: 1.1rem } li { margin: .1rem 0 } figure { margin: 1rem 0 } img
 """
 
 COLUMNS = (
-    ("FID", "fid", 2), ("Enc. LPIPS", "encryption.lpips", 4), ("Enc. MSE", "encryption.mse", 4),
-    ("MSE", "message.mse", 4), ("RMSE", "message.rmse", 4), ("PSNR", "message.psnr", 2), ("SSIM", "message.ssim", 4),
-    ("LPIPS", "message.lpips", 4), ("Sec. LPIPS", "security.lpips", 4), ("Sec. MSE", "security.mse", 4),
-)  # fmt: skip
+    ("FID", "fid", 2),
+    ("Enc. LPIPS", "encryption.lpips", 4),
+    ("Enc. MSE", "encryption.mse", 4),
+    ("MSE", "message.mse", 4),
+    ("RMSE", "message.rmse", 4),
+    ("PSNR", "message.psnr", 2),
+    ("SSIM", "message.ssim", 4),
+    ("LPIPS", "message.lpips", 4),
+    ("Sec. LPIPS", "security.lpips", 4),
+    ("Sec. MSE", "security.mse", 4),
+)
 
 
 def page(methods: Mapping[str, dict[str, Any]], pictures: Mapping[str, bytes]) -> str:
@@ -43,14 +50,25 @@ def page(methods: Mapping[str, dict[str, Any]], pictures: Mapping[str, bytes]) -
         parts.append(section("The paper's table", main_table(measured)))
     for name, figures in methods.items():
         if figures.get("attacks"):
-            parts.append(section(f"Attacks on {name}", attack_table(figures["attacks"])))
+            parts.append(
+                section(f"Attacks on {name}", attack_table(figures["attacks"]))
+            )
         if figures.get("payloads"):
-            parts.append(section(f"QR codes and text through {name}", payload_tables(figures["payloads"])))
+            parts.append(
+                section(
+                    f"QR codes and text through {name}",
+                    payload_tables(figures["payloads"]),
+                )
+            )
         lines = detail_lines(figures) if name in measured else []
         lines += speed_lines(figures["speed"]) if "speed" in figures else []
         if lines:
-            parts.append(section(f"Details of {name} ({figures['family']})", bullets(lines)))
-    shown_pictures = [figure(name, data) for name, data in pictures.items() if name.endswith(".png")]
+            parts.append(
+                section(f"Details of {name} ({figures['family']})", bullets(lines))
+            )
+    shown_pictures = [
+        figure(name, data) for name, data in pictures.items() if name.endswith(".png")
+    ]
     if shown_pictures:
         parts.append(section("Figures", "".join(shown_pictures)))
     parts.append(
@@ -94,8 +112,13 @@ def main_table(methods: Mapping[str, dict[str, Any]]) -> str:
     rows = []
     paper = paper_rows(methods)
     for name, figures in {**paper, **methods}.items():
-        cells = "".join(f"<td>{text(with_interval(figures, f, digits))}</td>" for _, f, digits in COLUMNS)
-        rows.append(f'<tr class="{"paper" if name in paper else "ours"}"><td>{text(name)}</td>{cells}</tr>')
+        cells = "".join(
+            f"<td>{text(with_interval(figures, f, digits))}</td>"
+            for _, f, digits in COLUMNS
+        )
+        rows.append(
+            f'<tr class="{"paper" if name in paper else "ours"}"><td>{text(name)}</td>{cells}</tr>'
+        )
     note = "<p><small>Brackets: 95 % bootstrap intervals over pictures. A dash has its reason under the details.</small></p>"
     return table(["", *(h for h, _, _ in COLUMNS)], rows) + note
 
@@ -104,7 +127,11 @@ def with_interval(figures: Mapping[str, Any], name: str, digits: int) -> str:
     value = shown(dict(figures), name, digits)
     group, _, key = name.partition(".")
     ci = figures.get("ci", {}).get(group, {}).get(key)
-    return value if ci is None or value == "-" else f"{value} ({ci[0]:.{digits}f} to {ci[1]:.{digits}f})"
+    return (
+        value
+        if ci is None or value == "-"
+        else f"{value} ({ci[0]:.{digits}f} to {ci[1]:.{digits}f})"
+    )
 
 
 def attack_table(verdicts: list[dict[str, Any]]) -> str:
@@ -120,7 +147,9 @@ def attack_table(verdicts: list[dict[str, Any]]) -> str:
             f"<td>{score['floor']:.{digits}f}</td><td>{v['ceiling']:.{digits}f}</td>"
             f'<td class="words">{control["value"]:.{digits}f}, {found}<br><small>{text(v["planted"])}</small></td></tr>'
         )
-    return table(["attack", "verdict", "score (95 %)", "floor", "right key", "control"], rows)
+    return table(
+        ["attack", "verdict", "score (95 %)", "floor", "right key", "control"], rows
+    )
 
 
 def payload_tables(found: dict[str, Any]) -> str:
@@ -137,11 +166,30 @@ def payload_tables(found: dict[str, Any]) -> str:
         for r in found["text"]
     ]
     out = (
-        table(["QR code", "side, pixels", "read", "read before hiding", "modules wrong", "n"], qr)
+        table(
+            [
+                "QR code",
+                "side, pixels",
+                "read",
+                "read before hiding",
+                "modules wrong",
+                "n",
+            ],
+            qr,
+        )
         if qr
         else ""
     )
-    out += table(["text, font of", "whole text read", "characters wrong", "wrong before hiding", "n"], words)
+    out += table(
+        [
+            "text, font of",
+            "whole text read",
+            "characters wrong",
+            "wrong before hiding",
+            "n",
+        ],
+        words,
+    )
     return out + bullets([f"{name}: {why}" for name, why in found["notes"].items()])
 
 

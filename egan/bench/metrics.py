@@ -17,7 +17,10 @@ Floats = NDArray[np.float64]
 
 def mean_squared_error(a: Pictures | Floats, b: Pictures | Floats) -> float:
     """Mean over pixels and channels of the squared difference; both on the scale 0..255, the result on [0, 1]."""
-    return float(np.mean(np.square(np.asarray(a, np.float64) - np.asarray(b, np.float64)))) / 255**2
+    return (
+        float(np.mean(np.square(np.asarray(a, np.float64) - np.asarray(b, np.float64))))
+        / 255**2
+    )
 
 
 def psnr(mse: float) -> float:
@@ -55,4 +58,6 @@ def frechet_distance(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> floa
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     middle = root @ c2 @ root
     cross = np.sqrt(eigh((middle + middle.T) / 2, eigvals_only=True).clip(0)).sum()
-    return max(0.0, float(np.square(m1 - m2).sum() + np.trace(c1) + np.trace(c2) - 2 * cross))
+    return max(
+        0.0, float(np.square(m1 - m2).sum() + np.trace(c1) + np.trace(c2) - 2 * cross)
+    )

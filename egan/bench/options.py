@@ -11,7 +11,18 @@ from egan.core.options import LARGEST_SEED, LARGEST_SIDE, fits
 from egan.errors import EganError
 
 # The columns of the paper's Table 1, and what it lacks: the blind floor and a Frechet distance without Inception.
-METRICS = ("fid", "frechet", "encryption", "mse", "rmse", "psnr", "ssim", "lpips", "security", "blind")
+METRICS = (
+    "fid",
+    "frechet",
+    "encryption",
+    "mse",
+    "rmse",
+    "psnr",
+    "ssim",
+    "lpips",
+    "security",
+    "blind",
+)
 LPIPS_NETS = ("alex", "squeeze", "vgg")
 
 SMOKE_LIMIT = 24  # pairs of the built-in smoke set
@@ -23,20 +34,28 @@ ABLATIONS = ("key-layers",)
 class BenchOptions:
     """Options of `egan bench`. Without `x`, `y` and `messages` the built-in smoke set is used."""
 
-    weights: tuple[Path, ...] = ()  # files, or folders of them; none: the installed weights
-    methods: tuple[str, ...] = ()  # families to look for among the weights; none: every file named
+    weights: tuple[
+        Path, ...
+    ] = ()  # files, or folders of them; none: the installed weights
+    methods: tuple[
+        str, ...
+    ] = ()  # families to look for among the weights; none: every file named
     x: Path | None = None  # covers
     y: Path | None = None  # disguises
     messages: tuple[Path, ...] = ()
     limit: int | None = None  # pairs; None: all, or SMOKE_LIMIT
     seed: int = 0
-    size: int | None = None  # side of the pictures; None: what the weights were trained at
+    size: int | None = (
+        None  # side of the pictures; None: what the weights were trained at
+    )
     batch: int = 8
     metrics: tuple[str, ...] = ("all",)
     lpips_net: str = "alex"
     lpips_backbone: Path | None = None
     inception: Path | None = None
-    reference: Path | None = None  # real pictures of domain Y for fid and frechet; None: those of `y`
+    reference: Path | None = (
+        None  # real pictures of domain Y for fid and frechet; None: those of `y`
+    )
     wrong_limit: int | None = None  # wrong keys per picture; None: all
     device: str = "auto"
     json: bool = False
@@ -53,35 +72,63 @@ class BenchOptions:
 
     def __post_init__(self) -> None:
         if self.lpips_net not in LPIPS_NETS:
-            raise EganError(f"unknown LPIPS network {self.lpips_net!r}", f"known: {', '.join(LPIPS_NETS)}", 2)
-        least_values = {"limit": 1, "size": 64, "batch": 1, "wrong_limit": 1, "seed": 0, "keys": 1}
+            raise EganError(
+                f"unknown LPIPS network {self.lpips_net!r}",
+                f"known: {', '.join(LPIPS_NETS)}",
+                2,
+            )
+        least_values = {
+            "limit": 1,
+            "size": 64,
+            "batch": 1,
+            "wrong_limit": 1,
+            "seed": 0,
+            "keys": 1,
+        }
         for name, least in least_values.items():
             value = getattr(self, name)
             if value is not None and value < least:
-                raise EganError(f"--{name.replace('_', '-')} {value} is less than {least}", status=2)
+                raise EganError(
+                    f"--{name.replace('_', '-')} {value} is less than {least}", status=2
+                )
         if self.seed > LARGEST_SEED:
             raise EganError(f"--seed {self.seed} is more than {LARGEST_SEED}", status=2)
         if self.size is not None and (not fits(self.size) or self.size > LARGEST_SIDE):
-            raise EganError(f"--size {self.size} is not a multiple of 16 from 64 to {LARGEST_SIDE}", status=2)
+            raise EganError(
+                f"--size {self.size} is not a multiple of 16 from 64 to {LARGEST_SIDE}",
+                status=2,
+            )
         given = [self.x is not None, self.y is not None, bool(self.messages)]
         if any(given) and not all(given):
             raise EganError(
-                "--x, --y and --messages belong together", "give all three, or none for the smoke set", 2
+                "--x, --y and --messages belong together",
+                "give all three, or none for the smoke set",
+                2,
             )
         object.__setattr__(self, "methods", parse_methods(self.methods))
         object.__setattr__(self, "metrics", parse_metrics(self.metrics))
         parse_budget(self.budget)
         if unknown := sorted(set(self.attacks) - set(NINE)):
-            raise EganError(f"there is no attack {unknown[0]}", "they are numbered from 1 to 9", 2)
+            raise EganError(
+                f"there is no attack {unknown[0]}", "they are numbered from 1 to 9", 2
+            )
         if self.ablation not in (None, *ABLATIONS):
-            raise EganError(f"unknown ablation {self.ablation!r}", f"known: {', '.join(ABLATIONS)}", 2)
+            raise EganError(
+                f"unknown ablation {self.ablation!r}",
+                f"known: {', '.join(ABLATIONS)}",
+                2,
+            )
         if not self.metrics and not self.asks_for_more:
-            raise EganError("no metrics asked for", f"known: all, {', '.join(METRICS)}", 2)
+            raise EganError(
+                "no metrics asked for", f"known: all, {', '.join(METRICS)}", 2
+            )
 
     @property
     def asks_for_more(self) -> bool:
         """Whether something beside the table is wanted, so that the table may be left out."""
-        return bool(self.speed or self.attacks or self.payloads or self.figures or self.ablation)
+        return bool(
+            self.speed or self.attacks or self.payloads or self.figures or self.ablation
+        )
 
     @property
     def smoke(self) -> bool:
@@ -94,16 +141,35 @@ class BenchOptions:
 
 def parse_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
     """Metric names in the order of METRICS; each may be a list with commas, or `all`. Raises EganError for others."""
-    split = [part.strip().lower() for name in names for part in name.split(",") if part.strip()]
+    split = [
+        part.strip().lower()
+        for name in names
+        for part in name.split(",")
+        if part.strip()
+    ]
     unknown = sorted(set(split) - {"all", *METRICS})
     if unknown:
-        raise EganError(f"unknown metric {', '.join(unknown)}", f"known: all, {', '.join(METRICS)}", 2)
-    return METRICS if "all" in split else tuple(name for name in METRICS if name in split)
+        raise EganError(
+            f"unknown metric {', '.join(unknown)}",
+            f"known: all, {', '.join(METRICS)}",
+            2,
+        )
+    return (
+        METRICS if "all" in split else tuple(name for name in METRICS if name in split)
+    )
 
 
 def parse_budget(text: str) -> tuple[int | None, float | None]:
     """`300steps` or `60s` (also `60`, seconds) as (steps, None) or (None, seconds). Raises EganError for anything else."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|steps|)", text.strip())
-    if not match or not float(match[1]) > 0 or (match[2] == "steps" and "." in match[1]):
-        raise EganError(f"--budget {text!r} is no budget", "give seconds, as 60s, or steps, as 300steps", 2)
+    if (
+        not match
+        or not float(match[1]) > 0
+        or (match[2] == "steps" and "." in match[1])
+    ):
+        raise EganError(
+            f"--budget {text!r} is no budget",
+            "give seconds, as 60s, or steps, as 300steps",
+            2,
+        )
     return (int(match[1]), None) if match[2] == "steps" else (None, float(match[1]))

@@ -27,7 +27,9 @@ SIDES = (32, 48, 64, 96, 128)  # pixels of the message
 GLYPHS = (8, 10, 12, 16, 24)  # font size in pixels
 LETTERS = string.ascii_uppercase + string.digits
 QUIET = 2  # modules of white border: enough for ZXing
-LEAST_MODULE = 1.5  # pixels: with fewer no camera and no reader is expected to see modules
+LEAST_MODULE = (
+    1.5  # pixels: with fewer no camera and no reader is expected to see modules
+)
 
 Bits = NDArray[np.bool_]
 
@@ -38,7 +40,9 @@ def load_codec() -> tuple[Any, Any]:
         import segno
         import zxingcpp
     except ImportError as error:
-        raise EganError(f"QR codes need {error.name}", "pip install 'egan[payloads]'") from error
+        raise EganError(
+            f"QR codes need {error.name}", "pip install 'egan[payloads]'"
+        ) from error
     return segno, zxingcpp
 
 
@@ -57,7 +61,9 @@ def measure_payloads(scene: Scene, count: int) -> dict[str, Any]:
     out: dict[str, Any] = {"qr": [], "text": [], "notes": {}}
     try:
         segno, zxing = load_codec()
-        work = [(length, side) for length in LENGTHS for side in SIDES if side <= scene.side]
+        work = [
+            (length, side) for length in LENGTHS for side in SIDES if side <= scene.side
+        ]
         for length, side in progress(work, len(work), "QR codes"):
             found = qr_codes(scene, length, side, count, segno, zxing)
             if found:
@@ -78,10 +84,14 @@ def qr_codes(
     for i in range(count):
         text = "".join(random.choice(list(string.ascii_letters), length))
         code = segno.make_qr(text, error="m", boost_error=False)
-        matrix = np.array([[bool(v) for v in row] for row in code.matrix_iter(border=QUIET)])
+        matrix = np.array(
+            [[bool(v) for v in row] for row in code.matrix_iter(border=QUIET)]
+        )
         if side / len(matrix) < LEAST_MODULE:
             return None
-        white = Image.fromarray(np.where(matrix, 0, 255).astype(np.uint8)).convert("RGB")
+        white = Image.fromarray(np.where(matrix, 0, 255).astype(np.uint8)).convert(
+            "RGB"
+        )
         picture = np.asarray(white.resize((side, side), Image.Resampling.NEAREST))
         composite, box = paste_at_random(scene, i, picture, random)
         composites.append(composite)
@@ -90,19 +100,27 @@ def qr_codes(
 
     def read(pictures: Pictures) -> list[float]:
         return [
-            float(any(r.text == text for r in zxing.read_barcodes(enlarged(crop(p, box)))))
+            float(
+                any(r.text == text for r in zxing.read_barcodes(enlarged(crop(p, box))))
+            )
             for p, (text, _, box) in zip(pictures, truths, strict=True)
         ]
 
     errors = [
-        float((modules(crop(d, b), len(m)) != m).mean()) for d, (_, m, b) in zip(decodes, truths, strict=True)
+        float((modules(crop(d, b), len(m)) != m).mean())
+        for d, (_, m, b) in zip(decodes, truths, strict=True)
     ]
     rate = read(decodes)
     return {
-        "characters": length, "side": side, "modules": len(truths[0][1]) - 2 * QUIET, "n": count,
-        "bit_error": float(np.mean(errors)), "read": float(np.mean(rate)), "ci": bootstrap(rate, scene.seed),
+        "characters": length,
+        "side": side,
+        "modules": len(truths[0][1]) - 2 * QUIET,
+        "n": count,
+        "bit_error": float(np.mean(errors)),
+        "read": float(np.mean(rate)),
+        "ci": bootstrap(rate, scene.seed),
         "read_before": float(np.mean(read(np.stack(composites)))),
-    }  # fmt: skip
+    }
 
 
 def paste_at_random(
@@ -147,27 +165,44 @@ def small_text(scene: Scene, size: int, count: int) -> dict[str, Any]:
     random = scene.random(32, size)
     glyphs = np.stack([glyph(letter, size) for letter in LETTERS])
     height, width = glyphs.shape[1:3]
-    across, lines = (min(most, (scene.side - 8) // cell) for most, cell in ((8, width), (2, height)))
+    across, lines = (
+        min(most, (scene.side - 8) // cell) for most, cell in ((8, width), (2, height))
+    )
     composites, truths = [], []
     for i in range(count):
         index = random.integers(len(LETTERS), size=(lines, across))
-        page = np.concatenate([np.concatenate(list(glyphs[line]), 1) for line in index], 0)
+        page = np.concatenate(
+            [np.concatenate(list(glyphs[line]), 1) for line in index], 0
+        )
         picture = np.repeat(np.pad(page, 4, constant_values=255)[..., None], 3, 2)
         composite, box = paste_at_random(scene, i, picture, random)
         composites.append(composite)
         truths.append((index, box))
     decodes = carry(scene, np.stack(composites))
     wrong, whole, before = [], [], []
-    for decode, composite, (index, box) in zip(decodes, composites, truths, strict=True):
+    for decode, composite, (index, box) in zip(
+        decodes, composites, truths, strict=True
+    ):
         found = read_glyphs(crop(decode, box), glyphs, (lines, across))
         wrong.append(float((found != index).mean()))
         whole.append(float((found == index).all()))
-        before.append(float((read_glyphs(crop(composite, box), glyphs, (lines, across)) != index).mean()))
+        before.append(
+            float(
+                (
+                    read_glyphs(crop(composite, box), glyphs, (lines, across)) != index
+                ).mean()
+            )
+        )
     return {
-        "font_size": size, "cell": [int(width), int(height)], "characters": lines * across, "n": count,
-        "character_error": float(np.mean(wrong)), "read": float(np.mean(whole)), "ci": bootstrap(whole, scene.seed),
+        "font_size": size,
+        "cell": [int(width), int(height)],
+        "characters": lines * across,
+        "n": count,
+        "character_error": float(np.mean(wrong)),
+        "read": float(np.mean(whole)),
+        "ci": bootstrap(whole, scene.seed),
         "character_error_before": float(np.mean(before)),
-    }  # fmt: skip
+    }
 
 
 def glyph(letter: str, size: int) -> NDArray[np.uint8]:
@@ -179,7 +214,9 @@ def glyph(letter: str, size: int) -> NDArray[np.uint8]:
     return np.asarray(im)
 
 
-def read_glyphs(picture: Pictures, glyphs: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.intp]:
+def read_glyphs(
+    picture: Pictures, glyphs: NDArray[np.uint8], shape: tuple[int, int]
+) -> NDArray[np.intp]:
     """The index of the nearest glyph (least squares) of every cell (lines, across) of a page with a margin of 4 pixels."""
     height, width = glyphs.shape[1:3]
     grey = picture.astype(float).mean(2)[4:-4, 4:-4]

@@ -22,7 +22,9 @@ from egan.core.lock import keystream
 from egan.core.model import Model, Pictures
 from egan.terminal import progress
 
-LPIPS_WRONG_KEYS = 8  # of the wrong keys of a picture that LPIPS looks at: it costs more than a decode
+LPIPS_WRONG_KEYS = (
+    8  # of the wrong keys of a picture that LPIPS looks at: it costs more than a decode
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class Box:
 
     def cut(self, pictures: Pictures) -> Pictures:
         """The square of pictures (..., H, W, 3)."""
-        return pictures[..., self.y : self.y + self.size, self.x : self.x + self.size, :]
+        return pictures[
+            ..., self.y : self.y + self.size, self.x : self.x + self.size, :
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +75,9 @@ class Row:
     message_ssim: float | None
     message_lpips: float | None
     wrong_keys: int
-    security_mse: float | None  # decodes with wrong keys against composite: mean, and the attacker's best
+    security_mse: (
+        float | None
+    )  # decodes with wrong keys against composite: mean, and the attacker's best
     security_mse_min: float | None
     security_psnr_mean: float | None
     security_psnr_max: float | None
@@ -79,7 +85,9 @@ class Row:
     security_lpips_min: float | None
     blind_mse: float
     blind_psnr: float
-    excess: float | None  # dB by which the best wrong key beats the blind floor; negative where none does
+    excess: (
+        float | None
+    )  # dB by which the best wrong key beats the blind floor; negative where none does
     seconds: float  # encrypt and decrypt
 
 
@@ -103,15 +111,25 @@ def make_pairs(sets: PictureSets, seed: int) -> Pairs:
         x, y = (int(v) for v in random.integers(0, side - size + 1, size=2))
         box = Box(x, y, size)
         message = Image.fromarray(sets.messages[group][index])
-        box.cut(composite)[:] = np.asarray(message.resize((size, size), Image.Resampling.BICUBIC))
+        box.cut(composite)[:] = np.asarray(
+            message.resize((size, size), Image.Resampling.BICUBIC)
+        )
         boxes.append(box)
-        names.append((sets.cover_names[i], sets.flower_names[i], sets.message_names[group][index]))
+        names.append(
+            (
+                sets.cover_names[i],
+                sets.flower_names[i],
+                sets.message_names[group][index],
+            )
+        )
     return Pairs(composites, sets.covers, sets.flowers, boxes, names)
 
 
 def pair_keystream(model: Model, side: int, *words: int | str) -> Pictures:
     """The keystream (P, S/4, S/4) whose seed is the SHA-256 of `words`: for repeatable figures, never for secrets."""
-    seed = hashlib.sha256("\0".join(("egan bench/1", *map(str, words))).encode()).digest()
+    seed = hashlib.sha256(
+        "\0".join(("egan bench/1", *map(str, words))).encode()
+    ).digest()
     return keystream(seed, model.keystream_shape(side, side))
 
 
@@ -140,40 +158,54 @@ class Channel:
 
     def key_images(self, pictures: Pictures, layers: Sequence[int]) -> Pictures:
         parts = chunks(range(len(pictures)), self.batch)
-        return np.concatenate([self.model.key_images(pictures[part], layers) for part in parts])
+        return np.concatenate(
+            [self.model.key_images(pictures[part], layers) for part in parts]
+        )
 
     def keystreams(self, words: Sequence[tuple[int | str, ...]]) -> Pictures | None:
         if not self.model.locked:
             return None
-        return np.stack([pair_keystream(self.model, self.side, self.seed, *w) for w in words])
+        return np.stack(
+            [pair_keystream(self.model, self.side, self.seed, *w) for w in words]
+        )
 
     def there_and_back(self) -> tuple[Pictures, Pictures, list[float]]:
         """Disguises and decodes with the right keys, uint8 (n, S, S, 3), and seconds per picture."""
         n = len(self.pairs.composites)
         disguises, decodes, seconds = [], [], []
         parts = list(chunks(range(n), self.batch))
-        self.model.encrypt(self.pairs.composites[:1], self.public[:1], self.keystreams([("warm-up",)]))
+        self.model.encrypt(
+            self.pairs.composites[:1], self.public[:1], self.keystreams([("warm-up",)])
+        )
         for part in progress(parts, len(parts), "encrypt and decrypt"):
             k = self.keystreams([("pair", i) for i in part])
             begin = time.perf_counter()
-            disguises.append(self.model.encrypt(self.pairs.composites[part], self.public[part], k))
+            disguises.append(
+                self.model.encrypt(self.pairs.composites[part], self.public[part], k)
+            )
             decodes.append(self.model.decrypt(disguises[-1], self.private[part], k))
             seconds += [(time.perf_counter() - begin) / len(part)] * len(part)
         return np.concatenate(disguises), np.concatenate(decodes), seconds
 
-    def wrong(self, i: int, disguise: Pictures, limit: int | None, lpips: Distance | None) -> Wrong:
+    def wrong(
+        self, i: int, disguise: Pictures, limit: int | None, lpips: Distance | None
+    ) -> Wrong:
         """Decode disguise i (S, S, 3) with other pairs' private keys, each with a keystream of its own seed."""
         box = self.pairs.boxes[i]
         truth = box.cut(self.pairs.composites[i])
         result = Wrong([], [])
-        for part in chunks(wrong_keys(i, len(self.private), limit, self.seed), self.batch):
+        for part in chunks(
+            wrong_keys(i, len(self.private), limit, self.seed), self.batch
+        ):
             k = self.keystreams([("wrong", i, j) for j in part])
             same = np.broadcast_to(disguise, (len(part), *disguise.shape))
             boxes = box.cut(self.model.decrypt(same, self.private[part], k))
             result.mse.extend(mean_squared_error(found, truth) for found in boxes)
             looked_at = boxes[: max(0, LPIPS_WRONG_KEYS - len(result.lpips))]
             if lpips is not None and len(looked_at):
-                result.lpips.extend(lpips(np.broadcast_to(truth, looked_at.shape), looked_at).tolist())
+                result.lpips.extend(
+                    lpips(np.broadcast_to(truth, looked_at.shape), looked_at).tolist()
+                )
         return result
 
 
@@ -195,8 +227,14 @@ def measure(
     n = len(pairs.boxes)
     for i in progress(range(n), n, "measure"):
         box = pairs.boxes[i]
-        truth, hidden, found = (box.cut(p[i]) for p in (pairs.composites, disguises, decodes))
-        wrong = channel.wrong(i, disguises[i], wrong_limit, lpips) if with_security else Wrong([], [])
+        truth, hidden, found = (
+            box.cut(p[i]) for p in (pairs.composites, disguises, decodes)
+        )
+        wrong = (
+            channel.wrong(i, disguises[i], wrong_limit, lpips)
+            if with_security
+            else Wrong([], [])
+        )
         mse, floor = mean_squared_error(found, truth), blind_mse(truth)
         wrong_psnr = [psnr(v) for v in wrong.mse]
         tries = bool(wrong_psnr)
@@ -208,12 +246,16 @@ def measure(
                 box.y,
                 box.size,
                 encryption_mse=mean_squared_error(hidden, truth),
-                encryption_lpips=float(lpips(truth[None], hidden[None])[0]) if lpips else None,
+                encryption_lpips=float(lpips(truth[None], hidden[None])[0])
+                if lpips
+                else None,
                 message_mse=mse,
                 message_rmse=math.sqrt(mse),
                 message_psnr=psnr(mse),
                 message_ssim=ssim(truth, found) if with_ssim else None,
-                message_lpips=float(lpips(truth[None], found[None])[0]) if lpips else None,
+                message_lpips=float(lpips(truth[None], found[None])[0])
+                if lpips
+                else None,
                 wrong_keys=len(wrong.mse),
                 security_mse=float(np.mean(wrong.mse)) if tries else None,
                 security_mse_min=min(wrong.mse) if tries else None,

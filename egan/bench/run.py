@@ -15,7 +15,13 @@ from egan.bench.attacks.verdict import Verdict
 from egan.bench.contestants import chosen_weights
 from egan.bench.data import PictureSets, load_pictures, load_smoke
 from egan.bench.extras import add_extras, extra_lines, scene_of
-from egan.bench.features import Distance, Features, load_inception_features, load_lpips, load_squeeze_features
+from egan.bench.features import (
+    Distance,
+    Features,
+    load_inception_features,
+    load_lpips,
+    load_squeeze_features,
+)
 from egan.bench.figures.run import Files, check_folder, draw_figures, write_figures
 from egan.bench.frechet import realism
 from egan.bench.html_report import page
@@ -71,16 +77,32 @@ def bench_models(
     verdicts: dict[str, list[Verdict]] = {}
     sets: dict[int, PictureSets] = {}
     lpips, why = attempt(
-        lambda: load_lpips(options.lpips_net, options.lpips_backbone, device) if options.wants_lpips else None
+        lambda: (
+            load_lpips(options.lpips_net, options.lpips_backbone, device)
+            if options.wants_lpips
+            else None
+        )
     )
-    sides = {name: options.size or model.options.image_size for name, model in models.items()}
-    if options.metrics or options.attacks or options.payloads or options.figures or options.report:
-        sets = {side: load_sets(options, side) for side in dict.fromkeys(sides.values())}
+    sides = {
+        name: options.size or model.options.image_size for name, model in models.items()
+    }
+    if (
+        options.metrics
+        or options.attacks
+        or options.payloads
+        or options.figures
+        or options.report
+    ):
+        sets = {
+            side: load_sets(options, side) for side in dict.fromkeys(sides.values())
+        }
     for name, model in models.items():
         side = sides[name]
         figures: dict[str, Any] = {"family": model.options.family}
         if options.metrics:
-            found, tables[name] = bench_model(model, sets[side], options, device, lpips, why)
+            found, tables[name] = bench_model(
+                model, sets[side], options, device, lpips, why
+            )
             figures |= found
         figures["gmac"] = measure_gmac(model, side)
         if options.speed:
@@ -90,7 +112,10 @@ def bench_models(
         methods[name] = figures
     drawn: Files = {}
     if options.figures is not None or options.report is not None:
-        scenes = {name: scene_of(model, sets[sides[name]], options) for name, model in models.items()}
+        scenes = {
+            name: scene_of(model, sets[sides[name]], options)
+            for name, model in models.items()
+        }
         drawn, missing = draw_figures(scenes)
         for line in missing:
             terminal.note(f"not drawn: {line}")
@@ -109,9 +134,15 @@ def bench_model(
     pairs = make_pairs(sets, options.seed)
     with_security = "security" in options.metrics and model.keyed
     rows, disguises = measure(
-        model, pairs, seed=options.seed, batch=options.batch, wrong_limit=options.wrong_limit, lpips=lpips,
-        with_ssim="ssim" in options.metrics, with_security=with_security,
-    )  # fmt: skip
+        model,
+        pairs,
+        seed=options.seed,
+        batch=options.batch,
+        wrong_limit=options.wrong_limit,
+        lpips=lpips,
+        with_ssim="ssim" in options.metrics,
+        with_security=with_security,
+    )
     figures = summarise(rows, options.metrics, options.seed)
     notes = figures["notes"]
     for figure, (column, metric, _) in FIGURES.items():
@@ -120,10 +151,14 @@ def bench_model(
         if metric == "security" and with_security and len(rows) < 2:
             notes[figure] = "one pair has no wrong keys"
         if metric == "security" and not model.keyed:
-            notes[figure] = "this method has no keys: whoever has the weights reads every disguise"
+            notes[figure] = (
+                "this method has no keys: whoever has the weights reads every disguise"
+            )
     if sets.skipped:
         notes["skipped"] = sets.skipped
-    figures["preprocessing"] = preprocessing(sets, options, pairs.composites.shape[1], rows)
+    figures["preprocessing"] = preprocessing(
+        sets, options, pairs.composites.shape[1], rows
+    )
     add_realism(figures, disguises, pairs.flowers, options, device)
     return figures, rows
 
@@ -153,7 +188,9 @@ def add_realism(
             figures["notes"][name] = f"not asked for: add --metrics {name}"
             continue
         found, why = attempt(
-            lambda load=load: realism(load(), disguises, flowers, options.reference, options.batch)  # type: ignore[misc]
+            lambda load=load: realism(
+                load(), disguises, flowers, options.reference, options.batch
+            )  # type: ignore[misc]
         )
         if found is None:
             figures["notes"][name] = why
@@ -161,7 +198,10 @@ def add_realism(
         figures[name] = found["distance"] if name == "fid" else found
         figures["preprocessing"][name] = f"{found['sets']}; {words}"
         if name == "fid":
-            figures["fid_comparable"], figures["fid_real"] = found["comparable"], found["real"]
+            figures["fid_comparable"], figures["fid_real"] = (
+                found["comparable"],
+                found["real"],
+            )
 
 
 def attempt(load: Callable[[], T]) -> tuple[T | None, str]:
@@ -177,10 +217,14 @@ def attempt(load: Callable[[], T]) -> tuple[T | None, str]:
 def load_sets(options: BenchOptions, side: int) -> PictureSets:
     if options.x is None or options.y is None:
         return load_smoke(side, options.limit or SMOKE_LIMIT, options.seed)
-    return load_pictures(options.x, options.y, options.messages, side, options.limit, options.seed)
+    return load_pictures(
+        options.x, options.y, options.messages, side, options.limit, options.seed
+    )
 
 
-def preprocessing(sets: PictureSets, options: BenchOptions, side: int, rows: Sequence[Row]) -> dict[str, str]:
+def preprocessing(
+    sets: PictureSets, options: BenchOptions, side: int, rows: Sequence[Row]
+) -> dict[str, str]:
     """What has to be known to read the figures: colour space, range, crop, filter, backbone, counts."""
     tries = max(row.wrong_keys for row in rows)
     wrong = f"{tries} of {len(rows) - 1} per picture, LPIPS on {min(tries, LPIPS_WRONG_KEYS)} of them"

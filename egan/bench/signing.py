@@ -73,14 +73,30 @@ def run_calibrate(
     signed = sign_all(model, fitted(flowers, side), fitted(covers[: 2 * KEYS], side))
     figures = measure(signed)
     figures |= {"near_copies": near_copies(signed, figures["threshold"])}
-    figures |= {"forgeries": forgeries.try_all(model, signed, figures["threshold"], tries, seed)}
-    figures = {"secrets": len(signed.secrets), "image_size": side, "family": model.options.family, **figures}
+    figures |= {
+        "forgeries": forgeries.try_all(model, signed, figures["threshold"], tries, seed)
+    }
+    figures = {
+        "secrets": len(signed.secrets),
+        "image_size": side,
+        "family": model.options.family,
+        **figures,
+    }
     print(codec.dumps(figures)) if json else show(figures)
     if output is not None:
-        kept = ("threshold", "secrets", "false_accept", "false_reject", "genuine", "impostor")
+        kept = (
+            "threshold",
+            "secrets",
+            "false_accept",
+            "false_reject",
+            "genuine",
+            "impostor",
+        )
         data = with_signing(find_weights(weights), {key: figures[key] for key in kept})
         files.write_output(data, output, force)
-        terminal.note(f"weights with the threshold: {output}; they have another id, so make keys anew")
+        terminal.note(
+            f"weights with the threshold: {output}; they have another id, so make keys anew"
+        )
 
 
 def sampled(folder: str, limit: int, seed: int) -> list[str]:
@@ -94,11 +110,15 @@ def fitted(paths: Sequence[str], side: int) -> list[Picture]:
     return [compose.fit_cover(files.read_picture(path), (side, side)) for path in paths]
 
 
-def sign_all(model: EncryptGAN, flowers: list[Picture], covers: list[Picture]) -> Signed:
+def sign_all(
+    model: EncryptGAN, flowers: list[Picture], covers: list[Picture]
+) -> Signed:
     """Sign every flower but those that keys are made of, and decode it with the signer's public key."""
     count = min(KEYS, len(covers), len(flowers) // 4)
     if count < 2:
-        raise EganError("too few pictures: at least 2 covers and 8 flowers are needed", status=2)
+        raise EganError(
+            "too few pictures: at least 2 covers and 8 flowers are needed", status=2
+        )
     pairs = [
         keyfiles.key_pair(model, cover, flower)
         for cover, flower in zip(covers, flowers[:count], strict=False)
@@ -107,12 +127,16 @@ def sign_all(model: EncryptGAN, flowers: list[Picture], covers: list[Picture]) -
     done = Signed(secrets, [pairs[i % count] for i in range(len(secrets))], [], [])
     for at in terminal.progress(range(len(secrets)), len(secrets), "signing"):
         private, public = done.pairs[at]
-        job = intake.secret_job(files.Loaded(secrets[at], None, "a secret"), "a secret", None)
+        job = intake.secret_job(
+            files.Loaded(secrets[at], None, "a secret"), "a secret", None
+        )
         (picture,) = pipeline.sign_batch(model, private, [job])
         loaded = files.Loaded(picture, None, "a signed picture")
         copy = files.Loaded(secrets[at], None, "the secret")
         opened = intake.open_signed(loaded, "a signed picture", public, model, copy)
-        (verdict,) = pipeline.verify_batch(model, public, [opened], threshold=1.0)  # anything passes
+        (verdict,) = pipeline.verify_batch(
+            model, public, [opened], threshold=1.0
+        )  # anything passes
         done.pictures.append(picture)
         done.decoded.append(verdict.picture)
     return done
@@ -124,8 +148,13 @@ def measure(signed: Signed) -> dict[str, Any]:
     own = np.diag(scores)
     others = ~np.eye(len(own), dtype=bool)
     half = np.arange(len(own)) % 2 == 0
-    threshold = choose_threshold(own[half], scores[np.ix_(half, half)][others[np.ix_(half, half)]])
-    genuine, impostor = own[~half], scores[np.ix_(~half, ~half)][others[np.ix_(~half, ~half)]]
+    threshold = choose_threshold(
+        own[half], scores[np.ix_(half, half)][others[np.ix_(half, half)]]
+    )
+    genuine, impostor = (
+        own[~half],
+        scores[np.ix_(~half, ~half)][others[np.ix_(~half, ~half)]],
+    )
     return {
         "threshold": round(threshold, 4),
         "genuine": spread(genuine),
@@ -159,7 +188,8 @@ def choose_threshold(genuine: Scores, impostor: Scores) -> float:
 
 def spread(scores: Scores) -> dict[str, float]:
     return {
-        name: round(float(f(scores)), 4) for name, f in (("min", np.min), ("mean", np.mean), ("max", np.max))
+        name: round(float(f(scores)), 4)
+        for name, f in (("min", np.min), ("mean", np.mean), ("max", np.max))
     }
 
 
@@ -167,7 +197,9 @@ def rate(hits: files.NDArray[np.bool_]) -> dict[str, float]:
     """How often, of how many, and the upper end of the 95 % confidence interval (Wilson)."""
     n, k, z = len(hits), int(hits.sum()), 1.96
     p = k / n
-    upper = (p + z * z / (2 * n) + z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
+    upper = (
+        p + z * z / (2 * n) + z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    ) / (1 + z * z / n)
     return {"count": k, "of": n, "rate": round(p, 5), "at_most": round(float(upper), 5)}
 
 
@@ -179,7 +211,9 @@ def near_copies(signed: Signed, threshold: float) -> dict[str, float]:
     shares: dict[str, list[bool]] = {}
     for secret, decoded in list(zip(signed.secrets, signed.decoded, strict=True))[:100]:
         for name, copy in changed_copies(secret).items():
-            shares.setdefault(name, []).append(pipeline.rmse(decoded, copy) <= threshold)
+            shares.setdefault(name, []).append(
+                pipeline.rmse(decoded, copy) <= threshold
+            )
     return {name: round(float(np.mean(hits)), 4) for name, hits in shares.items()}
 
 
@@ -197,7 +231,9 @@ def changed_copies(secret: Picture) -> dict[str, Picture]:
         "moved by 8 pixels": shifted,
         "mirrored": np.asarray(ImageOps.mirror(image)),
     }
-    return {name: copy for name, copy in changed.items() if not np.array_equal(copy, secret)}
+    return {
+        name: copy for name, copy in changed.items() if not np.array_equal(copy, secret)
+    }
 
 
 def with_signing(path: Path, signing: dict[str, Any]) -> bytes:
@@ -205,7 +241,9 @@ def with_signing(path: Path, signing: dict[str, Any]) -> bytes:
     data = path.read_bytes()
     header = read_header(io.BytesIO(data), len(data), str(path))
     training = codec.loads(header["__metadata__"].get("training", "{}"))
-    header["__metadata__"]["training"] = codec.dumps(training | {"signing": signing}, sort_keys=True)
+    header["__metadata__"]["training"] = codec.dumps(
+        training | {"signing": signing}, sort_keys=True
+    )
     return with_header(data, header)
 
 
@@ -215,15 +253,16 @@ def show(figures: dict[str, Any]) -> None:
     from rich.table import Table
 
     def percent(one: dict[str, float]) -> str:
-        return (
-            f"{one['count']} of {one['of']} ({100 * one['rate']:.2f} %, at most {100 * one['at_most']:.2f} %)"
-        )
+        return f"{one['count']} of {one['of']} ({100 * one['rate']:.2f} %, at most {100 * one['at_most']:.2f} %)"
 
     print(
         f"secrets: {figures['secrets']} of {figures['image_size']}x{figures['image_size']} pixels, half to choose by"
     )
     print(f"threshold: {figures['threshold']} (RMSE on RGB in [0, 1])")
-    for name, words in (("genuine", "score of the secret itself"), ("impostor", "score of other secrets")):
+    for name, words in (
+        ("genuine", "score of the secret itself"),
+        ("impostor", "score of other secrets"),
+    ):
         low, mean, high = (figures[name][key] for key in ("min", "mean", "max"))
         print(f"{words}: {mean} on average, {low} to {high}")
     print(f"false rejects: {percent(figures['false_reject'])}")
@@ -231,9 +270,14 @@ def show(figures: dict[str, Any]) -> None:
     table = Table("attempt", "passes the match", "passes verify", title=None)
     for name, found in figures["forgeries"].items():
         cells = (
-            "-" if found[key] is None else f"{found[key]} of {found['of']}" for key in ("match", "verify")
+            "-" if found[key] is None else f"{found[key]} of {found['of']}"
+            for key in ("match", "verify")
         )
         table.add_row(name, *cells)
     for name, share in figures["near_copies"].items():
-        table.add_row(f"another secret: {name}", f"{100 * share:.0f} %", "the same; with --exact none")
+        table.add_row(
+            f"another secret: {name}",
+            f"{100 * share:.0f} %",
+            "the same; with --exact none",
+        )
     Console().print(table)

@@ -12,7 +12,12 @@ from PIL import Image, ImageDraw, ImageFont
 from egan.core.encryptgan import Pictures
 from egan.errors import EganError
 
-PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")  # in the wheel, never fetched
+PHOTOGRAPHS = (
+    "astronaut",
+    "chelsea",
+    "coffee",
+    "rocket",
+)  # in the wheel, never fetched
 
 
 def smoke_pictures(
@@ -37,14 +42,17 @@ def load_photographs() -> list[Image.Image]:
         return [Image.fromarray(getattr(data, name)()) for name in PHOTOGRAPHS]
     except (OSError, ModuleNotFoundError, AttributeError) as error:
         raise EganError(
-            "scikit-image's pictures are not installed", "name folders with --x, --y and --messages"
+            "scikit-image's pictures are not installed",
+            "name folders with --x, --y and --messages",
         ) from error
 
 
 def crop(photograph: Image.Image, size: int, random: np.random.Generator) -> Pictures:
     """A random square of half to all of the short side, perhaps mirrored, as uint8 (size, size, 3)."""
     side = int(min(photograph.size) * random.uniform(0.5, 1))
-    left, top = (int(random.integers(0, length - side + 1)) for length in photograph.size)
+    left, top = (
+        int(random.integers(0, length - side + 1)) for length in photograph.size
+    )
     im = photograph.convert("RGB").resize(
         (size, size), Image.Resampling.LANCZOS, (left, top, left + side, top + side)
     )
@@ -54,11 +62,15 @@ def crop(photograph: Image.Image, size: int, random: np.random.Generator) -> Pic
 def draw_flower(size: int, random: np.random.Generator) -> Pictures:
     """A flower with shaded petals on blurred green, uint8 (size, size, 3)."""
     coarse = random.integers(0, 256, (12, 12, 3), dtype=np.uint8)
-    noise = np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC))
+    noise = np.asarray(
+        Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
+    )
     picture = noise / 255 * [0.25, 0.4, 0.2] + [0.05, 0.2, 0.05]
     v, u = np.mgrid[0:size, 0:size] / size - random.uniform(0.4, 0.6, (2, 1, 1))
     radius, angle = np.hypot(u, v), np.arctan2(v, u) + random.uniform(0, 2 * np.pi)
-    edge = random.uniform(0.3, 0.42) * (0.65 + 0.35 * np.cos(random.integers(5, 12) * angle))
+    edge = random.uniform(0.3, 0.42) * (
+        0.65 + 0.35 * np.cos(random.integers(5, 12) * angle)
+    )
     inside = np.clip((edge - radius) * size / 2, 0, 1)[..., None]
     shade = (0.55 + 0.45 * np.clip(radius / edge, 0, 1))[..., None]
     petals = shade * random.uniform(0.3, 1, 3) * [1, 0.8, 1]
@@ -75,6 +87,10 @@ def draw_digit(size: int, random: np.random.Generator) -> Pictures:
     im = Image.new("RGB", (size, size), tuple(int(c) for c in back))
     font = ImageFont.load_default(size * 0.8)
     ImageDraw.Draw(im).text(
-        (size / 2, size / 2), str(random.integers(10)), tuple(int(c) for c in front), font, anchor="mm"
+        (size / 2, size / 2),
+        str(random.integers(10)),
+        tuple(int(c) for c in front),
+        font,
+        anchor="mm",
     )
     return np.asarray(im)

@@ -6,6 +6,7 @@ three alike, and a ratio is the median of the ratios within each repeat.
 
 from __future__ import annotations
 
+import functools
 import resource
 import statistics
 import subprocess
@@ -27,12 +28,26 @@ from egan.core.networks import ResNetGenerator
 Pass = Callable[[int], object]  # a pass over a batch of this many pictures
 
 BATCHES = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64)}
-VERBS = ("keygen", "compose", "encrypt", "decrypt", "sign", "verify", "inspect", "train", "bench", "demo")
+VERBS = (
+    "keygen",
+    "compose",
+    "encrypt",
+    "decrypt",
+    "sign",
+    "verify",
+    "inspect",
+    "train",
+    "bench",
+    "demo",
+)
 COMMANDS = {
     "python": ["-c", "pass"],
     "version": ["-m", "egan", "--version"],
     **{verb: ["-m", "egan", verb, "--help"] for verb in VERBS},
-    "torch": ["-c", "import torch"],  # what a command pays for that passes pictures through networks
+    "torch": [
+        "-c",
+        "import torch",
+    ],  # what a command pays for that passes pictures through networks
 }
 
 
@@ -61,8 +76,12 @@ def passes(model: Model, side: int) -> dict[str, Pass]:
         return None if k is None else several(k, n)
 
     return {
-        "encrypt": lambda n: model.encrypt(several(picture, n), several(key, n), stream(n)),
-        "decrypt": lambda n: model.decrypt(several(picture, n), several(key, n), stream(n)),
+        "encrypt": lambda n: model.encrypt(
+            several(picture, n), several(key, n), stream(n)
+        ),
+        "decrypt": lambda n: model.decrypt(
+            several(picture, n), several(key, n), stream(n)
+        ),
     }
 
 
@@ -70,7 +89,9 @@ def resnet_pass(device: torch.device, side: int) -> tuple[nn.Module, Pass]:
     """A plain ResNet-9 generator of width 64, 3 channels in, float32, and its pass on the same kind of pictures."""
     network = ResNetGenerator(3, 64, 9).eval().requires_grad_(False).to(device)
     network = network.to(memory_format=torch.channels_last)
-    picture = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+    picture = np.random.default_rng(0).integers(
+        0, 256, (1, side, side, 3), dtype=np.uint8
+    )
 
     @torch.inference_mode()
     def run(n: int) -> Pictures:
@@ -96,29 +117,51 @@ def measure_speed(model: Model, side: int, repeats: int = 7) -> dict[str, Any]:
     device = model.device
     network, resnet = resnet_pass(device, side)
     runs = {**passes(model, side), "resnet9": resnet}
-    out: dict[str, Any] = {name: {"gmac": gmac(lambda run=run: run(1))} for name, run in runs.items()}  # type: ignore[misc]
+    out: dict[str, Any] = {
+        name: {"gmac": gmac(functools.partial(run, 1))} for name, run in runs.items()
+    }
     for name, modules in {**model.parts(), "resnet9": [network]}.items():
-        out[name]["parameters"] = sum(p.numel() for module in modules for p in module.parameters())
+        out[name]["parameters"] = sum(
+            p.numel() for module in modules for p in module.parameters()
+        )
     for name, run in runs.items():
         out[name]["peak_memory_mib"] = peak_memory(run, device)
-        found = {batch: min(seconds(run, batch) for _ in range(2)) for batch in BATCHES[device.type]}
+        found = {
+            batch: min(seconds(run, batch) for _ in range(2))
+            for batch in BATCHES[device.type]
+        }
         out[name]["best_batch"] = min(found, key=lambda batch: found[batch])
-    for label, batch_of in (("batch1", lambda _: 1), ("best", lambda name: out[name]["best_batch"])):
-        times = [{name: seconds(run, batch_of(name)) for name, run in runs.items()} for _ in range(repeats)]
+    for label, batch_of in (
+        ("batch1", lambda _: 1),
+        ("best", lambda name: out[name]["best_batch"]),
+    ):
+        times = [
+            {name: seconds(run, batch_of(name)) for name, run in runs.items()}
+            for _ in range(repeats)
+        ]
         for name in runs:
             out[name][f"seconds_{label}"] = statistics.median(t[name] for t in times)
-            out[name][f"{label}_ratio"] = statistics.median(t[name] / t["resnet9"] for t in times)
+            out[name][f"{label}_ratio"] = statistics.median(
+                t[name] / t["resnet9"] for t in times
+            )
     for name in runs:
         out[name]["gmac_ratio"] = out[name]["gmac"] / out["resnet9"]["gmac"]
     where = (
-        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{torch.get_num_threads()} threads"
     )
     out |= {
-        "device": f"{device.type}: {where}", "dtype": "float32", "size": side, "repeats": repeats,
+        "device": f"{device.type}: {where}",
+        "dtype": "float32",
+        "size": side,
+        "repeats": repeats,
         "peak_memory_of": "allocations of a pass of one picture, weights included"
-        if device.type == "cuda" else "the whole process so far",
-        "startup_seconds": measure_startup(), "training": measure_training(model, side),
-    }  # fmt: skip
+        if device.type == "cuda"
+        else "the whole process so far",
+        "startup_seconds": measure_startup(),
+        "training": measure_training(model, side),
+    }
     return out
 
 
@@ -140,11 +183,16 @@ def measure_startup(repeats: int = 3) -> dict[str, float | None]:
     for _ in range(repeats):
         for name, arguments in COMMANDS.items():
             begin = time.perf_counter()
-            done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+            done = subprocess.run(
+                [sys.executable, *arguments], capture_output=True, check=False
+            )
             times[name].append(time.perf_counter() - begin)
             if done.returncode:
                 failed.add(name)
-    return {name: None if name in failed else statistics.median(t) for name, t in times.items()}
+    return {
+        name: None if name in failed else statistics.median(t)
+        for name, t in times.items()
+    }
 
 
 def speed_lines(speed: dict[str, Any]) -> list[str]:
@@ -160,9 +208,16 @@ def speed_lines(speed: dict[str, Any]) -> list[str]:
             f"batch {f['best_batch']} {f['seconds_best']:.4f} s ({f['best_ratio']:.3f}), "
             f"{f['peak_memory_mib']:.0f} MiB"
         )
-    lines.append("in brackets: divided by resnet9; memory is " + speed["peak_memory_of"])
-    starts = ("-" if v is None else f"{v:.3f} s" for v in speed["startup_seconds"].values())
     lines.append(
-        "start-up: " + ", ".join(f"{n} {v}" for n, v in zip(speed["startup_seconds"], starts, strict=True))
+        "in brackets: divided by resnet9; memory is " + speed["peak_memory_of"]
+    )
+    starts = (
+        "-" if v is None else f"{v:.3f} s" for v in speed["startup_seconds"].values()
+    )
+    lines.append(
+        "start-up: "
+        + ", ".join(
+            f"{n} {v}" for n, v in zip(speed["startup_seconds"], starts, strict=True)
+        )
     )
     return [*lines, training_line(speed["training"])]

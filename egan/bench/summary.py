@@ -51,17 +51,35 @@ STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
 
 # Table 1 of arXiv 1905.11582, on its own data, by our families; the paper's EncryptGAN stands for both of ours.
 PAPER_COLUMNS = (
-    "fid", "encryption.lpips", "encryption.mse",
-    "message.mse", "message.rmse", "message.psnr", "message.ssim", "message.lpips",
-)  # fmt: skip
+    "fid",
+    "encryption.lpips",
+    "encryption.mse",
+    "message.mse",
+    "message.rmse",
+    "message.psnr",
+    "message.ssim",
+    "message.lpips",
+)
 PAPER_ROWS = {
-    "paper": ("EncryptGAN", (107.92, 0.4141, 0.0765, 0.0139, 0.1156, 17.60, 0.9825, 0.2414)),
-    "cyclegan": ("CycleGAN", (160.96, 0.4510, 0.1039, 0.0332, 0.1769, 14.32, 0.9654, 0.3115)),
+    "paper": (
+        "EncryptGAN",
+        (107.92, 0.4141, 0.0765, 0.0139, 0.1156, 17.60, 0.9825, 0.2414),
+    ),
+    "cyclegan": (
+        "CycleGAN",
+        (160.96, 0.4510, 0.1039, 0.0332, 0.1769, 14.32, 0.9654, 0.3115),
+    ),
     "munit": ("MUNIT", (218.60, 0.3937, 0.1308, 0.0464, 0.2122, 12.62, 0.9437, 0.4341)),
     "drit": ("DRIT", (165.06, 0.4707, 0.0916, 0.0492, 0.2111, 12.95, 0.9206, 0.3174)),
-    "baluja": ("Deep steganography", (238.67, 0.3583, 0.1020, 0.0225, 0.1426, 16.19, 0.9473, 0.2429)),
+    "baluja": (
+        "Deep steganography",
+        (238.67, 0.3583, 0.1020, 0.0225, 0.1426, 16.19, 0.9473, 0.2429),
+    ),
 }
-PAPER_SECURITY = {"lpips": 0.5191, "mse": 0.1379}  # of EncryptGAN; the others have no keys
+PAPER_SECURITY = {
+    "lpips": 0.5191,
+    "mse": 0.1379,
+}  # of EncryptGAN; the others have no keys
 
 
 def paper_figures(family: str) -> dict[str, Any]:
@@ -88,11 +106,15 @@ def summarise(rows: Sequence[Row], metrics: Sequence[str], seed: int) -> dict[st
             out["notes"][figure] = f"not asked for: add --metrics {metric}"
         elif not finite:
             missing = any(v is None for v in values)
-            out["notes"][figure] = "not measured" if missing else "infinite: no picture has any error"
+            out["notes"][figure] = (
+                "not measured" if missing else "infinite: no picture has any error"
+            )
         else:
             value = STATISTICS[how](finite)
             if len(finite) < len(values):
-                out["notes"][figure] = f"without {len(values) - len(finite)} pictures where it is infinite"
+                out["notes"][figure] = (
+                    f"without {len(values) - len(finite)} pictures where it is infinite"
+                )
             if how == "mean":
                 out["ci"].setdefault(group, {})[name] = bootstrap(finite, seed)
         out.setdefault(group, {})[name] = value
@@ -103,7 +125,9 @@ def summarise(rows: Sequence[Row], metrics: Sequence[str], seed: int) -> dict[st
 def bootstrap(values: Sequence[float], seed: int) -> list[float]:
     """The 95 % percentile interval of the mean under resampling of images (Efron 1979), from a seeded generator."""
     array = np.asarray(values, np.float64)
-    index = np.random.default_rng(seed).integers(len(array), size=(RESAMPLES, len(array)))
+    index = np.random.default_rng(seed).integers(
+        len(array), size=(RESAMPLES, len(array))
+    )
     return [float(v) for v in np.percentile(array[index].mean(1), (2.5, 97.5))]
 
 
@@ -127,7 +151,11 @@ def shown(figures: dict[str, Any], figure: str, digits: int = 4) -> str:
 
 def paper_rows(methods: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The paper's own figures for its method and for those that were measured here, by the name of the row."""
-    compared = [f for f in PAPER_ROWS if f == "paper" or any(m.get("family") == f for m in methods.values())]
+    compared = [
+        f
+        for f in PAPER_ROWS
+        if f == "paper" or any(m.get("family") == f for m in methods.values())
+    ]
     return {f"{PAPER_ROWS[f][0]}, paper's data": paper_figures(f) for f in compared}
 
 
@@ -136,19 +164,32 @@ def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", caption_justify="left")
-    for heading in ("", "FID", "Encryption\nLPIPS/MSE", "MSE", "RMSE", "PSNR", "SSIM", "LPIPS",
-                    "Security\nLPIPS/MSE"):  # fmt: skip
-        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
+    for heading in (
+        "",
+        "FID",
+        "Encryption\nLPIPS/MSE",
+        "MSE",
+        "RMSE",
+        "PSNR",
+        "SSIM",
+        "LPIPS",
+        "Security\nLPIPS/MSE",
+    ):
+        table.add_column(
+            heading, justify="left" if not heading else "right", no_wrap=True
+        )
     paper = paper_rows(methods)
     for name, figures in {**paper, **methods}.items():
         table.add_row(
             name,
             shown(figures, "fid", 2),
             shown(figures, "encryption.lpips") + "/" + shown(figures, "encryption.mse"),
-            *(shown(figures, f"message.{m}", 2 if m == "psnr" else 4)
-              for m in ("mse", "rmse", "psnr", "ssim", "lpips")),
+            *(
+                shown(figures, f"message.{m}", 2 if m == "psnr" else 4)
+                for m in ("mse", "rmse", "psnr", "ssim", "lpips")
+            ),
             shown(figures, "security.lpips") + "/" + shown(figures, "security.mse"),
-        )  # fmt: skip
+        )
     return table
 
 
@@ -186,4 +227,6 @@ def detail_lines(figures: dict[str, Any]) -> list[str]:
     for name, reason in figures["notes"].items():
         if not reason.startswith("not asked for"):
             reasons.setdefault(reason, []).append(name)
-    return lines + [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    return lines + [
+        f"{', '.join(names)}: {reason}" for reason, names in reasons.items()
+    ]

@@ -37,36 +37,58 @@ def measure_training(model: Any, side: int, repeats: int = 3) -> dict[str, Any]:
     cyclegan_ratio: pairs a second divided by those of plain CycleGAN (`plain_cyclegan`), the median over the repeats.
     """
     if not isinstance(model.options, ModelOptions):
-        return {"note": "measured for EncryptGAN only; `egan train` prints pairs a second of any method"}
+        return {
+            "note": "measured for EncryptGAN only; `egan train` prints pairs a second of any method"
+        }
     device = model.device
     batch = BATCH[device.type]
-    settings = [f"batch={batch}", "key_steps=1", "crop=0"]  # whole pictures, as CycleGAN gets them
+    settings = [
+        f"batch={batch}",
+        "key_steps=1",
+        "crop=0",
+    ]  # whole pictures, as CycleGAN gets them
     _, options = parse_options(None, settings, start=model.options)
     random = np.random.default_rng(0)
-    covers, flowers = random.integers(0, 256, (2, PICTURES, side, side, 3), dtype=np.uint8)
-    messages = random.integers(0, 256, (PICTURES, side // 4, side // 4, 3), dtype=np.uint8)
+    covers, flowers = random.integers(
+        0, 256, (2, PICTURES, side, side, 3), dtype=np.uint8
+    )
+    messages = random.integers(
+        0, 256, (PICTURES, side // 4, side // 4, 3), dtype=np.uint8
+    )
     sampler = Sampler(covers, flowers, [messages], 0, device)
-    ours, plain = make_method(model.options, options, sampler), plain_cyclegan(sampler, side)
+    ours, plain = (
+        make_method(model.options, options, sampler),
+        plain_cyclegan(sampler, side),
+    )
     for method in (ours, plain):
         method.prepare()
         method.start_optimisers()
         step(method, 0)
     counter = FlopCounterMode(display=False)
     with counter:
-        step(ours, 1)  # without the backward cycle of family egan, which comes every few steps
+        step(
+            ours, 1
+        )  # without the backward cycle of family egan, which comes every few steps
     took, ratios = [], []
     for number in range(repeats):
-        three = [timed(partial(step, ours, i)) for i in range(3 * number, 3 * number + 3)]
+        three = [
+            timed(partial(step, ours, i)) for i in range(3 * number, 3 * number + 3)
+        ]
         took += three
         ratios.append(timed(partial(step, plain, 1)) / (sum(three) / 3 / batch))
     seconds = statistics.median(took)
     done, best = counter.get_total_flops() / seconds, peak_flops(device, options.bf16)
     return {
-        "pairs_per_second": batch * len(took) / sum(took), "batch": batch, "seconds_per_step": seconds,
-        "gflop_per_step": counter.get_total_flops() / 1e9, "gflop_per_second": done / 1e9,
-        "peak_gflop_per_second": best / 1e9, "utilisation": done / best,
-        "dtype": "bfloat16" if options.bf16 else "float32", "cyclegan_ratio": statistics.median(ratios),
-    }  # fmt: skip
+        "pairs_per_second": batch * len(took) / sum(took),
+        "batch": batch,
+        "seconds_per_step": seconds,
+        "gflop_per_step": counter.get_total_flops() / 1e9,
+        "gflop_per_second": done / 1e9,
+        "peak_gflop_per_second": best / 1e9,
+        "utilisation": done / best,
+        "dtype": "bfloat16" if options.bf16 else "float32",
+        "cyclegan_ratio": statistics.median(ratios),
+    }
 
 
 def plain_cyclegan(sampler: Sampler, side: int) -> Method:
@@ -74,7 +96,9 @@ def plain_cyclegan(sampler: Sampler, side: int) -> Method:
     use for some pictures only.
     """
     return CycleGANMethod(
-        CycleGANOptions(image_size=side), CycleGANTraining(identity=0.0, batch=1, bf16=False), sampler
+        CycleGANOptions(image_size=side),
+        CycleGANTraining(identity=0.0, batch=1, bf16=False),
+        sampler,
     )
 
 
@@ -93,7 +117,9 @@ def timed(run: Callable[[], object]) -> float:
 def peak_flops(device: torch.device, bf16: bool) -> float:
     """Operations a second of the fastest of some products of square matrices."""
     n = MATRIX[device.type]
-    a = torch.randn(n, n, device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
+    a = torch.randn(
+        n, n, device=device, dtype=torch.bfloat16 if bf16 else torch.float32
+    )
     run = lambda: (a @ a)[0, 0].item()
     run()
     return 2 * n**3 / min(timed(run) for _ in range(5))

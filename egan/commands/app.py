@@ -10,7 +10,17 @@ import typer
 from egan import terminal
 from egan.commands import models as cli_models
 from egan.commands import signing as cli_signing
-from egan.commands.options import Device, Folder, Force, Json, Listed, Out, Quiet, Weights, several
+from egan.commands.options import (
+    Device,
+    Folder,
+    Force,
+    Json,
+    Listed,
+    Out,
+    Quiet,
+    Weights,
+    several,
+)
 from egan.errors import EganError
 
 app = typer.Typer(
@@ -35,7 +45,13 @@ def print_version(value: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=print_version,
+            is_eager=True,
+            help="Print the version.",
+        ),
     ] = False,
 ) -> None:
     """Hide pictures inside pictures of another kind.
@@ -49,20 +65,32 @@ def root(
 def keygen(
     face: Annotated[
         str,
-        typer.Argument(metavar="FACE", help="Picture of the domain of covers, or -; with -d, or a folder."),
+        typer.Argument(
+            metavar="FACE",
+            help="Picture of the domain of covers, or -; with -d, or a folder.",
+        ),
     ],
     flower: Annotated[
         str,
         typer.Argument(
-            metavar="FLOWER", help="Picture of the domain of disguises, or -; or a folder, as for FACE."
+            metavar="FLOWER",
+            help="Picture of the domain of disguises, or -; or a folder, as for FACE.",
         ),
     ],
-    pub: Annotated[str, typer.Option("--pub", metavar="FILE", help="Where the public key goes.")] = "pub.png",
+    pub: Annotated[
+        str, typer.Option("--pub", metavar="FILE", help="Where the public key goes.")
+    ] = "pub.png",
     priv: Annotated[
-        str, typer.Option("--priv", metavar="FILE", help="Where the private key goes; never overwritten.")
+        str,
+        typer.Option(
+            "--priv",
+            metavar="FILE",
+            help="Where the private key goes; never overwritten.",
+        ),
     ] = "priv.png",
     size: Annotated[
-        int, typer.Option("--size", metavar="N", help="Side of the key pictures in pixels.")
+        int,
+        typer.Option("--size", metavar="N", help="Side of the key pictures in pixels."),
     ] = 256,
     directory: Annotated[
         str | None,
@@ -73,7 +101,9 @@ def keygen(
             help="Make NAME-pub.png and NAME-priv.png here for every FACE.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing public key.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite an existing public key.")
+    ] = False,
     weights: Weights = None,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -88,7 +118,9 @@ def keygen(
             raise EganError("-d and --pub or --priv exclude each other", status=2)
         batch.keygen(face, flower, directory, size, force, weights, device)
         return
-    fingerprint = keyfiles.make_keys(face, flower, pub, priv, size, force, weights, device)
+    fingerprint = keyfiles.make_keys(
+        face, flower, pub, priv, size, force, weights, device
+    )
     terminal.note(f"public key: {pub}\nprivate key: {priv}\nfingerprint: {fingerprint}")
 
 
@@ -111,10 +143,19 @@ def compose(
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option("--size", metavar="N|WxH", help="Resize the message: longer side, or width and height."),
+        typer.Option(
+            "--size",
+            metavar="N|WxH",
+            help="Resize the message: longer side, or width and height.",
+        ),
     ] = None,
-    random: Annotated[bool, typer.Option("--random", help="Paste at a random place.")] = False,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Make --random repeatable.")] = None,
+    random: Annotated[
+        bool, typer.Option("--random", help="Paste at a random place.")
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", help="Make --random repeatable."),
+    ] = None,
     cover_size: Annotated[
         str | None,
         typer.Option(
@@ -148,7 +189,9 @@ def compose(
     if directory is not None:
         batch.compose(sources, message, recipe, directory, force)
         return
-    result, text = recipe.apply(files.read_picture(sources[0].path), files.read_picture(message))
+    result, text = recipe.apply(
+        files.read_picture(sources[0].path), files.read_picture(message)
+    )
     files.write_output(files.png_bytes(result, text), output, force)
 
 
@@ -156,7 +199,10 @@ def compose(
 def encrypt(
     inputs: Annotated[list[str] | None, several("COMPOSITE", "Composites")] = None,
     pub: Annotated[
-        str | None, typer.Option("--pub", metavar="FILE", help="The receiver's public key; required.")
+        str | None,
+        typer.Option(
+            "--pub", metavar="FILE", help="The receiver's public key; required."
+        ),
     ] = None,
     flower: Annotated[
         str | None,
@@ -207,21 +253,28 @@ def encrypt(
 def decrypt(
     inputs: Annotated[list[str] | None, several("DISGUISE", "Disguises")] = None,
     priv: Annotated[
-        str | None, typer.Option("--priv", metavar="FILE", help="Your private key; required.")
+        str | None,
+        typer.Option("--priv", metavar="FILE", help="Your private key; required."),
     ] = None,
     cover: Annotated[
         str | None,
         typer.Option(
-            "--cover", metavar="FILE", help="For munit and drit: a picture that looks like the cover."
+            "--cover",
+            metavar="FILE",
+            help="For munit and drit: a picture that looks like the cover.",
         ),
     ] = None,
     sender: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="FILE", help="The sender's public key: refuse what this key did not sign."
+            "--from",
+            metavar="FILE",
+            help="The sender's public key: refuse what this key did not sign.",
         ),
     ] = None,
-    message: Annotated[bool, typer.Option("--message", help="Write the cut-out message alone.")] = False,
+    message: Annotated[
+        bool, typer.Option("--message", help="Write the cut-out message alone.")
+    ] = False,
     number: Annotated[
         int,
         typer.Option(
@@ -254,18 +307,24 @@ def decrypt(
 
     if number != 1 and (not message or directory is not None):
         raise EganError("--number is for --message and one picture", status=2)
-    sources = batch.start(inputs, directory, output, (priv, sender, cover), force, listed)
+    sources = batch.start(
+        inputs, directory, output, (priv, sender, cover), force, listed
+    )
     private = keyless.receiver(priv, cover, weights)
     known = keyfiles.read_public(sender) if sender is not None else None
     if directory is not None:
-        batch.decrypt(sources, directory, private, known, message, force, weights, device)
+        batch.decrypt(
+            sources, directory, private, known, message, force, weights, device
+        )
         return
     loaded = files.read_picture(sources[0].path)  # refused before torch is imported
     model = keyless.load_model(private, weights, device)
     job = intake.open_disguise(loaded, sources[0].path, private, model, force, known)
     found = batch.pieces(job, pipeline.decrypt_batch(model, private, [job])[0], message)
     if message and not 1 <= number <= len(found):
-        raise EganError(f"there is no message {number}: the picture holds {len(found)}", status=2)
+        raise EganError(
+            f"there is no message {number}: the picture holds {len(found)}", status=2
+        )
     result = found[number - 1 if message else 0]
     files.write_output(files.png_bytes(result.pixels, result.text), output, force)
     batch.tell_sender(job, known)
@@ -276,7 +335,8 @@ def inspect(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE]...", help="Pictures or safetensors files; standard input when none is named."
+            metavar="[FILE]...",
+            help="Pictures or safetensors files; standard input when none is named.",
         ),
     ] = None,
     listed: Listed = None,
@@ -287,13 +347,19 @@ def inspect(
     terminal.quiet = quiet
     from egan.commands import batch
 
-    batch.inspect(batch.start(inputs, None, None, (), False, listed, several=True), json)
+    batch.inspect(
+        batch.start(inputs, None, None, (), False, listed, several=True), json
+    )
 
 
 COMMANDS: tuple[Any, ...] = (
-    cli_signing.sign, cli_signing.verify, cli_signing.calibrate,
-    cli_models.train, cli_models.bench, cli_models.demo,
-)  # fmt: skip
+    cli_signing.sign,
+    cli_signing.verify,
+    cli_signing.calibrate,
+    cli_models.train,
+    cli_models.bench,
+    cli_models.demo,
+)
 for command in COMMANDS:
     app.command()(command)
 
@@ -317,7 +383,9 @@ def start() -> None:
             print(words(), file=sys.stderr)  # the help
             sys.exit(2)
         text = words().rstrip(".")
-        raise EganError(text[:1].lower() + text[1:], hint_for_usage(error), 2) from error
+        raise EganError(
+            text[:1].lower() + text[1:], hint_for_usage(error), 2
+        ) from error
     if status == 130:
         raise KeyboardInterrupt  # typer makes it an exit status
     if isinstance(status, int) and status:

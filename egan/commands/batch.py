@@ -38,19 +38,27 @@ def start(
 
     others: keys and whatever else may be standard input. several: the command takes several files without a folder.
     """
-    files.one_standard_input(*others, *([listed] if listed else inputs or [files.STDIN]))
+    files.one_standard_input(
+        *others, *([listed] if listed else inputs or [files.STDIN])
+    )
     if directory is not None and output is not None:
         raise EganError("-o and -d exclude each other", status=2)
     if directory is None and not several:
         if listed is not None:
-            raise EganError("--files0-from needs an output folder", "name one with -d", 2)
+            raise EganError(
+                "--files0-from needs an output folder", "name one with -d", 2
+            )
         if len(inputs or ()) > 1:
-            raise EganError(f"{len(inputs or ())} inputs and one output", "name a folder with -d", 2)
+            raise EganError(
+                f"{len(inputs or ())} inputs and one output", "name a folder with -d", 2
+            )
         files.check_output(output, force)
         alone()
     sources = batches.find_sources(inputs, listed, directory)
     if directory is None and not several and len(sources) > 1:
-        raise EganError(f"{len(sources)} inputs and one output", "name a folder with -d", 2)
+        raise EganError(
+            f"{len(sources)} inputs and one output", "name a folder with -d", 2
+        )
     if directory is not None:
         batches.check_folder(directory, sources)
     return sources
@@ -76,12 +84,19 @@ def encrypt(
 
     def work(jobs: Sequence[Job]) -> list[Result]:
         disguises = pipeline.encrypt_batch(model, public, jobs, signer)
-        return [Result(job, disguise) for job, disguise in zip(jobs, disguises, strict=True)]
+        return [
+            Result(job, disguise) for job, disguise in zip(jobs, disguises, strict=True)
+        ]
 
     batches.run_many(
-        sources, folder, force, lambda source: intake.read_composite(source.path), work,
-        batches.batch_size(model), "encrypting",
-    )  # fmt: skip
+        sources,
+        folder,
+        force,
+        lambda source: intake.read_composite(source.path),
+        work,
+        batches.batch_size(model),
+        "encrypting",
+    )
 
 
 def decrypt(
@@ -116,7 +131,16 @@ def decrypt(
     def outputs(job: Job) -> list[str]:
         return suffixes(len(job.boxes)) if message else [""]
 
-    batches.run_many(sources, folder, force, read, work, batches.batch_size(model), "decrypting", outputs)
+    batches.run_many(
+        sources,
+        folder,
+        force,
+        read,
+        work,
+        batches.batch_size(model),
+        "decrypting",
+        outputs,
+    )
 
 
 def tell_sender(job: Job, known: keys.PublicKey | None, start: str = "") -> None:
@@ -135,10 +159,17 @@ def suffixes(count: int) -> list[str]:
 def pieces(job: Job, picture: Picture, message: bool) -> list[Result]:
     """What decrypt writes of one picture: the composite with its note of boxes, or each message."""
     if not message:
-        return [Result(job, picture, "", composing.boxes_text(job.boxes) if job.boxes else {})]
+        return [
+            Result(
+                job, picture, "", composing.boxes_text(job.boxes) if job.boxes else {}
+            )
+        ]
     intake.need_boxes(job)
     cut = intake.cut_messages(job, picture)
-    return [Result(job, part, suffix) for part, suffix in zip(cut, suffixes(len(cut)), strict=True)]
+    return [
+        Result(job, part, suffix)
+        for part, suffix in zip(cut, suffixes(len(cut)), strict=True)
+    ]
 
 
 def sign(
@@ -159,7 +190,9 @@ def sign(
         signed = pipeline.sign_batch(model, private, jobs)
         return [Result(job, picture) for job, picture in zip(jobs, signed, strict=True)]
 
-    batches.run_many(sources, folder, force, read, work, batches.batch_size(model), "signing")
+    batches.run_many(
+        sources, folder, force, read, work, batches.batch_size(model), "signing"
+    )
 
 
 def verify(
@@ -181,8 +214,14 @@ def verify(
 
     def read(source: Source) -> Job:
         try:
-            copy = files.read_picture(batches.partner(secret, source)) if secret is not None else None
-            return intake.open_signed(files.read_picture(source.path), source.path, public, model, copy)
+            copy = (
+                files.read_picture(batches.partner(secret, source))
+                if secret is not None
+                else None
+            )
+            return intake.open_signed(
+                files.read_picture(source.path), source.path, public, model, copy
+            )
         except EganError as error:
             tell(source.path, error)
             raise
@@ -196,20 +235,32 @@ def verify(
         return results
 
     batches.run_many(
-        sources, folder, force, read, work, batches.batch_size(model), "verifying",
+        sources,
+        folder,
+        force,
+        read,
+        work,
+        batches.batch_size(model),
+        "verifying",
         hushed=NotVerified if hushed else None,
-    )  # fmt: skip
+    )
 
 
 def compose(
-    sources: Sequence[Source], message: str, recipe: composing.Recipe, folder: str, force: bool
+    sources: Sequence[Source],
+    message: str,
+    recipe: composing.Recipe,
+    folder: str,
+    force: bool,
 ) -> None:
     """Paste a message, or from a folder of messages the one of the cover's name, on every cover."""
     notes: dict[str, dict[str, str]] = {}
 
     def read(source: Source) -> Job:
         pasted = files.read_picture(batches.partner(message, source))
-        pixels, notes[source.path] = recipe.apply(files.read_picture(source.path), pasted)
+        pixels, notes[source.path] = recipe.apply(
+            files.read_picture(source.path), pasted
+        )
         return Job(source.path, pixels)
 
     def work(jobs: Sequence[Job]) -> list[Result]:
@@ -220,7 +271,13 @@ def compose(
 
 
 def keygen(
-    face: str, flower: str, folder: str, size: int, force: bool, weights: str | None, device: str
+    face: str,
+    flower: str,
+    folder: str,
+    size: int,
+    force: bool,
+    weights: str | None,
+    device: str,
 ) -> None:
     """A key pair for every face, with one flower for all or from a folder the one of the face's name."""
     sources = batches.find_sources([face], None, folder)
@@ -231,7 +288,9 @@ def keygen(
     model = pipeline.load_model(weights, device)
     failures = batches.Failures()
     for source in terminal.progress(sources, len(sources), "making keys"):
-        pub, priv = (batches.target(folder, source.stem, suffix) for suffix in ("-pub", "-priv"))
+        pub, priv = (
+            batches.target(folder, source.stem, suffix) for suffix in ("-pub", "-priv")
+        )
         try:
             with files.reporting(pub):
                 Path(pub).parent.mkdir(parents=True, exist_ok=True)

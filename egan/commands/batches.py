@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from egan.core.model import Model
 
 
-LARGE = 256  # pixels of the side: of larger pictures fewer go through the networks at once
+LARGE = (
+    256  # pixels of the side: of larger pictures fewer go through the networks at once
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class Result:
     text: dict[str, str] | None = None
 
 
-def find_sources(inputs: Sequence[str] | None, listed: str | None, directory: str | None) -> list[Source]:
+def find_sources(
+    inputs: Sequence[str] | None, listed: str | None, directory: str | None
+) -> list[Source]:
     """What a command works on: files, folders (read recursively), patterns, or NUL-separated names in `listed`.
 
     Standard input where nothing is named. The output folder is left out where it lies in a folder that is read, and with
@@ -54,7 +58,9 @@ def find_sources(inputs: Sequence[str] | None, listed: str | None, directory: st
     """
     if listed is not None:
         if inputs:
-            raise EganError("--files0-from and named files exclude each other", status=2)
+            raise EganError(
+                "--files0-from and named files exclude each other", status=2
+            )
         names = read_names(listed)
     else:
         names = list(inputs or [files.STDIN])
@@ -70,13 +76,19 @@ def find_sources(inputs: Sequence[str] | None, listed: str | None, directory: st
         else:
             found.append(Source(name, Path(name).stem))
     if directory is not None:
-        found = list({os.path.normpath(source.path): source for source in reversed(found)}.values())[::-1]
+        found = list(
+            {
+                os.path.normpath(source.path): source for source in reversed(found)
+            }.values()
+        )[::-1]
     return found
 
 
 def read_names(listed: str) -> list[str]:
     """The names in a file, or in standard input for `-`, each ended by a NUL byte, as `find -print0` writes them."""
-    names = [os.fsdecode(name) for name in files.read_bytes(listed).split(b"\0") if name]
+    names = [
+        os.fsdecode(name) for name in files.read_bytes(listed).split(b"\0") if name
+    ]
     if files.STDIN in names:
         raise EganError("standard input cannot be one of many files", status=2)
     if len(names) == 1 and "\n" in names[0]:
@@ -96,12 +108,16 @@ def in_folder(folder: Path, out: str | None = None) -> list[Source]:
     for here, folders, names in os.walk(folder):
         place = Path(here)
         folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and (place / name).resolve() != outside
+            name
+            for name in folders
+            if not name.startswith(".") and (place / name).resolve() != outside
         )
         for name in sorted(names):
             if Path(name).suffix.lower() in endings and not name.startswith("."):
                 path = place / name
-                found.append(Source(str(path), str(path.relative_to(folder).with_suffix(""))))
+                found.append(
+                    Source(str(path), str(path.relative_to(folder).with_suffix("")))
+                )
     if not found:
         raise EganError(f"there are no pictures in the folder {folder}")
     return found
@@ -125,7 +141,10 @@ def partner(other: str, source: Source) -> str:
         if path.stem == near.name and path.suffix.lower() in endings
     )
     if not matches:
-        raise EganError(f"the folder {other} has no picture for {source.path}", f"it would be {near}.png")
+        raise EganError(
+            f"the folder {other} has no picture for {source.path}",
+            f"it would be {near}.png",
+        )
     return str(matches[0])
 
 
@@ -146,11 +165,15 @@ def target(folder: str, stem: str, suffix: str = "") -> str:
 def check_folder(folder: str, sources: Sequence[Source]) -> None:
     """Raises EganError where the output folder is missing or two inputs would be written to one name."""
     if not Path(folder).is_dir():
-        raise EganError(f"there is no output folder {folder}", f"make it with: mkdir {folder}", 2)
+        raise EganError(
+            f"there is no output folder {folder}", f"make it with: mkdir {folder}", 2
+        )
     names: dict[str, str] = {}
     for source in sources:
         if source.path == files.STDIN:
-            raise EganError("standard input cannot be one of many files", "name files with -d", 2)
+            raise EganError(
+                "standard input cannot be one of many files", "name files with -d", 2
+            )
         if names.setdefault(source.stem, source.path) != source.path:
             raise EganError(
                 f"{names[source.stem]} and {source.path} would be written to one file, {source.stem}.png",
@@ -241,7 +264,8 @@ def no_memory(run: Sequence[Job]) -> EganError:
     height, width = run[0].pixels.shape[:2]
     names = ", ".join(files.shown(job.source) for job in run)
     return EganError(
-        f"not enough memory for {len(run)} of {width}x{height} pixels: {names}", "use smaller pictures"
+        f"not enough memory for {len(run)} of {width}x{height} pixels: {names}",
+        "use smaller pictures",
     )
 
 

@@ -19,14 +19,31 @@ from egan.verbs import keygen as keyfiles
 
 SHEET = "contact-sheet.png"
 NAMES = (
-    "cover", "flower", "message", "pub", "priv", "other-pub", "other-priv", "composite", "disguise",
-    "recovered", "found", "wrong", "signed", "verified", "contact-sheet",
-)  # fmt: skip
+    "cover",
+    "flower",
+    "message",
+    "pub",
+    "priv",
+    "other-pub",
+    "other-priv",
+    "composite",
+    "disguise",
+    "recovered",
+    "found",
+    "wrong",
+    "signed",
+    "verified",
+    "contact-sheet",
+)
 TILE, MARGIN, CAPTION = 256, 16, 26
 
 
 def run_demo(
-    folder: Path, given: dict[str, str | None], force: bool, weights: str | None, device: str
+    folder: Path,
+    given: dict[str, str | None],
+    force: bool,
+    weights: str | None,
+    device: str,
 ) -> None:
     """Make every file of the trip in `folder` and print where the contact sheet is.
 
@@ -38,7 +55,9 @@ def run_demo(
     sources = {
         name: files.flatten(files.read_picture(path)) if path else draw()
         for (name, path), draw in zip(
-            given.items(), (pictures.portrait, pictures.flower, pictures.cat), strict=True
+            given.items(),
+            (pictures.portrait, pictures.flower, pictures.cat),
+            strict=True,
         )
     }
     with tempfile.TemporaryDirectory(prefix="egan-demo-") as place:
@@ -71,10 +90,14 @@ def check_folder(folder: Path, force: bool) -> None:
         return
     if not (folder / SHEET).exists():
         raise EganError(
-            f"{folder} holds {taken[0]}.png, which is not of a demo", "name another folder with -d"
+            f"{folder} holds {taken[0]}.png, which is not of a demo",
+            "name another folder with -d",
         )
     if not force:
-        raise EganError(f"{folder} holds a demo already", "replace it with --force, or name another with -d")
+        raise EganError(
+            f"{folder} holds a demo already",
+            "replace it with --force, or name another with -d",
+        )
 
 
 def walk(here: Path, weights: str | None, device: str) -> None:
@@ -85,26 +108,48 @@ def walk(here: Path, weights: str | None, device: str) -> None:
 
     terminal.note("egan keygen cover.png flower.png")
     size = 256
-    keyfiles.make_keys(path("cover"), path("flower"), path("pub"), path("priv"), size, False, weights, device)
     keyfiles.make_keys(
-        path("flower"), path("cover"), path("other-pub"), path("other-priv"), size, False, weights, device
+        path("cover"),
+        path("flower"),
+        path("pub"),
+        path("priv"),
+        size,
+        False,
+        weights,
+        device,
+    )
+    keyfiles.make_keys(
+        path("flower"),
+        path("cover"),
+        path("other-pub"),
+        path("other-priv"),
+        size,
+        False,
+        weights,
+        device,
     )
 
     terminal.note("egan compose cover.png message.png --at 144,-8 -o composite.png")
     cover = compose.fit_cover(files.read_picture(path("cover")), (size, size))
     message = compose.fit_message(files.read_picture(path("message")), "96")
     composite, box = compose.paste(cover, message, compose.parse_place("144,-8"))
-    files.write_output(files.png_bytes(composite, compose.boxes_text((box,))), path("composite"))
+    files.write_output(
+        files.png_bytes(composite, compose.boxes_text((box,))), path("composite")
+    )
 
     terminal.note("egan encrypt --pub pub.png composite.png -o disguise.png")
     model = pipeline.load_model(weights, device)
     public = keys.read_public(files.read_picture(path("pub")).pixels, "pub.png")
-    (disguise,) = pipeline.encrypt_batch(model, public, [intake.read_composite(path("composite"))])
+    (disguise,) = pipeline.encrypt_batch(
+        model, public, [intake.read_composite(path("composite"))]
+    )
     files.write_output(files.png_bytes(disguise), path("disguise"))
 
     def decrypt(key: str, force: bool) -> tuple[intake.Job, files.Picture]:
         private = keys.read_private(files.read_picture(path(key)).pixels, key)
-        loaded = dataclasses.replace(files.read_picture(path("disguise")), name="disguise.png")
+        loaded = dataclasses.replace(
+            files.read_picture(path("disguise")), name="disguise.png"
+        )
         job = intake.open_disguise(loaded, path("disguise"), private, model, force)
         return job, pipeline.decrypt_batch(model, private, [job])[0]
 
@@ -114,32 +159,51 @@ def walk(here: Path, weights: str | None, device: str) -> None:
     terminal.note("egan decrypt --priv priv.png --message disguise.png -o found.png")
     found = intake.cut_messages(job, recovered)[0] if job.boxes else recovered
     files.write_output(files.png_bytes(found), path("found"))
-    terminal.note("egan decrypt --priv other-priv.png --force disguise.png -o wrong.png")
+    terminal.note(
+        "egan decrypt --priv other-priv.png --force disguise.png -o wrong.png"
+    )
     files.write_output(files.png_bytes(decrypt("other-priv", True)[1]), path("wrong"))
 
     terminal.note("egan sign flower.png --priv priv.png --size 256 -o signed.png")
     private = keyfiles.read_private(path("priv"))
-    secret = intake.secret_job(files.read_picture(path("flower")), path("flower"), (size, size))
+    secret = intake.secret_job(
+        files.read_picture(path("flower")), path("flower"), (size, size)
+    )
     (signed,) = pipeline.sign_batch(model, private, [secret])
     files.write_output(files.png_bytes(signed), path("signed"))
     terminal.note("egan verify signed.png --pub pub.png -o verified.png")
-    copy = None if model.locked else files.read_picture(path("flower"))  # then the only thing to check
-    opened = intake.open_signed(files.read_picture(path("signed")), path("signed"), public, model, copy)
+    copy = (
+        None if model.locked else files.read_picture(path("flower"))
+    )  # then the only thing to check
+    opened = intake.open_signed(
+        files.read_picture(path("signed")), path("signed"), public, model, copy
+    )
     (verdict,) = pipeline.verify_batch(model, public, [opened])
     files.write_output(files.png_bytes(verdict.picture), path("verified"))
 
     tiles = [
-        ("cover", "cover"), ("message", "message"), ("composite", "composite"), ("flower", "flower"),
-        ("private key  K(cover)", "priv"), ("public key  K(flower)", "pub"),
-        ("DISGUISE  what is sent", "disguise"), ("decoded, right key", "recovered"),
-        ("message, cut out", "found"), ("decoded, wrong key", "wrong"),
-        ("flower, signed", "signed"), ("signed flower, decoded", "verified"),
-    ]  # fmt: skip
-    sheet = contact_sheet([(words, files.read_picture(path(name)).pixels) for words, name in tiles])
+        ("cover", "cover"),
+        ("message", "message"),
+        ("composite", "composite"),
+        ("flower", "flower"),
+        ("private key  K(cover)", "priv"),
+        ("public key  K(flower)", "pub"),
+        ("DISGUISE  what is sent", "disguise"),
+        ("decoded, right key", "recovered"),
+        ("message, cut out", "found"),
+        ("decoded, wrong key", "wrong"),
+        ("flower, signed", "signed"),
+        ("signed flower, decoded", "verified"),
+    ]
+    sheet = contact_sheet(
+        [(words, files.read_picture(path(name)).pixels) for words, name in tiles]
+    )
     files.write_output(files.png_bytes(sheet), str(here / SHEET))
 
 
-def contact_sheet(tiles: list[tuple[str, files.Picture]], columns: int = 6) -> files.Picture:
+def contact_sheet(
+    tiles: list[tuple[str, files.Picture]], columns: int = 6
+) -> files.Picture:
     """Captioned pictures in rows on white, each fitted into a square of 256 pixels."""
     rows = -(-len(tiles) // columns)
     width = columns * (TILE + MARGIN) + MARGIN

@@ -25,7 +25,9 @@ def describe(source: str) -> Facts:
         data = files.read_bytes(source)
         if data[8:9] == b"{":
             digest = hashlib.sha256(data).digest()[:8]
-            return describe_weights(io.BytesIO(data), len(data), files.shown(source), digest)
+            return describe_weights(
+                io.BytesIO(data), len(data), files.shown(source), digest
+            )
         return describe_picture(files.picture_of(data, files.shown(source)))
     path = Path(source)
     if path.is_file() and is_safetensors(path):
@@ -40,10 +42,14 @@ def is_safetensors(path: Path) -> bool:
         return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
 
 
-def describe_weights(file: BinaryIO, size: int, name: str, digest: bytes | None) -> Facts:
+def describe_weights(
+    file: BinaryIO, size: int, name: str, digest: bytes | None
+) -> Facts:
     parsed = read_header(file, size, name)
     metadata = parsed.pop("__metadata__", None)
-    if isinstance(metadata, dict) and str(metadata.get("egan", "")).startswith("checkpoint/"):
+    if isinstance(metadata, dict) and str(metadata.get("egan", "")).startswith(
+        "checkpoint/"
+    ):
         try:
             step = json.loads(metadata.get("state", "{}")).get("step")
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -51,7 +57,11 @@ def describe_weights(file: BinaryIO, size: int, name: str, digest: bytes | None)
         return {"kind": "training checkpoint", "file": name, "step": step}
     options, training = parse_metadata(metadata, name)
     numbers = {
-        part: sum(math.prod(v["shape"]) for name, v in parsed.items() if name.startswith(part + "."))
+        part: sum(
+            math.prod(v["shape"])
+            for name, v in parsed.items()
+            if name.startswith(part + ".")
+        )
         for part in sorted({name.partition(".")[0] for name in parsed})
     }
     network = key_network_id(file, parsed, options)
@@ -70,7 +80,12 @@ def describe_weights(file: BinaryIO, size: int, name: str, digest: bytes | None)
 
 def describe_picture(loaded: files.Loaded) -> Facts:
     height, width = loaded.pixels.shape[:2]
-    facts: Facts = {"kind": "picture", "file": loaded.name, "width": width, "height": height}
+    facts: Facts = {
+        "kind": "picture",
+        "file": loaded.name,
+        "width": width,
+        "height": height,
+    }
     found = header.find(loaded.pixels, loaded.name)
     boxes = compose.noted_boxes(loaded)
     if found is None:
@@ -81,7 +96,10 @@ def describe_picture(loaded: files.Loaded) -> Facts:
     facts["kind"] = kind.words.removeprefix("a ")
     if kind is Kind.PUBLIC_KEY:
         public = keys.read_public(loaded.pixels, loaded.name)
-        facts |= {"fingerprint": public.fingerprint, "key network": public.network.hex()}
+        facts |= {
+            "fingerprint": public.fingerprint,
+            "key network": public.network.hex(),
+        }
     elif kind is Kind.PRIVATE_KEY:
         private = keys.read_private(loaded.pixels, loaded.name)
         facts |= {"fingerprint": private.fingerprint, "key network": body.hex()}
@@ -93,7 +111,10 @@ def describe_picture(loaded: files.Loaded) -> Facts:
             "weights": found_signature.weights.hex(),
         }
     else:
-        facts |= {"weights": envelope.weights_of(loaded.pixels, loaded.name).hex(), "whole": True}
+        facts |= {
+            "weights": envelope.weights_of(loaded.pixels, loaded.name).hex(),
+            "whole": True,
+        }
     return facts
 
 

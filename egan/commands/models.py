@@ -8,17 +8,34 @@ from typing import Annotated
 import typer
 
 from egan import terminal
-from egan.commands.options import LIMIT, MESSAGES, SEED, Device, Force, Json, Quiet, Weights, X, Y
+from egan.commands.options import (
+    LIMIT,
+    MESSAGES,
+    SEED,
+    Device,
+    Force,
+    Json,
+    Quiet,
+    Weights,
+    X,
+    Y,
+)
 
 
 def train(
     x: Annotated[str, X],
     y: Annotated[str, Y],
     messages: Annotated[list[str], MESSAGES],
-    out: Annotated[str, typer.Option("--out", metavar="FILE", help="Where the weights go.")],
+    out: Annotated[
+        str, typer.Option("--out", metavar="FILE", help="Where the weights go.")
+    ],
     method: Annotated[
         str,
-        typer.Option("--method", metavar="NAME", help="egan, or cyclegan, munit, drit, baluja to compare."),
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help="egan, or cyclegan, munit, drit, baluja to compare.",
+        ),
     ] = "egan",
     preset: Annotated[
         str | None,
@@ -30,13 +47,22 @@ def train(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Change one option of the preset; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Change one option of the preset; may be repeated.",
+        ),
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Train for N steps.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", help="Train for N steps.")
+    ] = None,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", metavar="M", help="Train for M minutes instead.")
+        float | None,
+        typer.Option("--minutes", metavar="M", help="Train for M minutes instead."),
     ] = None,
-    batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Pictures a step.")] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", metavar="N", help="Pictures a step.")
+    ] = None,
     seed: Annotated[int | None, SEED] = None,
     limit: Annotated[int | None, LIMIT] = None,
     lpips_backbone: Annotated[
@@ -56,7 +82,8 @@ def train(
         ),
     ] = None,
     resume: Annotated[
-        str | None, typer.Option("--resume", metavar="FILE", help="Go on from a checkpoint.")
+        str | None,
+        typer.Option("--resume", metavar="FILE", help="Go on from a checkpoint."),
     ] = None,
     start: Annotated[
         str | None,
@@ -69,7 +96,8 @@ def train(
     new_keys: Annotated[
         bool,
         typer.Option(
-            "--new-keys", help="With --from: train a new K first, for which F and G learn to paint."
+            "--new-keys",
+            help="With --from: train a new K first, for which F and G learn to paint.",
         ),
     ] = False,
     runs: Annotated[
@@ -97,8 +125,17 @@ def train(
     from egan.pictures.datasets import cache_folder
     from egan.train.run import Request, run_train
 
-    named = {"robust": robust, "steps": steps, "minutes": minutes, "batch": batch, "seed": seed}
-    changed = [*(settings or []), *(f"{k}={v}" for k, v in named.items() if v is not None)]
+    named = {
+        "robust": robust,
+        "steps": steps,
+        "minutes": minutes,
+        "batch": batch,
+        "seed": seed,
+    }
+    changed = [
+        *(settings or []),
+        *(f"{k}={v}" for k, v in named.items() if v is not None),
+    ]
     run_train(
         Request(
             x,
@@ -127,12 +164,16 @@ def bench(
     messages: Annotated[list[Path] | None, MESSAGES] = None,
     metrics: Annotated[
         list[str] | None,
-        typer.Option("--metrics", metavar="LIST", help="Names with commas between them, or all."),
+        typer.Option(
+            "--metrics", metavar="LIST", help="Names with commas between them, or all."
+        ),
     ] = None,
     weights: Annotated[
         list[Path] | None,
         typer.Option(
-            "--weights", metavar="PATH", help="A weights file, or a folder of them; may be repeated."
+            "--weights",
+            metavar="PATH",
+            help="A weights file, or a folder of them; may be repeated.",
         ),
     ] = None,
     methods: Annotated[
@@ -146,15 +187,26 @@ def bench(
     limit: Annotated[int | None, LIMIT] = None,
     wrong_limit: Annotated[
         int | None,
-        typer.Option("--wrong-limit", metavar="N", help="Wrong keys per picture [default: all the others]."),
+        typer.Option(
+            "--wrong-limit",
+            metavar="N",
+            help="Wrong keys per picture [default: all the others].",
+        ),
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option("--size", metavar="N", help="Side of the pictures [default: the weights' own]."),
+        typer.Option(
+            "--size",
+            metavar="N",
+            help="Side of the pictures [default: the weights' own].",
+        ),
     ] = None,
     seed: Annotated[int, SEED] = 0,
     batch: Annotated[
-        int, typer.Option("--batch", metavar="N", help="Pictures a pass; changes no figure.")
+        int,
+        typer.Option(
+            "--batch", metavar="N", help="Pictures a pass; changes no figure."
+        ),
     ] = 8,
     lpips_net: Annotated[
         str, typer.Option("--lpips-net", metavar="NAME", help="alex, squeeze or vgg.")
@@ -162,54 +214,90 @@ def bench(
     lpips_backbone: Annotated[
         Path | None,
         typer.Option(
-            "--lpips-backbone", metavar="FILE", help="The backbone's weights, for a machine offline."
+            "--lpips-backbone",
+            metavar="FILE",
+            help="The backbone's weights, for a machine offline.",
         ),
     ] = None,
     inception: Annotated[
-        Path | None, typer.Option("--inception", metavar="FILE", help="Inception weights for FID.")
+        Path | None,
+        typer.Option("--inception", metavar="FILE", help="Inception weights for FID."),
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option("--reference", metavar="DIR", help="Real pictures for FID [default: those of --y]."),
+        typer.Option(
+            "--reference",
+            metavar="DIR",
+            help="Real pictures for FID [default: those of --y].",
+        ),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write the per-image table here.")
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="Write the per-image table here."),
     ] = None,
     json: Json = False,
     attacks: Annotated[
-        bool, typer.Option("--attacks", help="Try to break the scheme, nine ways, each with a control.")
+        bool,
+        typer.Option(
+            "--attacks", help="Try to break the scheme, nine ways, each with a control."
+        ),
     ] = False,
     attack: Annotated[
         list[int] | None,
-        typer.Option("--attack", metavar="N", help="Only this one of the nine attacks; repeatable."),
+        typer.Option(
+            "--attack",
+            metavar="N",
+            help="Only this one of the nine attacks; repeatable.",
+        ),
     ] = None,
     budget: Annotated[
         str,
         typer.Option(
-            "--budget", metavar="N", help="Of each attack that trains: 60s, or 300steps, which repeats."
+            "--budget",
+            metavar="N",
+            help="Of each attack that trains: 60s, or 300steps, which repeats.",
         ),
     ] = "300steps",
     keys: Annotated[
-        int, typer.Option("--keys", metavar="N", help="Wrong keys that are tried on each disguise.")
+        int,
+        typer.Option(
+            "--keys", metavar="N", help="Wrong keys that are tried on each disguise."
+        ),
     ] = 1000,
     payloads: Annotated[
-        bool, typer.Option("--payloads", help="Hide QR codes and small text, and count what can be read.")
+        bool,
+        typer.Option(
+            "--payloads",
+            help="Hide QR codes and small text, and count what can be read.",
+        ),
     ] = False,
     figures: Annotated[
         Path | None,
-        typer.Option("--figures", metavar="DIR", help="Draw the paper's figures into this folder."),
+        typer.Option(
+            "--figures",
+            metavar="DIR",
+            help="Draw the paper's figures into this folder.",
+        ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FILE", help="Write everything measured as one HTML page."),
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Write everything measured as one HTML page.",
+        ),
     ] = None,
     ablation: Annotated[
         str | None,
         typer.Option(
-            "--ablation", metavar="NAME", help="key-layers: train and compare six sets of layers of K."
+            "--ablation",
+            metavar="NAME",
+            help="key-layers: train and compare six sets of layers of K.",
         ),
     ] = None,
-    speed: Annotated[bool, typer.Option("--speed", help="Measure speed and cost.")] = False,
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Measure speed and cost.")
+    ] = False,
     device: Device = "auto",
     force: Force = False,
     quiet: Quiet = False,
@@ -259,17 +347,33 @@ def bench(
 
 def demo(
     directory: Annotated[
-        str, typer.Option("-d", "--directory", metavar="DIR", help="Where everything goes; made if missing.")
+        str,
+        typer.Option(
+            "-d",
+            "--directory",
+            metavar="DIR",
+            help="Where everything goes; made if missing.",
+        ),
     ] = "egan-demo",
     cover: Annotated[
-        str | None, typer.Option("--cover", metavar="FILE", help="Your face instead of the built-in one.")
+        str | None,
+        typer.Option(
+            "--cover", metavar="FILE", help="Your face instead of the built-in one."
+        ),
     ] = None,
     flower: Annotated[
-        str | None, typer.Option("--flower", metavar="FILE", help="Your flower instead of the built-in one.")
+        str | None,
+        typer.Option(
+            "--flower", metavar="FILE", help="Your flower instead of the built-in one."
+        ),
     ] = None,
     message: Annotated[
         str | None,
-        typer.Option("--message", metavar="FILE", help="Your message instead of the built-in one."),
+        typer.Option(
+            "--message",
+            metavar="FILE",
+            help="Your message instead of the built-in one.",
+        ),
     ] = None,
     force: Force = False,
     weights: Weights = None,
@@ -280,4 +384,10 @@ def demo(
     terminal.quiet = quiet
     from egan.commands.demo import run_demo
 
-    run_demo(Path(directory), {"cover": cover, "flower": flower, "message": message}, force, weights, device)
+    run_demo(
+        Path(directory),
+        {"cover": cover, "flower": flower, "message": message},
+        force,
+        weights,
+        device,
+    )

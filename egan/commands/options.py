@@ -8,10 +8,17 @@ import typer
 
 Out = Annotated[
     str | None,
-    typer.Option("-o", "--output", metavar="FILE", help="Write here instead of to standard output."),
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Write here instead of to standard output.",
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No notes, warnings or progress.")]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", help="No notes, warnings or progress.")
+]
 Weights = Annotated[
     str | None,
     typer.Option(
@@ -20,24 +27,43 @@ Weights = Annotated[
         help="A weights file, or one of those that ship: egan, robust (for JPEG), paper [default: $EGAN_WEIGHTS, else egan].",
     ),
 ]
-Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")
+]
 Folder = Annotated[
     str | None,
-    typer.Option("-d", "--directory", metavar="DIR", help="Write one PNG per input into this folder."),
+    typer.Option(
+        "-d",
+        "--directory",
+        metavar="DIR",
+        help="Write one PNG per input into this folder.",
+    ),
 ]
 Listed = Annotated[
     str | None,
     typer.Option(
-        "--files0-from", metavar="FILE", help="Read the inputs' names, each ended by NUL, from FILE or -."
+        "--files0-from",
+        metavar="FILE",
+        help="Read the inputs' names, each ended by NUL, from FILE or -.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 # Required in one command and not in another, or of another type: these go into an Annotated[...] of the command's own.
-X = typer.Option("--x", metavar="SOURCE", help="Covers: a folder, read recursively, or a data set's name.")
-Y = typer.Option("--y", metavar="SOURCE", help="Pictures of the disguise's kind: the same.")
-MESSAGES = typer.Option("--messages", metavar="SOURCE", help="Messages: the same; may be repeated.")
-LIMIT = typer.Option("--limit", metavar="N", min=1, help="Use at most N pictures of each source.")
+X = typer.Option(
+    "--x",
+    metavar="SOURCE",
+    help="Covers: a folder, read recursively, or a data set's name.",
+)
+Y = typer.Option(
+    "--y", metavar="SOURCE", help="Pictures of the disguise's kind: the same."
+)
+MESSAGES = typer.Option(
+    "--messages", metavar="SOURCE", help="Messages: the same; may be repeated."
+)
+LIMIT = typer.Option(
+    "--limit", metavar="N", min=1, help="Use at most N pictures of each source."
+)
 SEED = typer.Option("--seed", metavar="N", help="Seed of the random choices.")
 
 

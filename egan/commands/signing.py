@@ -24,7 +24,9 @@ from egan.errors import EganError
 
 
 def sign(
-    priv: Annotated[str, typer.Option("--priv", metavar="FILE", help="Your private key.")],
+    priv: Annotated[
+        str, typer.Option("--priv", metavar="FILE", help="Your private key.")
+    ],
     inputs: Annotated[list[str] | None, several("SECRET", "Secret images")] = None,
     size: Annotated[
         str | None,
@@ -55,13 +57,19 @@ def sign(
     if directory is not None:
         batch.sign(sources, directory, private, wanted, force, weights, device)
         return
-    job = intake.secret_job(files.read_picture(sources[0].path), sources[0].path, wanted)
-    (signed,) = pipeline.sign_batch(pipeline.load_model(weights, device), private, [job])
+    job = intake.secret_job(
+        files.read_picture(sources[0].path), sources[0].path, wanted
+    )
+    (signed,) = pipeline.sign_batch(
+        pipeline.load_model(weights, device), private, [job]
+    )
     files.write_output(files.png_bytes(signed), output, force)
 
 
 def verify(
-    pub: Annotated[str, typer.Option("--pub", metavar="FILE", help="The signer's public key.")],
+    pub: Annotated[
+        str, typer.Option("--pub", metavar="FILE", help="The signer's public key.")
+    ],
     inputs: Annotated[list[str] | None, several("SIGNED", "Signed pictures")] = None,
     secret: Annotated[
         str | None,
@@ -72,16 +80,23 @@ def verify(
         ),
     ] = None,
     exact: Annotated[
-        bool, typer.Option("--exact", help="The signer must have signed this very copy, every bit of it.")
+        bool,
+        typer.Option(
+            "--exact",
+            help="The signer must have signed this very copy, every bit of it.",
+        ),
     ] = False,
     threshold: Annotated[
         float | None,
         typer.Option(
-            "--threshold", metavar="RMSE", help="The largest score that matches [default: the weights' own]."
+            "--threshold",
+            metavar="RMSE",
+            help="The largest score that matches [default: the weights' own].",
         ),
     ] = None,
     status: Annotated[
-        bool, typer.Option("--status", help="Print nothing: the exit status is the answer.")
+        bool,
+        typer.Option("--status", help="Print nothing: the exit status is the answer."),
     ] = False,
     json: Json = False,
     output: Out = None,
@@ -108,20 +123,45 @@ def verify(
     if status and json:
         raise EganError("--status and --json exclude each other", status=2)
     several = len(inputs or ()) > 1 or listed is not None
-    writes = not several and directory is None and (output is not None or not (secret or json or status))
-    sources = batch.start(inputs, directory, output, (pub, secret), force, listed, several=not writes)
+    writes = (
+        not several
+        and directory is None
+        and (output is not None or not (secret or json or status))
+    )
+    sources = batch.start(
+        inputs, directory, output, (pub, secret), force, listed, several=not writes
+    )
     if output is not None and len(sources) > 1:
-        raise EganError(f"{len(sources)} inputs and one output", "name a folder with -d", 2)
+        raise EganError(
+            f"{len(sources)} inputs and one output", "name a folder with -d", 2
+        )
     public = keyfiles.read_public(pub)
 
     def tell(path: str, found: pipeline.Verdict | EganError) -> None:
         if not status:
-            show(path, found, exact, json, several or directory is not None, writes and output is None)
+            show(
+                path,
+                found,
+                exact,
+                json,
+                several or directory is not None,
+                writes and output is None,
+            )
 
     try:
         if several or directory is not None or len(sources) > 1:
             batch.verify(
-                sources, directory, public, secret, threshold, exact, force, weights, device, tell, status
+                sources,
+                directory,
+                public,
+                secret,
+                threshold,
+                exact,
+                force,
+                weights,
+                device,
+                tell,
+                status,
             )
             return
         try:
@@ -147,7 +187,14 @@ def verify(
         raise
 
 
-def show(path: str, found: Any, exact: bool, json: bool, several: bool, to_standard_error: bool) -> None:
+def show(
+    path: str,
+    found: Any,
+    exact: bool,
+    json: bool,
+    several: bool,
+    to_standard_error: bool,
+) -> None:
     """Print what verify found: one JSON object, one line a file of many, or a few lines about one."""
     import json as codec
 
@@ -161,13 +208,20 @@ def show(path: str, found: Any, exact: bool, json: bool, several: bool, to_stand
             facts["reason"] = str(error)
         if error is not found:
             facts |= {
-                "signature": found.signature, "fingerprint": found.signer, "score": found.score,
-                "threshold": found.threshold, "exact": found.exact,
-            }  # fmt: skip
+                "signature": found.signature,
+                "fingerprint": found.signer,
+                "score": found.score,
+                "threshold": found.threshold,
+                "exact": found.exact,
+            }
         print(codec.dumps(facts))
         return
     if several:
-        print(terminal.printable(f"{name}: {'verified' if error is None else 'NOT VERIFIED'}"))
+        print(
+            terminal.printable(
+                f"{name}: {'verified' if error is None else 'NOT VERIFIED'}"
+            )
+        )
         return
     lines = [f"signature: {found.signature}", f"fingerprint: {found.signer}"]
     if found.score is not None:
@@ -181,22 +235,38 @@ def show(path: str, found: Any, exact: bool, json: bool, several: bool, to_stand
 
 
 def calibrate(
-    x: Annotated[str, typer.Option("--x", metavar="DIR", help="Folder of covers: keys are made from them.")],
+    x: Annotated[
+        str,
+        typer.Option(
+            "--x", metavar="DIR", help="Folder of covers: keys are made from them."
+        ),
+    ],
     y: Annotated[
         str,
-        typer.Option("--y", metavar="DIR", help="Folder of pictures of the disguise's kind: the secrets."),
+        typer.Option(
+            "--y",
+            metavar="DIR",
+            help="Folder of pictures of the disguise's kind: the secrets.",
+        ),
     ],
     limit: Annotated[int, LIMIT] = 400,
     seed: Annotated[int, SEED] = 0,
     forgeries: Annotated[
         int,
         typer.Option(
-            "--forgeries", metavar="N", help="Attacks by gradient search to try; each takes seconds."
+            "--forgeries",
+            metavar="N",
+            help="Attacks by gradient search to try; each takes seconds.",
         ),
     ] = 8,
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write weights that carry the threshold here."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write weights that carry the threshold here.",
+        ),
     ] = None,
     json: Json = False,
     force: Force = False,

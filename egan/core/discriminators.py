@@ -15,7 +15,10 @@ class PatchGAN(nn.Module):
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         w = width
-        layers: list[nn.Module] = [nn.Conv2d(3, w, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(3, w, 4, 2, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
         for a, b, stride in ((w, 2 * w, 2), (2 * w, 4 * w, 2), (4 * w, 8 * w, 1)):
             layers += [
                 nn.Conv2d(a, b, 4, stride, 1),

@@ -18,7 +18,14 @@ from torch import Tensor, nn
 
 from egan.core.lock import lock
 from egan.core.model import Model, Pictures, load_model
-from egan.core.networks import CELL, HIDE, REVEAL, KeyNetwork, LockedGenerator, ResNetGenerator
+from egan.core.networks import (
+    CELL,
+    HIDE,
+    REVEAL,
+    KeyNetwork,
+    LockedGenerator,
+    ResNetGenerator,
+)
 from egan.core.options import ModelOptions, fits
 from egan.core.phases import rotate_phases
 from egan.errors import EganError
@@ -68,7 +75,9 @@ class EncryptGAN(Model):
         return to_bytes(self.K.key_image(to_unit(pictures, self.device), layers))
 
     @torch.inference_mode()
-    def encrypt(self, composites: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+    def encrypt(
+        self, composites: Pictures, keys: Pictures, keystreams: Pictures | None
+    ) -> Pictures:
         """Disguises e = F(composite, K(y)) of uint8 composites (N, H, W, 3).
 
         keys: public key images (N, h, w, 3), resized to the composites where they differ. keystreams: uint8
@@ -77,40 +86,63 @@ class EncryptGAN(Model):
         return self.hide(self.F, composites, keys, keystreams)
 
     @torch.inference_mode()
-    def decrypt(self, disguises: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+    def decrypt(
+        self, disguises: Pictures, keys: Pictures, keystreams: Pictures | None
+    ) -> Pictures:
         """Recovered composites r = G(e, K(x)) of uint8 disguises (N, H, W, 3); arguments as in `encrypt`."""
         return self.reveal(self.G, disguises, keys, keystreams)
 
     @torch.inference_mode()
-    def sign(self, secrets: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+    def sign(
+        self, secrets: Pictures, keys: Pictures, keystreams: Pictures | None
+    ) -> Pictures:
         """Signed pictures s = G(secret, K(x)) of uint8 secret pictures of domain Y; arguments as in `encrypt`."""
         return self.hide(self.G, secrets, keys, keystreams)
 
     @torch.inference_mode()
-    def unsign(self, signed: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+    def unsign(
+        self, signed: Pictures, keys: Pictures, keystreams: Pictures | None
+    ) -> Pictures:
         """What a signed picture decodes to, F(s, K(y)), to be compared with the secret; arguments as in `encrypt`."""
         return self.reveal(self.F, signed, keys, keystreams)
 
     def hide(
-        self, generator: nn.Module, pictures: Pictures, keys: Pictures, keystreams: Pictures | None
+        self,
+        generator: nn.Module,
+        pictures: Pictures,
+        keys: Pictures,
+        keystreams: Pictures | None,
     ) -> Pictures:
         if not self.locked:
             return to_bytes(generator(torch.cat(self.prepare(pictures, keys), 1)))
-        locked = lock(self.phase_bytes(pictures, keys, generator), cast(Pictures, keystreams))
+        locked = lock(
+            self.phase_bytes(pictures, keys, generator), cast(Pictures, keystreams)
+        )
         return self.render(locked, keys, generator)
 
     def reveal(
-        self, generator: nn.Module, pictures: Pictures, keys: Pictures, keystreams: Pictures | None
+        self,
+        generator: nn.Module,
+        pictures: Pictures,
+        keys: Pictures,
+        keystreams: Pictures | None,
     ) -> Pictures:
         picture, key = self.prepare(pictures, keys)
         if not self.locked:
             return to_bytes(generator(torch.cat((picture, key), 1)))
-        g, hider = (cast(LockedGenerator, m) for m in (generator, self.F if generator is self.G else self.G))
+        g, hider = (
+            cast(LockedGenerator, m)
+            for m in (generator, self.F if generator is self.G else self.G)
+        )
         k = torch.from_numpy(np.array(keystreams)).to(self.device)
-        return to_bytes(g.decode(rotate_phases(g.measure(picture, key, hider), k, -1), key, REVEAL))
+        return to_bytes(
+            g.decode(rotate_phases(g.measure(picture, key, hider), k, -1), key, REVEAL)
+        )
 
     @torch.inference_mode()
-    def phase_bytes(self, pictures: Pictures, keys: Pictures, generator: nn.Module | None = None) -> Pictures:
+    def phase_bytes(
+        self, pictures: Pictures, keys: Pictures, generator: nn.Module | None = None
+    ) -> Pictures:
         """What a generator's encoder (F's by default) makes of pictures: phases a in Z_256, uint8 (N, P, H/4, W/4), before the lock."""
         picture, key = self.prepare(pictures, keys)
         z = cast(LockedGenerator, generator or self.F).encode(picture, key)
@@ -118,7 +150,9 @@ class EncryptGAN(Model):
         return (torch.round(turns * 256).int() % 256).to(torch.uint8).cpu().numpy()
 
     @torch.inference_mode()
-    def render(self, locked: Pictures, keys: Pictures, generator: nn.Module | None = None) -> Pictures:
+    def render(
+        self, locked: Pictures, keys: Pictures, generator: nn.Module | None = None
+    ) -> Pictures:
         """A generator's decoder (F's by default): pictures from locked phase bytes (N, P, h, w) and key images, and nothing else."""
         b = torch.from_numpy(np.array(locked)).to(self.device)
         size = (locked.shape[-2] * CELL, locked.shape[-1] * CELL)
@@ -127,7 +161,9 @@ class EncryptGAN(Model):
         return as_arrays(g.levels(g.decode(unit_phases(b), key, HIDE)))
 
     def prepare(self, pictures: Pictures, keys: Pictures) -> tuple[Tensor, Tensor]:
-        return to_unit(pictures, self.device), fit_keys(keys, check_sides(pictures), self.device)
+        return to_unit(pictures, self.device), fit_keys(
+            keys, check_sides(pictures), self.device
+        )
 
 
 def check_sides(pictures: Pictures) -> tuple[int, int]:
@@ -143,14 +179,18 @@ def check_sides(pictures: Pictures) -> tuple[int, int]:
 
 def unit_phases(b: Tensor) -> Tensor:
     """Bytes (N, P, h, w) to exp(2 pi i b / 256) as (N, 2, P, h, w), from a table of 256 float32 values."""
-    angle = torch.arange(256, dtype=torch.float64, device=b.device) * (2 * math.pi / 256)
+    angle = torch.arange(256, dtype=torch.float64, device=b.device) * (
+        2 * math.pi / 256
+    )
     table = torch.stack((torch.cos(angle), torch.sin(angle))).float()
     return table[:, b.int()].transpose(0, 1)
 
 
 def to_unit(pictures: Pictures, device: str | torch.device = "cpu") -> Tensor:
     """uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [-1, 1]."""
-    t = torch.from_numpy(np.array(pictures)).to(device)  # a copy: torch wants writable memory
+    t = torch.from_numpy(np.array(pictures)).to(
+        device
+    )  # a copy: torch wants writable memory
     return t.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
@@ -169,7 +209,9 @@ def fit_keys(keys: Pictures, size: tuple[int, int], device: torch.device) -> Ten
     shared = keys.strides[0] == 0  # one key broadcast over a batch is converted once
     key = to_unit(keys[:1] if shared else keys, device)
     if key.shape[-2:] != size:
-        key = nnf.interpolate(key, size, mode="bilinear", antialias=True, align_corners=False)
+        key = nnf.interpolate(
+            key, size, mode="bilinear", antialias=True, align_corners=False
+        )
     return key.expand(len(keys), -1, -1, -1)
 
 
@@ -184,6 +226,8 @@ def pick_device(name: str) -> torch.device:
         raise EganError("no CUDA device here", "use --device cpu", 2)
     if number and int(number) >= torch.cuda.device_count():
         raise EganError(
-            f"no device {name} here", f"there are {torch.cuda.device_count()}, counted from cuda:0", 2
+            f"no device {name} here",
+            f"there are {torch.cuda.device_count()}, counted from cuda:0",
+            2,
         )
     return torch.device(name)

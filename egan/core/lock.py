@@ -26,7 +26,9 @@ def keystream(seed: bytes, shape: tuple[int, ...]) -> Bytes:
     if len(seed) != SEED_BYTES:
         raise ValueError(f"a keystream seed has {SEED_BYTES} bytes, not {len(seed)}")
     cipher = Cipher(algorithms.ChaCha20(seed, bytes(16)), mode=None).encryptor()
-    return np.frombuffer(cipher.update(bytes(math.prod(shape))), np.uint8).reshape(shape)
+    return np.frombuffer(cipher.update(bytes(math.prod(shape))), np.uint8).reshape(
+        shape
+    )
 
 
 def lock(phases: Bytes, key: Bytes) -> Bytes:

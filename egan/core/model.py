@@ -19,7 +19,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from egan.core.weights import WEIGHTS_VERSION, read_description, read_header, weights_id, with_header
+from egan.core.weights import (
+    WEIGHTS_VERSION,
+    read_description,
+    read_header,
+    weights_id,
+    with_header,
+)
 from egan.errors import EganError
 from egan.pictures import files
 
@@ -43,11 +49,15 @@ class Model(nn.Module, abc.ABC):
         """Key images of uint8 pictures (N, H, W, 3): uint8 of the same shape."""
 
     @abc.abstractmethod
-    def encrypt(self, composites: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+    def encrypt(
+        self, composites: Pictures, keys: Pictures, keystreams: Pictures | None
+    ) -> Pictures:
         """Disguises of uint8 composites (N, H, W, 3)."""
 
     @abc.abstractmethod
-    def decrypt(self, disguises: Pictures, keys: Pictures, keystreams: Pictures | None) -> Pictures:
+    def decrypt(
+        self, disguises: Pictures, keys: Pictures, keystreams: Pictures | None
+    ) -> Pictures:
         """Recovered composites of uint8 disguises (N, H, W, 3)."""
 
     @abc.abstractmethod
@@ -77,7 +87,10 @@ class Model(nn.Module, abc.ABC):
 
         Raises EganError where it cannot be written.
         """
-        tensors = {k: v.detach().half().cpu().contiguous() for k, v in self.state_dict().items()}
+        tensors = {
+            k: v.detach().half().cpu().contiguous()
+            for k, v in self.state_dict().items()
+        }
         metadata = {
             "egan": WEIGHTS_VERSION,
             "options": self.options.to_json(),
@@ -107,7 +120,11 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> Model:
         model.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise EganError(f"weights {path} do not fit their own description") from error
-    model.id, model.key_network, model.training_summary = identity, key_network, training
+    model.id, model.key_network, model.training_summary = (
+        identity,
+        key_network,
+        training,
+    )
     model = model.eval().requires_grad_(False)
     return model if torch.device(device).type == "cpu" else model.to(device)
 

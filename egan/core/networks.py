@@ -15,13 +15,24 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from egan.core.options import ModelOptions
-from egan.core.phases import components_of, directions, phases_of, room_beside, round_against
+from egan.core.phases import (
+    components_of,
+    directions,
+    phases_of,
+    room_beside,
+    round_against,
+)
 
 CELL = 4  # the encoders work on 4x4 cells: 48 numbers of RGB each
 KEY_LAYERS = 6
-PAYLOAD = 1 / 32  # the scale of carriers, so that their weights are of the size that Adam's steps suit
+PAYLOAD = (
+    1 / 32
+)  # the scale of carriers, so that their weights are of the size that Adam's steps suit
 BESIDE = 0.03  # what an error of rounding counts that no carrier sees, against one that carriers see
-HIDE, REVEAL = 0, 1  # roles: F hides forward and reveals backward (verify), G the other way round
+HIDE, REVEAL = (
+    0,
+    1,
+)  # roles: F hides forward and reveals backward (verify), G the other way round
 
 
 def float32(device: torch.device) -> torch.autocast:
@@ -44,10 +55,14 @@ class KeyNetwork(nn.Module):
         super().__init__()
         self.levels = levels
         widths = [3] + [width * min(2**i, 4) for i in range(KEY_LAYERS)]
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths)
+        )
         if levels:
             for conv in self.convs:
-                nn.init.kaiming_uniform_(cast(nn.Conv2d, conv).weight, nonlinearity="relu")
+                nn.init.kaiming_uniform_(
+                    cast(nn.Conv2d, conv).weight, nonlinearity="relu"
+                )
         self.classifier = nn.Linear(widths[-1], 2)
 
     def features(self, picture: Tensor, last: int = KEY_LAYERS) -> list[Tensor]:
@@ -79,7 +94,11 @@ class KeyNetwork(nn.Module):
             else:
                 low, high = m.amin((2, 3), keepdim=True), m.amax((2, 3), keepdim=True)
                 m = (m - low) / (high - low).clamp_min(1e-6)
-            channels.append(nnf.interpolate(m, picture.shape[-2:], mode="bilinear", align_corners=False))
+            channels.append(
+                nnf.interpolate(
+                    m, picture.shape[-2:], mode="bilinear", align_corners=False
+                )
+            )
         exact = torch.cat(channels, 1)
         rounded = torch.round(exact * 255) / 255
         if exact.requires_grad:
@@ -108,7 +127,9 @@ class Encoder(nn.Module):
     small residual network, which the two roles share. Where measuring is exact (`Decoder.measure`), it only hides.
     """
 
-    def __init__(self, channels: int, phases: int, verniers: int, width: int, blocks: int) -> None:
+    def __init__(
+        self, channels: int, phases: int, verniers: int, width: int, blocks: int
+    ) -> None:
         super().__init__()
         cell = channels * CELL**2
         outputs = (phases - verniers, 2 * phases)  # of HIDE and REVEAL
@@ -137,12 +158,16 @@ class Decoder(nn.Module):
     carriers leave; to reveal, it adds up components.
     """
 
-    def __init__(self, phases: int, verniers: int, width: int, blocks: int, exact: bool = False) -> None:
+    def __init__(
+        self, phases: int, verniers: int, width: int, blocks: int, exact: bool = False
+    ) -> None:
         super().__init__()
         cell = 3 * CELL**2
         mid, deep = 2 * width, 3 * width
         self.verniers, self.exact = verniers, exact
-        self.direct = nn.ModuleList(nn.Conv2d(n, cell, 1) for n in (2 * phases, phases - verniers))
+        self.direct = nn.ModuleList(
+            nn.Conv2d(n, cell, 1) for n in (2 * phases, phases - verniers)
+        )
         self.stem = nn.Conv2d(2 * phases + 2 * cell, width, 3, padding=1)
         self.role = nn.Parameter(torch.zeros(2, width))
         self.blocks1 = nn.Sequential(*(Block(width) for _ in range(blocks)))
@@ -154,21 +179,31 @@ class Decoder(nn.Module):
         self.blocks4 = nn.Sequential(*(Block(mid) for _ in range(blocks)))
         self.up1 = nn.Conv2d(mid, width, 1)
         self.blocks5 = nn.Sequential(*(Block(width) for _ in range(blocks)))
-        self.head = nn.ModuleList(nn.Conv2d(width, cell, 3, padding=1) for _ in (HIDE, REVEAL))
+        self.head = nn.ModuleList(
+            nn.Conv2d(width, cell, 3, padding=1) for _ in (HIDE, REVEAL)
+        )
 
     def forward(self, z: Tensor, key: Tensor, role: int) -> Tensor:
         with float32(z.device):
             phases = torch.cat((z[:, 0], z[:, 1]), 1)
             base = (
-                self.payload(phases) if role == HIDE else self.direct[role](components_of(z, self.verniers))
+                self.payload(phases)
+                if role == HIDE
+                else self.direct[role](components_of(z, self.verniers))
             )
-        seen = base.clamp(-2, 2)  # a phase misread by a turn must not reach the U-Net at full size
+        seen = base.clamp(
+            -2, 2
+        )  # a phase misread by a turn must not reach the U-Net at full size
         h = torch.cat((seen, phases, nnf.pixel_unshuffle(key, CELL).to(base.dtype)), 1)
         h1 = self.blocks1(self.stem(h) + self.role[role, :, None, None])
         h2 = self.blocks2(self.down1(h1))
         h3 = self.blocks3(self.down2(h2))
-        h2 = self.blocks4(h2 + nnf.interpolate(self.up2(h3), scale_factor=2, mode="nearest"))
-        h1 = self.blocks5(h1 + nnf.interpolate(self.up1(h2), scale_factor=2, mode="nearest"))
+        h2 = self.blocks4(
+            h2 + nnf.interpolate(self.up2(h3), scale_factor=2, mode="nearest")
+        )
+        h1 = self.blocks5(
+            h1 + nnf.interpolate(self.up1(h2), scale_factor=2, mode="nearest")
+        )
         with float32(z.device):
             painted = self.head[role](nnf.silu(h1).float())
             if role == HIDE:
@@ -212,10 +247,16 @@ class Decoder(nn.Module):
         """
         with float32(picture.device):
             beside = self.beside_carriers()
-            weight = torch.eye(len(beside), device=beside.device) - (1 - BESIDE) * beside
+            weight = (
+                torch.eye(len(beside), device=beside.device) - (1 - BESIDE) * beside
+            )
             cells = nnf.pixel_unshuffle((picture.float() + 1) * 127.5, CELL)
             flat = cells.transpose(0, 1).flatten(1)
-            rounded = round_against(flat, weight).view_as(cells.transpose(0, 1)).transpose(0, 1)
+            rounded = (
+                round_against(flat, weight)
+                .view_as(cells.transpose(0, 1))
+                .transpose(0, 1)
+            )
             return nnf.pixel_shuffle(rounded, CELL)
 
 
@@ -232,8 +273,12 @@ class LockedGenerator(nn.Module):
         self.key_in_encoder = key_in_encoder
         self.payload = (o.phases, o.verniers)
         self.exact = o.exact_measuring
-        self.encoder = Encoder(6 if key_in_encoder else 3, o.phases, o.verniers, o.width, o.encoder_blocks)
-        self.decoder = Decoder(o.phases, o.verniers, o.width, o.decoder_blocks, o.exact_measuring)
+        self.encoder = Encoder(
+            6 if key_in_encoder else 3, o.phases, o.verniers, o.width, o.encoder_blocks
+        )
+        self.decoder = Decoder(
+            o.phases, o.verniers, o.width, o.decoder_blocks, o.exact_measuring
+        )
 
     def encode(self, picture: Tensor, key: Tensor) -> Tensor:
         """Phases before the lock, unit complex (N, 2, P, H/4, W/4), of a picture to hide. F ignores the key."""
@@ -272,7 +317,11 @@ class ResNetGenerator(nn.Module):
             return [nn.InstanceNorm2d(c), nn.ReLU(inplace=True)]
 
         w = width
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, w, 7), *norm(w)]
+        layers: list[nn.Module] = [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(in_channels, w, 7),
+            *norm(w),
+        ]
         for i in (1, 2):
             layers += [nn.Conv2d(w * i, w * i * 2, 3, 2, 1), *norm(w * i * 2)]
         layers += [ResNetBlock(w * 4) for _ in range(blocks)]

@@ -51,15 +51,25 @@ class Described:
 class ModelOptions(Described):
     """What a model is made of. Sizes in pixels, widths in channels."""
 
-    family: str = "egan"  # egan: phase lock in each generator; paper: CycleGAN's ResNet, no lock
-    image_size: int = 256  # the size that the networks were trained at, and that keys are made at
-    public_layers: tuple[int, int, int] = (1, 2, 3)  # shallow maps carry edges, from which F paints
-    private_layers: tuple[int, int, int] = (3, 5, 6)  # the paper's choice
-    key_width: int = 32  # channels of K's first convolution; doubles per layer up to 4 times this
-    key_levels: bool = False  # key images hold absolute brightness and colour; not as published
-    phases: int = (
-        13  # phases per 4x4 cell: their 26 carriers are all the fine chroma of an RGB cell, and no luma
+    family: str = (
+        "egan"  # egan: phase lock in each generator; paper: CycleGAN's ResNet, no lock
     )
+    image_size: int = (
+        256  # the size that the networks were trained at, and that keys are made at
+    )
+    public_layers: tuple[int, int, int] = (
+        1,
+        2,
+        3,
+    )  # shallow maps carry edges, from which F paints
+    private_layers: tuple[int, int, int] = (3, 5, 6)  # the paper's choice
+    key_width: int = (
+        32  # channels of K's first convolution; doubles per layer up to 4 times this
+    )
+    key_levels: bool = (
+        False  # key images hold absolute brightness and colour; not as published
+    )
+    phases: int = 13  # phases per 4x4 cell: their 26 carriers are all the fine chroma of an RGB cell, and no luma
     verniers: int = 2  # of them, those that make the first components finer
     exact_measuring: bool = False  # phases are measured by the inverse of the carriers, and not by a network
     width: int = 64  # channels at 1/4 resolution
@@ -71,25 +81,42 @@ class ModelOptions(Described):
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
-            raise EganError(f"unknown model family {self.family!r}", f"known: {', '.join(FAMILIES)}")
+            raise EganError(
+                f"unknown model family {self.family!r}", f"known: {', '.join(FAMILIES)}"
+            )
         check_pictures(self.image_size, self.domains)
         for layers in (self.public_layers, self.private_layers):
-            if len(layers) != 3 or not all(type(i) is int and 1 <= i <= 6 for i in layers):
-                raise EganError(f"key layers {layers} are not three numbers from 1 to 6")
+            if len(layers) != 3 or not all(
+                type(i) is int and 1 <= i <= 6 for i in layers
+            ):
+                raise EganError(
+                    f"key layers {layers} are not three numbers from 1 to 6"
+                )
         if not 0 <= self.verniers < self.phases / 2:
-            raise EganError(f"{self.verniers} verniers are not fewer than half of {self.phases} phases")
+            raise EganError(
+                f"{self.verniers} verniers are not fewer than half of {self.phases} phases"
+            )
         limits = {
-            "key_width": 512, "phases": 20, "width": 512, "encoder_blocks": 64,
-            "decoder_blocks": 64, "resnet_width": 512, "resnet_blocks": 64,
-        }  # fmt: skip
+            "key_width": 512,
+            "phases": 20,
+            "width": 512,
+            "encoder_blocks": 64,
+            "decoder_blocks": 64,
+            "resnet_width": 512,
+            "resnet_blocks": 64,
+        }
         for name, most in limits.items():
             if not 1 <= getattr(self, name) <= most:
-                raise EganError(f"model option {name} = {getattr(self, name)} is not between 1 and {most}")
+                raise EganError(
+                    f"model option {name} = {getattr(self, name)} is not between 1 and {most}"
+                )
 
 
 def check_pictures(image_size: int, domains: tuple[str, ...]) -> None:
     """Raises EganError for a size that no network takes, and for other than two named domains."""
     if not fits(image_size) or image_size > LARGEST_SIDE:
-        raise EganError(f"image size {image_size} is not a multiple of 16 from 64 to {LARGEST_SIDE}")
+        raise EganError(
+            f"image size {image_size} is not a multiple of 16 from 64 to {LARGEST_SIDE}"
+        )
     if len(domains) != 2 or not all(isinstance(name, str) and name for name in domains):
         raise EganError(f"domains {domains} are not two names", "like faces,flowers")

@@ -11,8 +11,12 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-REACH = 2.7  # radians: a component's phase stays inside of this, away from the wrap at pi
-COMPANDED = 0.95 * REACH  # the largest companded phase that is believed: beyond it noise would be blown up
+REACH = (
+    2.7  # radians: a component's phase stays inside of this, away from the wrap at pi
+)
+COMPANDED = (
+    0.95 * REACH
+)  # the largest companded phase that is believed: beyond it noise would be blown up
 VERNIER = 4  # how much finer the second phase of a component is
 NEIGHBOUR = 0.12  # how far a component usually is from the median around it
 SURPRISE = 20.0  # what being farther counts at most, in squared radians of a fine phase, where a turn is 39
@@ -31,7 +35,11 @@ def room_beside(base: Tensor, painted: Tensor) -> Tensor:
     What 8 bits would cut off takes payload with it. Scaled paint stays beside the carriers, clipped paint would not.
     """
     room = 1 - base * torch.sign(painted)
-    return (room.clamp_min(0) / painted.abs().clamp_min(1e-6)).amin(1, keepdim=True).clamp_max(1)
+    return (
+        (room.clamp_min(0) / painted.abs().clamp_min(1e-6))
+        .amin(1, keepdim=True)
+        .clamp_max(1)
+    )
 
 
 def round_against(values: Tensor, weight: Tensor) -> Tensor:
@@ -78,7 +86,9 @@ def components_of(z: Tensor, verniers: int) -> Tensor:
     if not verniers:
         return rest
     most = math.ceil(VERNIER * REACH / (2 * math.pi) + 0.5)
-    turns = torch.arange(-most, most + 1, device=z.device, dtype=z.dtype).view(-1, 1, 1, 1, 1)
+    turns = torch.arange(-most, most + 1, device=z.device, dtype=z.dtype).view(
+        -1, 1, 1, 1, 1
+    )
     values = (2 * math.pi * turns + fine) / (VERNIER * REACH)  # (turns, N, V, h, w)
     with torch.no_grad():
         off = coarse - REACH * values

@@ -20,13 +20,18 @@ SUMS = "SHA256SUMS"
 SHIPPED = (*FAMILIES, "robust")  # what the package has weights of
 
 
-def find_weights(named: str | None, name: str = "egan.safetensors", option: str = "--weights") -> Path:
+def find_weights(
+    named: str | None, name: str = "egan.safetensors", option: str = "--weights"
+) -> Path:
     """The weights file: `named`, with `option`, else $EGAN_WEIGHTS, else the installed package's own.
 
     Either name is a path, or one of SHIPPED. Raises EganError where the file is not there.
     """
     shipped = shipped_folders()
-    for source, given in ((option, named), ("EGAN_WEIGHTS", os.environ.get("EGAN_WEIGHTS"))):
+    for source, given in (
+        (option, named),
+        ("EGAN_WEIGHTS", os.environ.get("EGAN_WEIGHTS")),
+    ):
         if given:
             path = Path(given)
             if path.is_file():
@@ -38,7 +43,10 @@ def find_weights(named: str | None, name: str = "egan.safetensors", option: str 
     for folder in shipped:
         if (folder / name).is_file():
             return folder / name
-    raise EganError("this installation carries no weights", "name a file with --weights or EGAN_WEIGHTS")
+    raise EganError(
+        "this installation carries no weights",
+        "name a file with --weights or EGAN_WEIGHTS",
+    )
 
 
 def shipped_folders() -> tuple[Path, ...]:
@@ -80,7 +88,9 @@ def weights_id(path: Path) -> bytes:
     return digest.digest()[:8]
 
 
-def key_network_id(file: BinaryIO, header: dict[str, Any], options: ModelOptions | BaselineOptions) -> bytes:
+def key_network_id(
+    file: BinaryIO, header: dict[str, Any], options: ModelOptions | BaselineOptions
+) -> bytes:
     """8 bytes that name the K in a weights file, with what makes key images of its maps; zeros where there is no K.
 
     Weights that were trained on around the same K have the same, so keys that one of them drew are at home in all.
@@ -90,7 +100,12 @@ def key_network_id(file: BinaryIO, header: dict[str, Any], options: ModelOptions
         return bytes(8)
     parts = sorted(name for name in header if name.startswith("K."))
     layout = [(name, header[name]["dtype"], header[name]["shape"]) for name in parts]
-    meaning = [options.key_levels, options.public_layers, options.private_layers, layout]
+    meaning = [
+        options.key_levels,
+        options.public_layers,
+        options.private_layers,
+        layout,
+    ]
     digest = hashlib.sha256(b"egan/1 key network" + json.dumps(meaning).encode())
     file.seek(0)
     first = 8 + struct.unpack("<Q", file.read(8))[0]
@@ -103,9 +118,22 @@ def key_network_id(file: BinaryIO, header: dict[str, Any], options: ModelOptions
 
 # Bytes of one number of each type that a safetensors file can hold
 DTYPES = {
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
-    "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
-}  # fmt: skip
+    "BOOL": 1,
+    "U8": 1,
+    "I8": 1,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+    "U16": 2,
+    "I16": 2,
+    "F16": 2,
+    "BF16": 2,
+    "U32": 4,
+    "I32": 4,
+    "F32": 4,
+    "U64": 8,
+    "I64": 8,
+    "F64": 8,
+}
 MOST_HEADER = 4 * 1024 * 1024  # of a file by egan it is below 100 KiB
 
 
@@ -125,12 +153,24 @@ def read_header(file: BinaryIO, size: int, name: str) -> dict[str, Any]:
             raise ValueError("metadata is not text")
         tensors = [tensor for key, tensor in parsed.items() if key != "__metadata__"]
         spans = sorted(map(span_of, tensors))
-        for (_, end), (start, _) in pairwise([(0, 0), *spans, (size - 8 - length, size)]):
+        for (_, end), (start, _) in pairwise(
+            [(0, 0), *spans, (size - 8 - length, size)]
+        ):
             if start != end:
                 raise ValueError("gap or overlap")
         return parsed
-    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise EganError(f"{name} is damaged or truncated", "copy or download it again") from error
+    except (
+        OSError,
+        struct.error,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        raise EganError(
+            f"{name} is damaged or truncated", "copy or download it again"
+        ) from error
 
 
 def with_header(data: bytes, header: dict[str, Any]) -> bytes:
@@ -162,7 +202,9 @@ def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def read_description(path: Path) -> tuple[ModelOptions | BaselineOptions, dict[str, Any], bytes]:
+def read_description(
+    path: Path,
+) -> tuple[ModelOptions | BaselineOptions, dict[str, Any], bytes]:
     """Model options, training summary and the id of K of a weights file.
 
     Raises EganError for a file of which anything but the numbers themselves is not as it should be.
@@ -170,24 +212,30 @@ def read_description(path: Path) -> tuple[ModelOptions | BaselineOptions, dict[s
     try:
         with path.open("rb") as file:
             header = read_header(file, path.stat().st_size, f"the weights file {path}")
-            options, training = parse_metadata(header.pop("__metadata__", None), str(path))
+            options, training = parse_metadata(
+                header.pop("__metadata__", None), str(path)
+            )
             return options, training, key_network_id(file, header, options)
     except OSError as error:
         raise EganError(f"cannot read weights {path}: {error}") from error
 
 
-def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions | BaselineOptions, dict[str, Any]]:
+def parse_metadata(
+    metadata: Any, name: str
+) -> tuple[ModelOptions | BaselineOptions, dict[str, Any]]:
     """Model options and training summary. Raises EganError for what is not egan's or of an unknown version."""
     version = metadata.get("egan") if isinstance(metadata, dict) else None
     if version is None:
         raise EganError(f"{name} holds no egan weights", "make some with `egan train`")
     if str(version).startswith("checkpoint/"):
         raise EganError(
-            f"{name} is a training checkpoint, and no weights file", "`egan train --resume` goes on with it"
+            f"{name} is a training checkpoint, and no weights file",
+            "`egan train --resume` goes on with it",
         )
     if version != WEIGHTS_VERSION:
         raise EganError(
-            f"{name} has format {version!r}, which this egan does not know", "a newer egan may read it"
+            f"{name} has format {version!r}, which this egan does not know",
+            "a newer egan may read it",
         )
     try:
         options = json.loads(metadata["options"])
@@ -195,7 +243,11 @@ def parse_metadata(metadata: Any, name: str) -> tuple[ModelOptions | BaselineOpt
         if not isinstance(options, dict) or not isinstance(training, dict):
             raise TypeError("not an object")
         family = options.get("family")
-        kind = OPTIONS.get(family, ModelOptions) if isinstance(family, str) else ModelOptions
+        kind = (
+            OPTIONS.get(family, ModelOptions)
+            if isinstance(family, str)
+            else ModelOptions
+        )
         return kind.from_dict(options), training
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise EganError(f"the description in {name} is damaged") from error

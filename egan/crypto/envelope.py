@@ -77,7 +77,14 @@ def signed_statement(
       What it costs: the receiver can show others that the sender wrote this. There is no deniability.
     All parts have fixed lengths, so the concatenation has one reading only.
     """
-    return b"egan/1 signed disguise\0" + sender + receiver + weights + pixel_digest(disguise) + letter
+    return (
+        b"egan/1 signed disguise\0"
+        + sender
+        + receiver
+        + weights
+        + pixel_digest(disguise)
+        + letter
+    )
 
 
 def seal(
@@ -93,14 +100,22 @@ def seal(
     Raises EganError for more than 16 boxes or a picture too small for the header.
     """
     if len(boxes) > MOST_BOXES:
-        raise EganError(f"{len(boxes)} messages in one picture", f"the most is {MOST_BOXES}")
-    packed = b"".join(BOX.pack(*box) for box in boxes).ljust(MOST_BOXES * BOX.size, b"\0")
+        raise EganError(
+            f"{len(boxes)} messages in one picture", f"the most is {MOST_BOXES}"
+        )
+    packed = b"".join(BOX.pack(*box) for box in boxes).ljust(
+        MOST_BOXES * BOX.size, b"\0"
+    )
     letter = seed + bytes([len(boxes)]) + packed
     sender = bytes(SENDER.size)
     if signer is not None:
-        statement = signed_statement(disguise, weights, letter, signer.identity, public.identity)
+        statement = signed_statement(
+            disguise, weights, letter, signer.identity, public.identity
+        )
         sender = SENDER.pack(signer.identity, signer.signing.sign(statement))
-    sealed = SUITE.encrypt(letter + sender, public.encryption, info=bound_info(disguise, weights))
+    sealed = SUITE.encrypt(
+        letter + sender, public.encryption, info=bound_info(disguise, weights)
+    )
     return header.embed(disguise, Kind.DISGUISE, weights + sealed)
 
 
@@ -121,13 +136,17 @@ def unseal(disguise: Picture, private: PrivateKey, name: str) -> Opened | None:
     weights = weights_of(disguise, name)
     sealed = header.expect(disguise, Kind.DISGUISE, name)[WEIGHTS_BYTES:]
     try:
-        content = SUITE.decrypt(sealed, private.decryption, info=bound_info(disguise, weights))
+        content = SUITE.decrypt(
+            sealed, private.decryption, info=bound_info(disguise, weights)
+        )
     except (InvalidTag, ValueError):
         return None
     count = content[SEED_BYTES]
     if len(content) != CONTENT_BYTES or count > MOST_BOXES:
         raise Refused(f"{name}: the envelope's content is of an unknown form")
-    boxes = tuple(BOX.unpack_from(content, SEED_BYTES + 1 + i * BOX.size) for i in range(count))
+    boxes = tuple(
+        BOX.unpack_from(content, SEED_BYTES + 1 + i * BOX.size) for i in range(count)
+    )
     height, width = disguise.shape[:2]
     for x, y, w, h in boxes:
         if x + w > width or y + h > height or not (w and h):
@@ -141,7 +160,12 @@ def unseal(disguise: Picture, private: PrivateKey, name: str) -> Opened | None:
 
 
 def sender_of(
-    proof: bytes, disguise: Picture, weights: bytes, letter: bytes, private: PrivateKey, name: str
+    proof: bytes,
+    disguise: Picture,
+    weights: bytes,
+    letter: bytes,
+    private: PrivateKey,
+    name: str,
 ) -> str | None:
     if not any(proof):
         return None

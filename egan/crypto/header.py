@@ -36,7 +36,9 @@ class Kind(enum.IntEnum):
 
     @property
     def words(self) -> str:
-        return ("a public key", "a private key", "a disguise", "a signed picture")[self - 1]
+        return ("a public key", "a private key", "a disguise", "a signed picture")[
+            self - 1
+        ]
 
 
 WRONG_COMMAND = {
@@ -57,7 +59,9 @@ def cleared(picture: Picture, body: int) -> Picture:
     """
     bits = header_bits(body)
     if picture.size < bits:
-        raise EganError(f"a picture of {picture.shape[1]}x{picture.shape[0]} pixels is too small")
+        raise EganError(
+            f"a picture of {picture.shape[1]}x{picture.shape[0]} pixels is too small"
+        )
     flat = picture.reshape(-1).copy()
     flat[:bits] &= 0xFE
     return flat.reshape(picture.shape)
@@ -114,7 +118,9 @@ def find(picture: Picture, name: str = "the picture") -> tuple[Kind, bytes] | No
     if checksum(head, cleared(picture, length)) != found:
         raise altered(name, Kind(kind).words if known else "an egan picture")
     if not known:
-        raise EganError(f"{name} has an egan header of an unknown kind", "a newer egan may read it")
+        raise EganError(
+            f"{name} has an egan header of an unknown kind", "a newer egan may read it"
+        )
     return Kind(kind), head[PREFIX.size :]
 
 

@@ -15,8 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
+from cryptography.hazmat.primitives.asymmetric.x25519 import (
+    X25519PrivateKey,
+    X25519PublicKey,
+)
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from egan.crypto import header
@@ -116,7 +122,9 @@ def fingerprint(identity: bytes) -> str:
     return hashlib.sha256(b"egan/1 fingerprint" + identity).hexdigest()
 
 
-def make_pair(private_image: Picture, public_image: Picture, network: bytes) -> tuple[PrivateKey, PublicKey]:
+def make_pair(
+    private_image: Picture, public_image: Picture, network: bytes
+) -> tuple[PrivateKey, PublicKey]:
     """A key pair from the key images K(x) and K(y), uint8 (H, W, 3), and the id of the K that made them.
 
     Every sample of K(x) moves by -1, 0 or +1 from the operating system's generator, inside 0..255.
@@ -129,7 +137,9 @@ def make_pair(private_image: Picture, public_image: Picture, network: bytes) -> 
     x25519 = private.decryption.public_key()
     ed25519 = private.signing.public_key()
     body = BODY.pack(network, x25519.public_bytes_raw(), ed25519.public_bytes_raw())
-    return private, PublicKey(header.embed(public_image, Kind.PUBLIC_KEY, body), network, x25519, ed25519)
+    return private, PublicKey(
+        header.embed(public_image, Kind.PUBLIC_KEY, body), network, x25519, ed25519
+    )
 
 
 def read_private(picture: Picture, name: str) -> PrivateKey:
@@ -144,7 +154,11 @@ def read_public(picture: Picture, name: str) -> PublicKey:
     try:
         network, x25519, ed25519 = BODY.unpack(body)
         encryption = X25519PublicKey.from_public_bytes(x25519)
-        X25519PrivateKey.generate().exchange(encryption)  # a point of low order fails (RFC 7748, section 6.1)
-        return PublicKey(picture, network, encryption, Ed25519PublicKey.from_public_bytes(ed25519))
+        X25519PrivateKey.generate().exchange(
+            encryption
+        )  # a point of low order fails (RFC 7748, section 6.1)
+        return PublicKey(
+            picture, network, encryption, Ed25519PublicKey.from_public_bytes(ed25519)
+        )
     except (struct.error, ValueError) as error:
         raise EganError(f"{name}: the public key's header is damaged") from error

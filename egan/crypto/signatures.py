@@ -70,11 +70,16 @@ def commitment(secret: Picture, salt: bytes) -> bytes:
     having equal commitments, is public too. So a commitment that hides would protect what is in plain view.
     """
     return hashlib.sha256(
-        b"egan/1 secret\0" + salt + struct.pack(">II", *secret.shape[:2]) + secret.tobytes()
+        b"egan/1 secret\0"
+        + salt
+        + struct.pack(">II", *secret.shape[:2])
+        + secret.tobytes()
     ).digest()
 
 
-def statement(picture: Picture, weights: bytes, salt: bytes, committed: bytes, signer: bytes) -> bytes:
+def statement(
+    picture: Picture, weights: bytes, salt: bytes, committed: bytes, signer: bytes
+) -> bytes:
     """What is signed. Fixed lengths after a context string, so it has one reading, and none as another egan signature.
 
     Bound are the signer's keys (a signature cannot be claimed for another key), weights and salt (so the keystream),
@@ -85,11 +90,17 @@ def statement(picture: Picture, weights: bytes, salt: bytes, committed: bytes, s
     return b"egan/1 signed picture\0" + signer + weights + salt + committed + digest
 
 
-def attach(picture: Picture, private: PrivateKey, weights: bytes, salt: bytes, secret: Picture) -> Picture:
+def attach(
+    picture: Picture, private: PrivateKey, weights: bytes, salt: bytes, secret: Picture
+) -> Picture:
     """A copy of uint8 (H, W, 3) with the signature in its pixel header: no sample moves by more than one level."""
     signer, committed = private.identity, commitment(secret, salt)
-    signature = private.signing.sign(statement(picture, weights, salt, committed, signer))
-    return header.embed(picture, Kind.SIGNED, BODY.pack(weights, salt, committed, signer, signature))
+    signature = private.signing.sign(
+        statement(picture, weights, salt, committed, signer)
+    )
+    return header.embed(
+        picture, Kind.SIGNED, BODY.pack(weights, salt, committed, signer, signature)
+    )
 
 
 def read(picture: Picture, name: str) -> Signature:
@@ -107,7 +118,9 @@ def read(picture: Picture, name: str) -> Signature:
             signature, statement(picture, weights, salt, committed, signer)
         )
     except (InvalidSignature, ValueError) as error:
-        raise NotVerified(f"{name}: the signature is not valid: the picture was forged or altered") from error
+        raise NotVerified(
+            f"{name}: the signature is not valid: the picture was forged or altered"
+        ) from error
     return Signature(weights, salt, committed, signer)
 
 

@@ -29,7 +29,12 @@ WORDS = 2  # Reed-Solomon code words, their bytes in turn
 LONGEST = 255  # bytes of a code word over GF(256)
 LEAST_PARITY = 16  # bytes a word; a picture with less room gets no spare
 STEP = 48.0  # of the quantiser, in 8-bit levels times 8: a change of at most 3 levels by each pattern
-SHARPENING = (0.0, 0.025, 0.05, 0.075)  # tried when reading: resizing and back blurs, and this undoes it
+SHARPENING = (
+    0.0,
+    0.025,
+    0.05,
+    0.075,
+)  # tried when reading: resizing and back blurs, and this undoes it
 LUMA = np.array([0.299, 0.587, 0.114])  # JPEG's
 # How the means of the 2x2 cells of 8x8 pixels differ: across, down, and both; orthonormal over the 64 pixels.
 PATTERNS = np.array([[[1, -1], [1, -1]], [[1, 1], [-1, -1]], [[1, -1], [-1, 1]]]) / 8.0
@@ -42,7 +47,13 @@ def room(height: int, width: int) -> int:
     return length if length >= -(-SEALED_BYTES // WORDS) + LEAST_PARITY else 0
 
 
-def add(disguise: Picture, public: PublicKey, seed: bytes, boxes: tuple[Box, ...], weights: bytes) -> Picture:
+def add(
+    disguise: Picture,
+    public: PublicKey,
+    seed: bytes,
+    boxes: tuple[Box, ...],
+    weights: bytes,
+) -> Picture:
     """A copy of the disguise, uint8 (H, W, 3), with a spare envelope; the picture as it is where that has no room.
 
     Before `envelope.seal`, which binds to all pixels.
@@ -51,13 +62,17 @@ def add(disguise: Picture, public: PublicKey, seed: bytes, boxes: tuple[Box, ...
     if not length:
         return disguise
     kept = boxes[:MOST_BOXES]
-    packed = b"".join(BOX.pack(*box) for box in kept).ljust(MOST_BOXES * BOX.size, b"\0")
+    packed = b"".join(BOX.pack(*box) for box in kept).ljust(
+        MOST_BOXES * BOX.size, b"\0"
+    )
     content = seed + bytes([len(kept)]) + packed
     sealed = SUITE.encrypt(content, public.encryption, info=INFO + weights)
     return write_bits(disguise, np.unpackbits(coded(sealed, length)))
 
 
-def find(picture: Picture, private: PrivateKey, weights: bytes) -> tuple[bytes, tuple[Box, ...]] | None:
+def find(
+    picture: Picture, private: PrivateKey, weights: bytes
+) -> tuple[bytes, tuple[Box, ...]] | None:
     """Seed and boxes of a picture that may have been altered; None where there is no spare that this key opens."""
     height, width = picture.shape[:2]
     length = room(height, width)
@@ -97,7 +112,8 @@ def lengths() -> list[int]:
 def coded(sealed: bytes, length: int) -> NDArray[np.uint8]:
     """The bytes as WORDS code words of `length` bytes, in turn."""
     words = [
-        RSCodec(length - size, nsize=LONGEST).encode(sealed[i::WORDS]) for i, size in enumerate(lengths())
+        RSCodec(length - size, nsize=LONGEST).encode(sealed[i::WORDS])
+        for i, size in enumerate(lengths())
     ]
     return np.array([list(word) for word in words], np.uint8).T.reshape(-1)
 
@@ -107,7 +123,9 @@ def decoded(found: NDArray[np.uint8], length: int) -> bytes | None:
     sealed = np.zeros(SEALED_BYTES, np.uint8)
     for i, size in enumerate(lengths()):
         try:
-            word = RSCodec(length - size, nsize=LONGEST).decode(bytearray(found[i::WORDS]))[0]
+            word = RSCodec(length - size, nsize=LONGEST).decode(
+                bytearray(found[i::WORDS])
+            )[0]
         except ReedSolomonError:
             return None
         sealed[i::WORDS] = np.frombuffer(bytes(word), np.uint8)
@@ -131,7 +149,9 @@ def sharpened(sums: NDArray[np.float64], strength: float) -> NDArray[np.float64]
 def cell_differences(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """The coefficients (P, H/8, W/8) of PATTERNS in sums of cells (H/4, W/4)."""
     rows, columns = sums.shape
-    return np.einsum("hawb,pab->phw", sums.reshape(rows // 2, 2, columns // 2, 2), PATTERNS)
+    return np.einsum(
+        "hawb,pab->phw", sums.reshape(rows // 2, 2, columns // 2, 2), PATTERNS
+    )
 
 
 def order(shape: Sequence[int], bits: int) -> NDArray[np.int64]:
@@ -139,7 +159,11 @@ def order(shape: Sequence[int], bits: int) -> NDArray[np.int64]:
     in the picture hurts few bytes; every bit as often as any other or once more.
     """
     patterns, height, width = shape
-    return (np.arange(patterns * height * width) % bits).reshape(height, width, patterns).transpose(2, 0, 1)
+    return (
+        (np.arange(patterns * height * width) % bits)
+        .reshape(height, width, patterns)
+        .transpose(2, 0, 1)
+    )
 
 
 def write_bits(picture: Picture, bits: NDArray[np.uint8]) -> Picture:
@@ -147,9 +171,13 @@ def write_bits(picture: Picture, bits: NDArray[np.uint8]) -> Picture:
     found = cell_differences(cell_sums(picture))
     sign = (2.0 * bits - 1)[order(found.shape, bits.size)] * (STEP / 4)
     change = STEP * np.round((found - sign) / STEP) + sign - found
-    cells = np.einsum("phw,pab->hawb", change, PATTERNS).reshape(2 * found.shape[1], 2 * found.shape[2])
+    cells = np.einsum("phw,pab->hawb", change, PATTERNS).reshape(
+        2 * found.shape[1], 2 * found.shape[2]
+    )
     out = picture.astype(np.float64)
-    out[: 4 * cells.shape[0], : 4 * cells.shape[1]] += np.kron(cells, np.ones((4, 4)))[..., None]
+    out[: 4 * cells.shape[0], : 4 * cells.shape[1]] += np.kron(cells, np.ones((4, 4)))[
+        ..., None
+    ]
     return np.clip(np.round(out), 0, 255).astype(np.uint8)
 
 
@@ -157,4 +185,6 @@ def read_bits(sums: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
     """How surely each bit is 1 in sums of cells: positive for 1, negative for 0, summed over the slots that carry it."""
     found = cell_differences(sums)
     soft = np.sin(2 * np.pi * found / STEP)
-    return np.bincount(order(found.shape, bits).reshape(-1), soft.reshape(-1), bits).astype(np.float64)
+    return np.bincount(
+        order(found.shape, bits).reshape(-1), soft.reshape(-1), bits
+    ).astype(np.float64)

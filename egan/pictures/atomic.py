@@ -13,7 +13,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV)  # of a file system without hard links
+NO_LINKS = (
+    errno.EPERM,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EXDEV,
+)  # of a file system without hard links
 
 
 def write(data: bytes, path: Path, mode: int, force: bool) -> None:
@@ -35,7 +40,9 @@ def write(data: bytes, path: Path, mode: int, force: bool) -> None:
         os.close(descriptor)
 
 
-def name_unnamed(descriptor: int, data: bytes, path: Path, mode: int, force: bool) -> None:
+def name_unnamed(
+    descriptor: int, data: bytes, path: Path, mode: int, force: bool
+) -> None:
     fill(descriptor, data, mode)
     unnamed = f"/proc/self/fd/{descriptor}"
     # With src_dir_fd Python calls linkat(2), which follows the link in /proc to the file; link(2) does not.
@@ -82,7 +89,9 @@ def write_beside(data: bytes, path: Path, mode: int, force: bool) -> None:
 @contextlib.contextmanager
 def beside(path: Path) -> Iterator[Path]:
     """A new empty file in the folder of `path`, removed again if it still stands there at the end."""
-    descriptor, name = tempfile.mkstemp(prefix=".egan-", suffix=".part", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(
+        prefix=".egan-", suffix=".part", dir=path.parent
+    )
     os.close(descriptor)
     part = Path(name)
     try:

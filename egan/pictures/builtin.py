@@ -34,12 +34,18 @@ def flower(size: int = 256, seed: int = 1) -> Picture:
     radius = np.hypot(columns - cx, rows - cy)
     angle = np.arctan2(rows - cy, columns - cx) + random.uniform(0, 6.28)
 
-    meadow = np.array([58, 92, 38]) / 255 * (0.75 + 0.9 * cloud(random, n, 24)[..., None])
+    meadow = (
+        np.array([58, 92, 38]) / 255 * (0.75 + 0.9 * cloud(random, n, 24)[..., None])
+    )
     meadow = meadow + np.array([0.12, 0.1, 0.0]) * cloud(random, n, 8)[..., None]
     picture = np.clip(meadow, 0, 1)
 
     petals = int(random.integers(9, 15))
-    hue = np.array([(0.96, 0.84, 0.16), (0.95, 0.93, 0.9), (0.9, 0.35, 0.5), (0.75, 0.5, 0.9)][seed % 4])
+    hue = np.array(
+        [(0.96, 0.84, 0.16), (0.95, 0.93, 0.9), (0.9, 0.35, 0.5), (0.75, 0.5, 0.9)][
+            seed % 4
+        ]
+    )
     for layer, (reach, shade) in enumerate(((0.40, 0.72), (0.36, 1.0))):
         lobe = np.cos(petals / 2 * (angle + layer * np.pi / petals)) ** 2
         edge = reach * (0.45 + 0.55 * lobe**0.35)
@@ -50,8 +56,14 @@ def flower(size: int = 256, seed: int = 1) -> Picture:
         picture = picture * (1 - inside[..., None]) + colour * inside[..., None]
 
     heart = np.clip((0.105 - radius) * n / 3, 0, 1)[..., None]
-    seeds = 0.5 + 0.5 * np.cos(radius * 420 + 5 * np.sin(angle * 21)) * np.cos(angle * 34)
-    brown = np.array([0.42, 0.26, 0.08]) * (0.55 + 0.9 * seeds[..., None]) * (1.3 - 5 * radius[..., None])
+    seeds = 0.5 + 0.5 * np.cos(radius * 420 + 5 * np.sin(angle * 21)) * np.cos(
+        angle * 34
+    )
+    brown = (
+        np.array([0.42, 0.26, 0.08])
+        * (0.55 + 0.9 * seeds[..., None])
+        * (1.3 - 5 * radius[..., None])
+    )
     picture = picture * (1 - heart) + np.clip(brown, 0, 1) * heart
     picture = picture + random.normal(0, 0.012, picture.shape)
     image = Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
@@ -61,5 +73,7 @@ def flower(size: int = 256, seed: int = 1) -> Picture:
 def cloud(random: np.random.Generator, n: int, grain: int) -> NDArray[np.float64]:
     """Smooth noise (n, n) in [0, 1] with structures of n/grain pixels."""
     coarse = Image.fromarray((random.random((grain, grain)) * 255).astype(np.uint8))
-    smooth = coarse.resize((n, n), Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(n / 64))
+    smooth = coarse.resize((n, n), Image.Resampling.BICUBIC).filter(
+        ImageFilter.GaussianBlur(n / 64)
+    )
     return np.asarray(smooth) / 255

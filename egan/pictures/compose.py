@@ -26,9 +26,13 @@ Size = tuple[int, int]
 
 def parse_pair(text: str, what: str, separators: str = ",x") -> tuple[int, int]:
     """`40,80` or `40x80` as two integers. Raises EganError with status 2."""
-    match = re.fullmatch(rf"\s*([+-]?\d{{1,6}})\s*[{separators}]\s*([+-]?\d{{1,6}})\s*", text)
+    match = re.fullmatch(
+        rf"\s*([+-]?\d{{1,6}})\s*[{separators}]\s*([+-]?\d{{1,6}})\s*", text
+    )
     if not match:
-        raise EganError(f"{what} {text!r} is not two whole numbers like 40,80", status=2)
+        raise EganError(
+            f"{what} {text!r} is not two whole numbers like 40,80", status=2
+        )
     return int(match[1]), int(match[2])
 
 
@@ -54,7 +58,9 @@ def parse_place(text: str) -> Place:
 
 def parse_size(text: str, what: str) -> Size:
     """`128` (a square) or `128x96` as width and height, positive and not huge. Raises EganError with status 2."""
-    size = parse_pair(f"{text}x{text}" if re.fullmatch(r"\s*\d{1,6}\s*", text) else text, what)
+    size = parse_pair(
+        f"{text}x{text}" if re.fullmatch(r"\s*\d{1,6}\s*", text) else text, what
+    )
     if min(size) < 1:
         raise EganError(f"{what} {text!r} is not positive", status=2)
     if size[0] * size[1] > MOST_PIXELS:
@@ -62,7 +68,9 @@ def parse_size(text: str, what: str) -> Size:
     return size
 
 
-def fit_cover(cover: Loaded, size: Size | None, option: str = "--cover-size") -> NDArray[np.uint8]:
+def fit_cover(
+    cover: Loaded, size: Size | None, option: str = "--cover-size"
+) -> NDArray[np.uint8]:
     """The cover cut around its centre to the proportions of `size` and resized (Lanczos); None keeps it as it is.
 
     Raises EganError for sides that are not multiples of 16 from 64 up; `option` is the one to change then.
@@ -78,7 +86,9 @@ def fit_cover(cover: Loaded, size: Size | None, option: str = "--cover-size") ->
         )
     if (width, height) == (pixels.shape[1], pixels.shape[0]):
         return pixels
-    fitted = ImageOps.fit(Image.fromarray(pixels), (width, height), Image.Resampling.LANCZOS)
+    fitted = ImageOps.fit(
+        Image.fromarray(pixels), (width, height), Image.Resampling.LANCZOS
+    )
     return np.asarray(fitted)
 
 
@@ -98,12 +108,18 @@ def fit_message(message: Loaded, size: str | None) -> Image.Image:
 
 def random_place(cover: Size, message: Size, seed: int | None) -> Place:
     """A uniform place where the message fits; the operating system's randomness without a seed."""
-    source: random.Random = random.SystemRandom() if seed is None else random.Random(seed)
-    x, y = (source.randint(0, max(0, c - m)) for c, m in zip(cover, message, strict=True))
+    source: random.Random = (
+        random.SystemRandom() if seed is None else random.Random(seed)
+    )
+    x, y = (
+        source.randint(0, max(0, c - m)) for c, m in zip(cover, message, strict=True)
+    )
     return Place(x, y)
 
 
-def paste(cover: NDArray[np.uint8], message: Image.Image, at: Place) -> tuple[NDArray[np.uint8], Box]:
+def paste(
+    cover: NDArray[np.uint8], message: Image.Image, at: Place
+) -> tuple[NDArray[np.uint8], Box]:
     """The composite uint8 (H, W, 3) and the message's box. Raises EganError where it does not fit inside."""
     height, width = cover.shape[:2]
     w, h = message.size
@@ -134,23 +150,39 @@ class Recipe:
     size: str | None = None  # of the message
     random: bool = False
     seed: int | None = None
-    cover_size: str | None = None  # 256 where it is None; "keep" leaves the cover as it is
+    cover_size: str | None = (
+        None  # 256 where it is None; "keep" leaves the cover as it is
+    )
 
-    def apply(self, cover: Loaded, message: Loaded) -> tuple[NDArray[np.uint8], dict[str, str]]:
+    def apply(
+        self, cover: Loaded, message: Loaded
+    ) -> tuple[NDArray[np.uint8], dict[str, str]]:
         """The composite uint8 (H, W, 3) and the note of its boxes, the cover's earlier ones first. Raises EganError."""
-        wanted = None if self.cover_size == "keep" else parse_size(self.cover_size or "256", "--cover-size")
+        wanted = (
+            None
+            if self.cover_size == "keep"
+            else parse_size(self.cover_size or "256", "--cover-size")
+        )
         boxes = noted_boxes(cover)
         if boxes:  # already composed: cutting it again would move the boxes
             if self.cover_size not in (None, "keep"):
                 raise EganError(
-                    f"{cover.name} is composed already", "give --cover-size where it is composed first", 2
+                    f"{cover.name} is composed already",
+                    "give --cover-size where it is composed first",
+                    2,
                 )
             wanted = None
         if len(boxes) + 1 > MOST_BOXES:
-            raise EganError(f"{cover.name} holds {len(boxes)} messages already", "that is the most")
+            raise EganError(
+                f"{cover.name} holds {len(boxes)} messages already", "that is the most"
+            )
         canvas = fit_cover(cover, wanted)
         pasted = fit_message(message, self.size)
-        result, box = paste(canvas, pasted, self.place_for((canvas.shape[1], canvas.shape[0]), pasted.size))
+        result, box = paste(
+            canvas,
+            pasted,
+            self.place_for((canvas.shape[1], canvas.shape[0]), pasted.size),
+        )
         return result, boxes_text((*boxes, box))
 
     def place_for(self, cover: Size, message: Size) -> Place:
@@ -175,7 +207,11 @@ def noted_boxes(picture: Loaded) -> tuple[Box, ...]:
     boxes: list[Box] = []
     try:
         for x, y, w, h in json.loads(text):
-            if not all(type(v) is int for v in (x, y, w, h)) or min(x, y) < 0 or min(w, h) < 1:
+            if (
+                not all(type(v) is int for v in (x, y, w, h))
+                or min(x, y) < 0
+                or min(w, h) < 1
+            ):
                 raise ValueError("not a box")
             if x + w > width or y + h > height:
                 raise EganError(
@@ -184,7 +220,11 @@ def noted_boxes(picture: Loaded) -> tuple[Box, ...]:
                 )
             boxes.append((x, y, w, h))
     except (ValueError, TypeError, RecursionError) as error:
-        raise EganError(f"the message boxes noted in {picture.name} are damaged") from error
+        raise EganError(
+            f"the message boxes noted in {picture.name} are damaged"
+        ) from error
     if len(boxes) > MOST_BOXES:
-        raise EganError(f"{picture.name} holds {len(boxes)} messages", f"the most is {MOST_BOXES}")
+        raise EganError(
+            f"{picture.name} holds {len(boxes)} messages", f"the most is {MOST_BOXES}"
+        )
     return tuple(boxes)

@@ -13,7 +13,10 @@ from egan.errors import EganError
 
 PARTS = {
     "celeba": {"train": "train", "held out": "test"},
-    "flowers102": {"train": "test", "held out": "val"},  # "test" is by far its largest part
+    "flowers102": {
+        "train": "test",
+        "held out": "val",
+    },  # "test" is by far its largest part
     "oxford-iiit-pet": {"train": "trainval", "held out": "test"},
     "svhn": {"train": "train", "held out": "test"},
 }

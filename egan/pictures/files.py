@@ -57,7 +57,11 @@ def shown(source: str) -> str:
 def one_standard_input(*sources: str | None) -> None:
     """Raises EganError where standard input is named more than once."""
     if sum(source == STDIN for source in sources) > 1:
-        raise EganError("standard input can be only one of the inputs", "name files for the others", 2)
+        raise EganError(
+            "standard input can be only one of the inputs",
+            "name files for the others",
+            2,
+        )
 
 
 def read_bytes(source: str) -> bytes:
@@ -65,10 +69,16 @@ def read_bytes(source: str) -> bytes:
     try:
         if source == STDIN:
             if sys.stdin is None:
-                raise EganError("no input: standard input is closed", "name a file, or pipe a picture in", 2)
+                raise EganError(
+                    "no input: standard input is closed",
+                    "name a file, or pipe a picture in",
+                    2,
+                )
             if sys.stdin.isatty():
                 raise EganError(
-                    "no input: standard input is a terminal", "name a file, or pipe a picture in", 2
+                    "no input: standard input is a terminal",
+                    "name a file, or pipe a picture in",
+                    2,
                 )
             data = sys.stdin.buffer.read(MOST_BYTES + 1)
         else:
@@ -80,7 +90,8 @@ def read_bytes(source: str) -> bytes:
         raise EganError(f"{shown(source)} is larger than {MOST_BYTES >> 20} MiB")
     if not data:
         raise EganError(
-            f"{shown(source)} is empty", "did the command before the pipe fail?" if source == STDIN else ""
+            f"{shown(source)} is empty",
+            "did the command before the pipe fail?" if source == STDIN else "",
         )
     return data
 
@@ -104,7 +115,9 @@ def picture_of(data: bytes, name: str) -> Loaded:
 def decoding(name: str) -> Iterator[None]:
     """What Pillow raises for a picture that it cannot read, as an EganError that names it."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the pixel limit below is stricter than Pillow's warning
+        warnings.simplefilter(
+            "ignore"
+        )  # the pixel limit below is stricter than Pillow's warning
         try:
             yield
         except Image.UnidentifiedImageError as error:
@@ -113,7 +126,9 @@ def decoding(name: str) -> Iterator[None]:
             raise EganError(f"{name} is too large", limit_hint()) from error
         except EganError:
             raise
-        except Exception as error:  # for damaged data Pillow's decoders raise almost anything
+        except (
+            Exception
+        ) as error:  # for damaged data Pillow's decoders raise almost anything
             raise EganError(f"{name} is damaged or truncated: {error}") from error
 
 
@@ -136,9 +151,13 @@ def limit_hint() -> str:
 def decode(im: Image.Image, name: str) -> Loaded:
     """8-bit RGB and alpha of an open Pillow image."""
     if im.width * im.height > MOST_PIXELS:
-        raise EganError(f"{name} is too large: {im.width}x{im.height} pixels", limit_hint())
+        raise EganError(
+            f"{name} is too large: {im.width}x{im.height} pixels", limit_hint()
+        )
     if getattr(im, "n_frames", 1) > 1 and im.format != "MPO":
-        raise EganError(f"{name} is animated or has several pages", "extract one frame first")
+        raise EganError(
+            f"{name} is animated or has several pages", "extract one frame first"
+        )
     text = dict(getattr(im, "text", {})) if im.format == "PNG" else {}
     if im.format == "TIFF":
         quiet_libtiff()
@@ -152,14 +171,21 @@ def decode(im: Image.Image, name: str) -> Loaded:
         alpha = np.asarray(im.getchannel("A"))
         if alpha.min() == 255:
             alpha = None
-    return Loaded(np.array(im.convert("RGB")), alpha, name, {k: str(v) for k, v in text.items()})
+    return Loaded(
+        np.array(im.convert("RGB")), alpha, name, {k: str(v) for k, v in text.items()}
+    )
 
 
 @functools.cache
 def quiet_libtiff() -> None:
     """Stop libtiff from printing lines of its own about damaged files; Pillow raises an error for them anyway."""
-    with contextlib.suppress(OSError, AttributeError, IndexError), open("/proc/self/maps") as maps:
-        (loaded,) = {line.split(maxsplit=5)[5].strip() for line in maps if "/libtiff" in line}
+    with (
+        contextlib.suppress(OSError, AttributeError, IndexError),
+        open("/proc/self/maps") as maps,
+    ):
+        (loaded,) = {
+            line.split(maxsplit=5)[5].strip() for line in maps if "/libtiff" in line
+        }
         library = ctypes.CDLL(loaded)
         library.TIFFSetErrorHandler(None)
         library.TIFFSetWarningHandler(None)
@@ -169,7 +195,9 @@ def to_8_bits(im: Image.Image) -> Image.Image:
     """Grey pictures of more than 8 bits: 16-bit integers divided by 257, floats taken as 0 to 1 (or 0 to 255)."""
     values = np.asarray(im).astype(np.float64)
     if im.mode == "F":
-        values = np.nan_to_num(values) * (255 if np.nanmax(values, initial=0) <= 1 else 1)
+        values = np.nan_to_num(values) * (
+            255 if np.nanmax(values, initial=0) <= 1 else 1
+        )
     else:
         values = values / 257
     return Image.fromarray(np.clip(np.round(values), 0, 255).astype(np.uint8), "L")
@@ -198,7 +226,9 @@ def png_bytes(pixels: Picture, text: dict[str, str] | None = None) -> bytes:
 def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> None:
     """Refuse an output before any work is done: a terminal, a wrong suffix, an existing file, a missing folder."""
     if sys.stdout is None and out in (None, STDOUT):
-        raise EganError("cannot write standard output: it is closed", "name a file with -o FILE", 2)
+        raise EganError(
+            "cannot write standard output: it is closed", "name a file with -o FILE", 2
+        )
     if out is None:
         if sys.stdout.isatty():
             raise EganError(
@@ -218,12 +248,16 @@ def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> 
         )
         raise EganError(f"cannot write {out}: {why}", "use a name that ends in .png", 2)
     if not path.parent.is_dir():
-        raise EganError(f"cannot write {out}: there is no folder {path.parent}", status=2)
+        raise EganError(
+            f"cannot write {out}: there is no folder {path.parent}", status=2
+        )
     if path.is_dir():
         raise EganError(f"cannot write {out}: it is a folder", status=2)
     regular = not path.exists() or stat.S_ISREG(path.stat().st_mode)
     if path.exists() and regular and not force:
-        raise EganError(f"{out} exists already", "overwrite it with --force, or use another name")
+        raise EganError(
+            f"{out} exists already", "overwrite it with --force, or use another name"
+        )
     if regular and (why := closed(Path(os.path.realpath(path)).parent)):
         raise EganError(f"cannot write {out}: {why}")
 
@@ -245,7 +279,9 @@ def closed(folder: Path) -> str:
     """Why no file can be made in a folder, in the system's words; empty where one can."""
     if os.access(folder, os.W_OK | os.X_OK):
         return ""
-    return os.strerror(errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES).lower()
+    return os.strerror(
+        errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
+    ).lower()
 
 
 def write_output(data: bytes, out: str | None, force: bool = False) -> None:
@@ -267,7 +303,11 @@ def write_output(data: bytes, out: str | None, force: bool = False) -> None:
             path.write_bytes(data)  # a device or named pipe takes the bytes where it is
         return
     path = Path(os.path.realpath(path))  # a link stays one, and so does /dev/stdout
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~atomic.current_umask()
+    mode = (
+        path.stat().st_mode & 0o777
+        if path.exists()
+        else 0o666 & ~atomic.current_umask()
+    )
     with reporting(out):
         atomic.write(data, path, mode, force)
 
@@ -298,7 +338,9 @@ def reporting(out: str) -> Iterator[None]:
     try:
         yield
     except FileExistsError as error:
-        raise EganError(f"{out} exists already", "overwrite it with --force, or use another name") from error
+        raise EganError(
+            f"{out} exists already", "overwrite it with --force, or use another name"
+        ) from error
     except OSError as error:
         raise EganError(f"cannot write {out}: {reason(error)}") from error
 

@@ -21,10 +21,15 @@ from egan.core.encryptgan import to_bytes, to_unit
 QUALITY = (60, 95)  # of JPEG
 DEVIATION = (0.5, 4.0)  # of noise, in 8-bit levels
 SCALE = (0.5, 0.95)  # of a resize and back
-YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])  # JFIF
+YCC = torch.tensor(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
+)  # JFIF
 DCT = torch.tensor(
     [
-        [math.sqrt((2 if u else 1) / 8) * math.cos(math.pi * (2 * i + 1) * u / 16) for i in range(8)]
+        [
+            math.sqrt((2 if u else 1) / 8) * math.cos(math.pi * (2 * i + 1) * u / 16)
+            for i in range(8)
+        ]
         for u in range(8)
     ]
 )  # orthonormal DCT-II, (frequency, sample)
@@ -35,12 +40,17 @@ def jpeg(picture: Tensor, random: np.random.Generator) -> Tensor:
     coded, tables = [], []
     for pixels in to_bytes(picture.detach()):
         buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "JPEG", quality=int(random.integers(QUALITY[0], QUALITY[1] + 1)))
+        Image.fromarray(pixels).save(
+            buffer, "JPEG", quality=int(random.integers(QUALITY[0], QUALITY[1] + 1))
+        )
         with Image.open(buffer) as file:
             coded.append(np.asarray(file.convert("RGB")))
             tables.append([np.reshape(file.quantization[k], (8, 8)) for k in (0, 1)])  # type: ignore[attr-defined]
     with torch.autocast(picture.device.type, enabled=False):
-        soft = jpeg_like(picture.float(), torch.from_numpy(np.array(tables)).to(picture.device).float())
+        soft = jpeg_like(
+            picture.float(),
+            torch.from_numpy(np.array(tables)).to(picture.device).float(),
+        )
     return soft + (to_unit(np.stack(coded), picture.device) - soft).detach()
 
 
@@ -54,9 +64,13 @@ def jpeg_like(picture: Tensor, tables: Tensor) -> Tensor:
     ycc = torch.einsum("dc,nchw->ndhw", YCC.to(whole), whole)
     luma = quantised(ycc[:, :1], tables[:, 0])
     chroma = quantised(nnf.avg_pool2d(ycc[:, 1:], 2), tables[:, 1])
-    chroma = nnf.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
+    chroma = nnf.interpolate(
+        chroma, scale_factor=2, mode="bilinear", align_corners=False
+    )
     back = torch.linalg.inv(YCC.to(whole))
-    return torch.einsum("cd,ndhw->nchw", back, torch.cat((luma, chroma), 1))[..., :height, :width]
+    return torch.einsum("cd,ndhw->nchw", back, torch.cat((luma, chroma), 1))[
+        ..., :height, :width
+    ]
 
 
 def quantised(planes: Tensor, table: Tensor) -> Tensor:
@@ -67,7 +81,9 @@ def quantised(planes: Tensor, table: Tensor) -> Tensor:
     step = table[:, None, None, :, None, :] / 127.5
     units = torch.einsum("ui,vj,ncyixj->ncyuxv", dct, dct, blocks) / step
     kept = torch.where(units.abs() < 0.5, units**3, units)
-    return torch.einsum("ui,vj,ncyuxv->ncyixj", dct, dct, kept * step).reshape(planes.shape)
+    return torch.einsum("ui,vj,ncyuxv->ncyixj", dct, dct, kept * step).reshape(
+        planes.shape
+    )
 
 
 def noise(picture: Tensor, random: np.random.Generator) -> Tensor:
@@ -81,7 +97,9 @@ def resize(picture: Tensor, random: np.random.Generator) -> Tensor:
     side = picture.shape[-2:]
     scale = float(random.uniform(*SCALE))
     small = (max(8, round(side[0] * scale)), max(8, round(side[1] * scale)))
-    smaller = nnf.interpolate(picture, small, mode="bilinear", antialias=True, align_corners=False)
+    smaller = nnf.interpolate(
+        picture, small, mode="bilinear", antialias=True, align_corners=False
+    )
     return nnf.interpolate(smaller, side, mode="bilinear", align_corners=False)
 
 

@@ -27,7 +27,11 @@ CHECKPOINT_VERSION = "checkpoint/2"
 
 
 def modules(trainer: Trainer) -> dict[str, torch.nn.Module]:
-    return {"model": trainer.model, "average": trainer.average, "critics": trainer.method.critics}
+    return {
+        "model": trainer.model,
+        "average": trainer.average,
+        "critics": trainer.method.critics,
+    }
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
@@ -39,7 +43,9 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
     for name, optimiser in trainer.method.optimisers.items():
         for index, state in optimiser.state_dict()["state"].items():
             for key, value in state.items():
-                tensors[f"optimiser/{name}/{index}/{key}"] = torch.as_tensor(value).cpu().contiguous().clone()
+                tensors[f"optimiser/{name}/{index}/{key}"] = (
+                    torch.as_tensor(value).cpu().contiguous().clone()
+                )
     for name, value in trainer.method.state().items():
         tensors[f"state/{name}"] = value.detach().cpu().contiguous().clone()
     tensors["random/torch"] = torch.get_rng_state()
@@ -75,9 +81,13 @@ def opened(path: Path) -> Iterator[tuple[Any, dict[str, str]]]:
                 )
             yield file, metadata
     except OSError as error:
-        raise EganError(f"cannot read checkpoint {path}: {files.reason(error)}") from error
+        raise EganError(
+            f"cannot read checkpoint {path}: {files.reason(error)}"
+        ) from error
     except SafetensorError as error:
-        raise EganError(f"cannot read checkpoint {path}: it is damaged, or no safetensors file") from error
+        raise EganError(
+            f"cannot read checkpoint {path}: it is damaged, or no safetensors file"
+        ) from error
     except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         if out_of_memory(error):
             raise
@@ -87,7 +97,9 @@ def opened(path: Path) -> Iterator[tuple[Any, dict[str, str]]]:
         ) from error
 
 
-def read_options(path: Path) -> tuple[ModelOptions | BaselineOptions, dict[str, Any] | None]:
+def read_options(
+    path: Path,
+) -> tuple[ModelOptions | BaselineOptions, dict[str, Any] | None]:
     """What a checkpoint's model is made of and how it was trained; None for the latter in older ones, which do not say it.
 
     Raises EganError as `load_checkpoint` does, before anything is loaded.
@@ -122,7 +134,9 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
         restore(trainer, saved, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
 
 
-def restore(trainer: Trainer, saved: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+def restore(
+    trainer: Trainer, saved: dict[str, Any], tensors: dict[str, Tensor]
+) -> None:
     for name, module in modules(trainer).items():
         module.load_state_dict(below(tensors, name + "/"))
     for name, optimiser in trainer.method.optimisers.items():
@@ -135,7 +149,11 @@ def restore(trainer: Trainer, saved: dict[str, Any], tensors: dict[str, Tensor])
     torch.set_rng_state(tensors["random/torch"])
     if "random/cuda" in tensors and trainer.device.type == "cuda":
         torch.cuda.set_rng_state(tensors["random/cuda"], trainer.device)
-    trainer.step, trainer.seconds, trainer.record = saved["step"], saved["seconds"], saved["record"]
+    trainer.step, trainer.seconds, trainer.record = (
+        saved["step"],
+        saved["seconds"],
+        saved["record"],
+    )
     trainer.pairs = saved.get("pairs", trainer.step * trainer.options.batch)
     trainer.elapsed = trainer.seconds
     trainer.method.sampler.random.bit_generator.state = saved["sampler"]
@@ -155,4 +173,6 @@ def fits(trainer: Trainer, options: str) -> bool:
 
 
 def below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    return {
+        k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)
+    }

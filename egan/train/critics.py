@@ -20,10 +20,16 @@ HOLE = 1 / 2  # of the side: the square that is cut out
 
 def make_critic(width: int, scales: int) -> nn.Module:
     """A discriminator: the paper's PatchGAN, or several where scales is more than 1."""
-    return PatchGAN(width) if scales == 1 else Pyramid(PatchGAN(width) for _ in range(scales))
+    return (
+        PatchGAN(width)
+        if scales == 1
+        else Pyramid(PatchGAN(width) for _ in range(scales))
+    )
 
 
-def over_scales(loss: Callable[[Tensor], Tensor], scores: Tensor | list[Tensor]) -> Tensor:
+def over_scales(
+    loss: Callable[[Tensor], Tensor], scores: Tensor | list[Tensor]
+) -> Tensor:
     """A loss of a discriminator's scores, where there are several scales the mean of theirs."""
     if isinstance(scores, Tensor):
         return loss(scores)
@@ -39,7 +45,9 @@ def augmented(pictures: Tensor, names: Sequence[str]) -> Tensor:
 
 def recoloured(pictures: Tensor) -> Tensor:
     """Brightness by up to half of [0, 1], saturation times 0 to 2, contrast times 1/2 to 3/2."""
-    brightness, saturation, contrast = torch.rand(3, len(pictures), 1, 1, 1, device=pictures.device)
+    brightness, saturation, contrast = torch.rand(
+        3, len(pictures), 1, 1, 1, device=pictures.device
+    )
     pictures = pictures + (brightness - 0.5)
     grey = pictures.mean(1, keepdim=True)
     pictures = grey + (pictures - grey) * (2 * saturation)
@@ -53,13 +61,16 @@ def shifted(pictures: Tensor) -> Tensor:
     device = pictures.device
     reach = (int(h * SHIFT), int(w * SHIFT))
     rows, columns = (
-        torch.randint(-r, r + 1, (n, 1), device=device) + torch.arange(side, device=device)
+        torch.randint(-r, r + 1, (n, 1), device=device)
+        + torch.arange(side, device=device)
         for r, side in zip(reach, (h, w), strict=True)
     )
     padded = nnf.pad(pictures, (reach[1], reach[1], reach[0], reach[0]))
     which = torch.arange(n, device=device)
     rows, columns = rows + reach[0], columns + reach[1]
-    return padded.movedim(1, 3)[which[:, None, None], rows[:, :, None], columns[:, None, :]].movedim(3, 1)
+    return padded.movedim(1, 3)[
+        which[:, None, None], rows[:, :, None], columns[:, None, :]
+    ].movedim(3, 1)
 
 
 def cut_out(pictures: Tensor) -> Tensor:
@@ -67,7 +78,8 @@ def cut_out(pictures: Tensor) -> Tensor:
     n, _, h, w = pictures.shape
     place = torch.rand(2, n, 1, device=pictures.device)
     row, column = (
-        (torch.arange(side, device=pictures.device) + 0.5 - p * side).abs() < side * HOLE / 2
+        (torch.arange(side, device=pictures.device) + 0.5 - p * side).abs()
+        < side * HOLE / 2
         for p, side in zip(place, (h, w), strict=True)
     )
     return pictures.masked_fill((row[:, :, None] & column[:, None, :])[:, None], 0.0)

@@ -23,7 +23,18 @@ from egan.errors import EganError
 from egan.pictures import files
 from egan.pictures.datasets import NAMES, data_set, is_named
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+SUFFIXES = {
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+}
 CROP = "centre square, Lanczos"
 MESSAGE_SIDE = 128  # the largest side that a message is kept at
 NAMED = 5  # pictures that cannot be read, at most
@@ -39,7 +50,9 @@ def picture_paths(folder: str | Path) -> list[Path]:
             f"give a folder of pictures, or one of {', '.join(NAMES)}",
             2,
         )
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    paths = sorted(
+        p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
+    )
     if not paths:
         raise EganError(f"no pictures in {folder}")
     return paths
@@ -83,7 +96,11 @@ class Source:
 
     def path(self, index: int) -> str:
         """How number i is named to the user."""
-        item = self.pictures[index] if isinstance(self.pictures, list) else f"{self.name} number {index}"
+        item = (
+            self.pictures[index]
+            if isinstance(self.pictures, list)
+            else f"{self.name} number {index}"
+        )
         return str(item)
 
     def read(self, index: int, size: int | None) -> np.ndarray | None:
@@ -95,7 +112,11 @@ class Source:
 
 
 def load_cached(
-    name: str, size: int | None, cache: str | Path, limit: int | None = None, fewest: int = 1
+    name: str,
+    size: int | None,
+    cache: str | Path,
+    limit: int | None = None,
+    fewest: int = 1,
 ) -> tuple[NDArray[np.uint8], int]:
     """The pictures of a source as one memory-mapped array (N, S, S, 3), and how many could not be read.
 
@@ -105,9 +126,13 @@ def load_cached(
     source = Source(name, cache)
     count = min(len(source), limit or len(source))
     if size is None:
-        probe = [p for i in range(min(count, 32)) if (p := source.read(i, None)) is not None]
+        probe = [
+            p for i in range(min(count, 32)) if (p := source.read(i, None)) is not None
+        ]
         size = min(MESSAGE_SIDE, max((len(p) for p in probe), default=MESSAGE_SIDE))
-    key = hashlib.sha256(f"{source.describe} {count} {size} {CROP} {KEPT_AS}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(
+        f"{source.describe} {count} {size} {CROP} {KEPT_AS}".encode()
+    ).hexdigest()[:24]
     path = Path(cache) / f"{key}.npy"
     pictures = open_cache(path, size)
     if pictures is None:
@@ -116,7 +141,10 @@ def load_cached(
     bad = count - len(pictures)
     if len(pictures) < fewest:
         unread = f", {bad} more cannot be read" if bad else ""
-        raise EganError(f"only {len(pictures)} pictures in {name}{unread}", f"at least {fewest} are needed")
+        raise EganError(
+            f"only {len(pictures)} pictures in {name}{unread}",
+            f"at least {fewest} are needed",
+        )
     return pictures, bad
 
 
@@ -145,7 +173,9 @@ def decode(source: Source, count: int, size: int, path: Path) -> None:
     try:
         good, bad = 0, []
         with ThreadPoolExecutor() as pool:
-            room = np.lib.format.open_memmap(part, "w+", np.uint8, (count, size, size, 3))
+            room = np.lib.format.open_memmap(
+                part, "w+", np.uint8, (count, size, size, 3)
+            )
             for begin in range(0, count, 256):
                 numbers = range(begin, min(begin + 256, count))
                 read = pool.map(lambda i: source.read(i, size), numbers)
@@ -156,8 +186,12 @@ def decode(source: Source, count: int, size: int, path: Path) -> None:
                     room[good] = picture
                     good += 1
             room.flush()
-        if good < count:  # the header says how many there are, so write the good ones again
-            whole = np.lib.format.open_memmap(f"{part}2", "w+", np.uint8, (good, size, size, 3))
+        if (
+            good < count
+        ):  # the header says how many there are, so write the good ones again
+            whole = np.lib.format.open_memmap(
+                f"{part}2", "w+", np.uint8, (good, size, size, 3)
+            )
             for begin in range(0, good, 256):
                 whole[begin : begin + 256] = room[begin : min(begin + 256, good)]
             whole.flush()

@@ -45,7 +45,9 @@ def joined(device: torch.device) -> Iterator[tuple[Place, torch.device]]:
         return
     if "MASTER_ADDR" not in os.environ:
         raise EganError(
-            "RANK and WORLD_SIZE are set, but not MASTER_ADDR", "start all processes with torchrun", 2
+            "RANK and WORLD_SIZE are set, but not MASTER_ADDR",
+            "start all processes with torchrun",
+            2,
         )
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if device.type == "cuda":
@@ -58,7 +60,9 @@ def joined(device: torch.device) -> Iterator[tuple[Place, torch.device]]:
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
     try:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE
+        )
         yield Place(rank, world), device
     except (dist.DistError, RuntimeError) as error:
         if isinstance(error, torch.OutOfMemoryError):

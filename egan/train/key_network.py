@@ -58,7 +58,10 @@ def train_key_network(
     size x size pixels are made that small, which costs little and teaches as much; 0: none are.
     """
     network.train().requires_grad_(True)
-    groups: list[list[nn.Parameter]] = [list(network.parameters()), *(p.parameters for p in painters)]
+    groups: list[list[nn.Parameter]] = [
+        list(network.parameters()),
+        *(p.parameters for p in painters),
+    ]
     rate = PAINTING_RATE if painters else RATE
     optimiser = torch.optim.Adam(
         [{"params": g} for g in groups], rate, (0.9, 0.98) if painters else (0.9, 0.999)
@@ -70,7 +73,10 @@ def train_key_network(
         if painters:
             for group in optimiser.param_groups:
                 group["lr"] = (
-                    rate * min(1, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * step / steps))
+                    rate
+                    * min(1, (step + 1) / WARMUP)
+                    * 0.5
+                    * (1 + math.cos(math.pi * step / steps))
                 )
         x = at_most(size, sampler.pictures(sampler.covers, HALF_BATCH))
         y = at_most(size, sampler.pictures(sampler.disguises, HALF_BATCH))
@@ -90,7 +96,9 @@ def train_key_network(
         optimiser.step()
         if (step + 1) % REPORT_EVERY == 0:
             left = (time.monotonic() - begin) * (steps / (step + 1) - 1) / 60
-            log(f"key network, step {step + 1} of {steps}, {left:.0f} min left: loss {loss.item():.3f}")
+            log(
+                f"key network, step {step + 1} of {steps}, {left:.0f} min left: loss {loss.item():.3f}"
+            )
         if step >= steps * 0.9:
             right.append((logits.argmax(1) == labels).float().mean().item())
     network.eval().requires_grad_(False)
@@ -101,4 +109,6 @@ def at_most(size: int, pictures: Tensor) -> Tensor:
     """Square pictures (N, 3, S, S), with antialiasing made size x size where S is more; 0: as they are."""
     if not size or pictures.shape[-1] <= size:
         return pictures
-    return nnf.interpolate(pictures, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return nnf.interpolate(
+        pictures, (size, size), mode="bilinear", antialias=True, align_corners=False
+    )

@@ -24,7 +24,8 @@ def key_matching_loss(
 ) -> Tensor:
     """Equation 1: L1 distance between K's activations of a generated and of a real picture, averaged over key layers."""
     per_layer = [
-        (a.float() - b.float()).abs().flatten(1).mean(1) for a, b in zip(features, target, strict=True)
+        (a.float() - b.float()).abs().flatten(1).mean(1)
+        for a, b in zip(features, target, strict=True)
     ]
     return sample_mean(sum(per_layer) / len(per_layer), weight)  # type: ignore[arg-type]
 
@@ -38,7 +39,9 @@ def information_loss(
     return sample_mean(inside.flatten(1).sum(1) / area, weight)
 
 
-def cycle_loss(recovered: Tensor, original: Tensor, weight: Tensor | None = None) -> Tensor:
+def cycle_loss(
+    recovered: Tensor, original: Tensor, weight: Tensor | None = None
+) -> Tensor:
     """Equations 3 and 4, first term: the cycle-consistency L1 distance of the samples with the right key."""
     return sample_mean((recovered - original).abs().flatten(1).mean(1), weight)
 
@@ -50,7 +53,9 @@ def lsgan_generator_loss(scores: Tensor, weight: Tensor | None = None) -> Tensor
 
 def lsgan_discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """LSGAN for the discriminator: half of mean (D(real) - 1)^2 + mean D(fake)^2."""
-    return 0.5 * ((real_scores.float() - 1).square().mean() + fake_scores.float().square().mean())
+    return 0.5 * (
+        (real_scores.float() - 1).square().mean() + fake_scores.float().square().mean()
+    )
 
 
 def phase_loss(measured: Tensor, sent: Tensor) -> Tensor:

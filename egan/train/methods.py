@@ -26,7 +26,9 @@ def make_method(
 ) -> Method:
     """The method of a model's family; perceptual: an LPIPS module, which only the family `egan` uses."""
     if isinstance(model, BaselineOptions):
-        return method_classes(model.family)[0](model, cast("BaselineTraining", options), sampler)
+        return method_classes(model.family)[0](
+            model, cast("BaselineTraining", options), sampler
+        )
     options = cast(TrainOptions, options)
     if model.family == "paper":
         return PublishedMethod(model, options, sampler)

@@ -22,7 +22,12 @@ class RunOptions(Described):
     """
 
     ONE: ClassVar[str] = "training option"
-    LEAST: ClassVar[dict[str, float]] = {"steps": 1, "batch": 1, "sample_every": 1, "discriminator_width": 1}
+    LEAST: ClassVar[dict[str, float]] = {
+        "steps": 1,
+        "batch": 1,
+        "sample_every": 1,
+        "discriminator_width": 1,
+    }
     MOST: ClassVar[dict[str, float]] = {"average": 1, "discriminator_width": 512}
 
     steps: int = 20_000
@@ -31,7 +36,9 @@ class RunOptions(Described):
     average: float = 0.999  # decay of the moving average
     seed: int = 0
     bf16: bool = True
-    compile: bool = False  # both passes through torch.compile: slow to start, faster after
+    compile: bool = (
+        False  # both passes through torch.compile: slow to start, faster after
+    )
     sample_every: int = 500  # steps
     save_minutes: float = 5.0
 
@@ -41,10 +48,14 @@ class RunOptions(Described):
             if isinstance(value, bool) or not isinstance(value, int | float):
                 continue
             least = self.LEAST.get(field.name, 0)
-            most = self.MOST.get(field.name, LARGEST if isinstance(value, int) else math.inf)
+            most = self.MOST.get(
+                field.name, LARGEST if isinstance(value, int) else math.inf
+            )
             if not (math.isfinite(value) and least <= value <= most):
                 limits = (
-                    f"from {least:g} to {most}" if math.isfinite(most) else f"finite and from {least:g} up"
+                    f"from {least:g} to {most}"
+                    if math.isfinite(most)
+                    else f"finite and from {least:g} up"
                 )
                 raise EganError(
                     f"{field.name} cannot be {value}",
@@ -64,8 +75,11 @@ class TrainOptions(RunOptions):
         "key_steps": 1,
     }
     MOST: ClassVar[dict[str, float]] = RunOptions.MOST | {
-        "hold": 1, "wrong_key": 1, "critic_scales": 3, "amplitude": 128,
-    }  # fmt: skip
+        "hold": 1,
+        "wrong_key": 1,
+        "critic_scales": 3,
+        "amplitude": 128,
+    }
 
     crop: int = 0  # all networks but K train on one random window of this size a step; 0: on whole pictures
     critic_crop: int = 128  # discriminators, K and LPIPS see one random window of this size a step; 0: all
@@ -78,22 +92,38 @@ class TrainOptions(RunOptions):
     information: float = 8.0
     key_matching: float = 1.0
     adversarial: float = 0.5  # LSGAN on the disguise
-    adversarial_x: float = 0.1  # LSGAN on the decode, all that a wrong key gets, and on signed pictures
+    adversarial_x: float = (
+        0.1  # LSGAN on the decode, all that a wrong key gets, and on signed pictures
+    )
     disguise: float = 6.0  # L1 between the disguise and the flower whose key was used
-    detail: float = 6.0  # L1 between the differences of neighbouring pixels of the same two
+    detail: float = (
+        6.0  # L1 between the differences of neighbouring pixels of the same two
+    )
     perceptual: float = 10.0  # LPIPS-squeeze between the same two
     perceptual_x: float = 1.0  # and between decode and composite
     phase: float = 2.0  # between the phases that were sent and measured
     grain: float = 12.0  # on what the keystream changes in a disguise
-    wrong_key: float = 0.15  # the share of samples that get a wrong keystream (equations 3 to 5)
-    backward_every: int = 3  # steps: how often the cycle Y-X-Y, which signs, is trained as well; 0: never
+    wrong_key: float = (
+        0.15  # the share of samples that get a wrong keystream (equations 3 to 5)
+    )
+    backward_every: int = (
+        3  # steps: how often the cycle Y-X-Y, which signs, is trained as well; 0: never
+    )
     noise: float = 0.002  # on the disguise, after rounding
-    robust: tuple[str, ...] = ()  # channels that a disguise should survive: jpeg, noise, resize
+    robust: tuple[
+        str, ...
+    ] = ()  # channels that a disguise should survive: jpeg, noise, resize
     input_noise: float = 0.03  # on what the discriminators see
-    grain_on_real: bool = True  # real pictures get a payload too, so that D judges the painting
+    grain_on_real: bool = (
+        True  # real pictures get a payload too, so that D judges the painting
+    )
     discriminator_width: int = 32
-    critic_scales: int = 1  # PatchGANs at 1, 1/2, 1/4 of the resolution for each discriminator
-    critic_augment: tuple[str, ...] = ()  # what discriminators see is changed by: color, translation, cutout
+    critic_scales: int = (
+        1  # PatchGANs at 1, 1/2, 1/4 of the resolution for each discriminator
+    )
+    critic_augment: tuple[
+        str, ...
+    ] = ()  # what discriminators see is changed by: color, translation, cutout
     key_steps: int = 800
     key_painting: float = 5.0  # what painting counts against cross-entropy while K learns; 0: as published
     key_size: int = 128  # pictures that K learns from are made this small where they are larger; 0: none are
@@ -103,15 +133,29 @@ class TrainOptions(RunOptions):
         super().__post_init__()
         if self.critic_crop and self.critic_crop < 64:
             raise EganError(
-                "critic_crop is less than the 64 pixels that K needs", "0 shows whole pictures", 2
+                "critic_crop is less than the 64 pixels that K needs",
+                "0 shows whole pictures",
+                2,
             )
         if self.crop and not fits(self.crop):
-            raise EganError("crop is not a multiple of 16 from 64 up", "0 trains on whole pictures", 2)
+            raise EganError(
+                "crop is not a multiple of 16 from 64 up",
+                "0 trains on whole pictures",
+                2,
+            )
         if self.key_size and not fits(self.key_size):
-            raise EganError("key_size is not a multiple of 16 from 64 up", "0 takes pictures as they are", 2)
+            raise EganError(
+                "key_size is not a multiple of 16 from 64 up",
+                "0 takes pictures as they are",
+                2,
+            )
         for name in self.critic_augment:
             if name not in AUGMENT:
-                raise EganError(f"unknown augmentation {name!r}", f"known: {', '.join(AUGMENT)}", 2)
+                raise EganError(
+                    f"unknown augmentation {name!r}", f"known: {', '.join(AUGMENT)}", 2
+                )
         for channel in self.robust:
             if channel not in ROBUST:
-                raise EganError(f"unknown channel {channel!r}", f"known: {', '.join(ROBUST)}", 2)
+                raise EganError(
+                    f"unknown channel {channel!r}", f"known: {', '.join(ROBUST)}", 2
+                )

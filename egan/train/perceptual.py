@@ -8,13 +8,18 @@ import socket
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from egan.errors import EganError
 
-TORCHVISION = {"alex": "AlexNet_Weights", "squeeze": "SqueezeNet1_1_Weights", "vgg": "VGG16_Weights"}
+TORCHVISION = {
+    "alex": "AlexNet_Weights",
+    "squeeze": "SqueezeNet1_1_Weights",
+    "vgg": "VGG16_Weights",
+}
 PATIENCE = 10  # seconds for a server to answer
 HINT = "name a safetensors file with torchvision's feature weights (features.0.weight, ...) with --lpips-backbone"
 
@@ -31,10 +36,15 @@ def lpips_network(net: str, backbone: Path | None, device: torch.device) -> nn.M
 
         metric: nn.Module = lpips.LPIPS(net=net, pnet_rand=True, verbose=False).eval()
     try:
-        state = {k: weights["features." + k.split(".", 1)[1]] for k in metric.net.state_dict()}  # type: ignore[operator,union-attr]
-        metric.net.load_state_dict(state)  # type: ignore[operator,union-attr]
+        network = cast(nn.Module, metric.net)
+        names = network.state_dict()
+        network.load_state_dict(
+            {k: weights["features." + k.split(".", 1)[1]] for k in names}
+        )
     except (KeyError, RuntimeError) as error:
-        raise EganError(f"{backbone} does not hold the features of the LPIPS network {net}", HINT) from error
+        raise EganError(
+            f"{backbone} does not hold the features of the LPIPS network {net}", HINT
+        ) from error
     return metric.requires_grad_(False).to(device)
 
 
@@ -56,7 +66,9 @@ def backbone_weights(net: str, backbone: Path | None) -> dict[str, Tensor]:
         with silence():
             from torchvision import models
 
-            weights: dict[str, Tensor] = getattr(models, TORCHVISION[net]).IMAGENET1K_V1.get_state_dict(
+            weights: dict[str, Tensor] = getattr(
+                models, TORCHVISION[net]
+            ).IMAGENET1K_V1.get_state_dict(
                 progress=False, check_hash=True, weights_only=True
             )
             return weights

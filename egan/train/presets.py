@@ -62,11 +62,15 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "discriminator_width": 64,
         },
     ),
-}  # fmt: skip
+}
 
 # What survives JPEG and resizing has to be little and strong; found with the starting codec alone, see weights/README.md.
 ROBUST: tuple[dict[str, Any], dict[str, Any]] = (
-    {"phases": 4, "verniers": 0, "exact_measuring": False},  # a network learns what JPEG does to carriers
+    {
+        "phases": 4,
+        "verniers": 0,
+        "exact_measuring": False,
+    },  # a network learns what JPEG does to carriers
     {"amplitude": 32.0, "grain": 0.0, "perceptual": 5.0, "adversarial": 0.0},
 )
 
@@ -101,7 +105,10 @@ def parse_options(
     """
     if start is not None:
         if (start.family if start.family in OPTIONS else "egan") != method:
-            raise EganError(f"these weights are of the method {start.family}, not {method}", status=2)
+            raise EganError(
+                f"these weights are of the method {start.family}, not {method}",
+                status=2,
+            )
         if preset is not None and (preset == "paper") != (start.family == "paper"):
             raise EganError(
                 f"these weights are of the family {start.family}, not of preset {preset}",
@@ -113,11 +120,17 @@ def parse_options(
     preset = preset or next(iter(presets))
     if preset not in presets:
         raise EganError(
-            f"unknown preset {preset!r} of the method {method}", f"known: {', '.join(presets)}", 2
+            f"unknown preset {preset!r} of the method {method}",
+            f"known: {', '.join(presets)}",
+            2,
         )
     model_values, train_values = (dict(values) for values in presets[preset])
     names = {setting.partition("=")[0] for setting in settings}
-    if any(s.removeprefix("robust=").strip(",") for s in settings if s.startswith("robust=")):
+    if any(
+        s.removeprefix("robust=").strip(",")
+        for s in settings
+        if s.startswith("robust=")
+    ):
         model_values, train_values = model_values | ROBUST[0], ROBUST[1] | train_values
     if start is not None:
         model_values = dataclasses.asdict(start)
@@ -130,14 +143,25 @@ def parse_options(
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or name not in fields:
-            raise EganError(f"unknown setting {setting!r}", f"known names: {', '.join(sorted(fields))}", 2)
+            raise EganError(
+                f"unknown setting {setting!r}",
+                f"known names: {', '.join(sorted(fields))}",
+                2,
+            )
         field, values = fields[name]
         values[name] = parse_value(name, text, field.default)
     try:
-        model_options, options = model_class.from_dict(model_values), train_class.from_dict(train_values)
+        model_options, options = (
+            model_class.from_dict(model_values),
+            train_class.from_dict(train_values),
+        )
     except EganError as error:
         raise EganError(str(error), error.hint, 2) from error
-    if isinstance(options, TrainOptions) and isinstance(model_options, ModelOptions) and options.robust:
+    if (
+        isinstance(options, TrainOptions)
+        and isinstance(model_options, ModelOptions)
+        and options.robust
+    ):
         check_robust(model_options)
     return model_options, options
 
@@ -145,7 +169,11 @@ def parse_options(
 def check_robust(model: ModelOptions) -> None:
     """Raises EganError for a model that cannot learn to survive what happens on the way."""
     if model.family == "paper":
-        raise EganError("the family paper has no robust training", "leave out --robust, or --preset paper", 2)
+        raise EganError(
+            "the family paper has no robust training",
+            "leave out --robust, or --preset paper",
+            2,
+        )
     if model.exact_measuring:
         raise EganError(
             "these networks measure phases by a fixed rule, so they cannot learn what a channel does",
@@ -165,7 +193,9 @@ def option_classes(
     if method == "egan":
         return ModelOptions, TrainOptions, PRESETS
     if method not in OPTIONS:
-        raise EganError(f"unknown method {method!r}", f"known: egan, {', '.join(OPTIONS)}", 2)
+        raise EganError(
+            f"unknown method {method!r}", f"known: egan, {', '.join(OPTIONS)}", 2
+        )
     from egan.baselines import method_classes
 
     return OPTIONS[method], method_classes(method)[1], BASELINE_PRESETS[method]
@@ -181,4 +211,6 @@ def parse_value(name: str, text: str, default: object) -> object:
             return tuple(kind(part) for part in text.split(",") if part)
         return type(default)(text)  # type: ignore[call-arg]
     except (ValueError, KeyError) as error:
-        raise EganError(f"setting {name} cannot be {text!r}", f"its default is {default}", 2) from error
+        raise EganError(
+            f"setting {name} cannot be {text!r}", f"its default is {default}", 2
+        ) from error

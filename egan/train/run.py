@@ -32,7 +32,12 @@ from egan.train.sampler import Sampler, free_memory, on_device
 from egan.train.trainer import Trainer
 
 FEWEST = 8  # pictures of a kind
-BUDGET = {"steps", "minutes", "sample_every", "save_minutes"}  # may be another when a run goes on
+BUDGET = {
+    "steps",
+    "minutes",
+    "sample_every",
+    "save_minutes",
+}  # may be another when a run goes on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,29 +75,52 @@ def run_train(request: Request) -> None:
             2,
         )
     if request.new_keys and not request.start:
-        raise EganError("--new-keys goes with --from", "a new model gets new keys without it", 2)
+        raise EganError(
+            "--new-keys goes with --from", "a new model gets new keys without it", 2
+        )
     if request.new_keys and request.method != "egan":
-        raise EganError(f"the method {request.method} has no key images", "leave out --new-keys", 2)
-    start = load_model(find_weights(request.start, option="--from")) if request.start else None
+        raise EganError(
+            f"the method {request.method} has no key images", "leave out --new-keys", 2
+        )
+    start = (
+        load_model(find_weights(request.start, option="--from"))
+        if request.start
+        else None
+    )
     model_options, options = asked_for(request, start)
-    if isinstance(start, EncryptGAN) and isinstance(model_options, ModelOptions) and not request.new_keys:
+    if (
+        isinstance(start, EncryptGAN)
+        and isinstance(model_options, ModelOptions)
+        and not request.new_keys
+    ):
         check_keys(start.options, model_options)
     if request.lpips_backbone and request.method != "egan":
         raise EganError(
-            f"the method {request.method} has no perceptual loss", "leave out --lpips-backbone", 2
+            f"the method {request.method} has no perceptual loss",
+            "leave out --lpips-backbone",
+            2,
         )
     if Path(request.x).resolve() == Path(request.y).resolve():
         raise EganError(
-            "--x and --y are the same pictures", "the disguise has to be of another kind than the cover", 2
+            "--x and --y are the same pictures",
+            "the disguise has to be of another kind than the cover",
+            2,
         )
     with joined(pick_device(request.device)) as (place, device):
         terminal.quiet = terminal.quiet or not place.writes
         perceptual = load_lpips(request, options, device)
-        sampler = load_sampler(request, model_options.image_size, options.seed, device, place)
+        sampler = load_sampler(
+            request, model_options.image_size, options.seed, device, place
+        )
         sampler.own(options.batch)
-        with enough_memory("these networks", "try smaller ones, or a smaller image_size"):
+        with enough_memory(
+            "these networks", "try smaller ones, or a smaller image_size"
+        ):
             method = make_method(model_options, options, sampler, perceptual)
-        with display(options) as (log, show), held(folder) if place.writes else contextlib.nullcontext():
+        with (
+            display(options) as (log, show),
+            held(folder) if place.writes else contextlib.nullcontext(),
+        ):
             trainer = Trainer(method, folder, log=log, show=show, place=place)
             if request.resume:
                 trainer.resume(Path(request.resume))
@@ -102,25 +130,39 @@ def run_train(request: Request) -> None:
             else:
                 with key_memory():
                     trainer.prepare()
-            smaller = f"--batch {options.batch // 2}" if options.batch > 1 else "--set image_size=128"
-            with enough_memory(f"a batch of {options.batch}", f"try {smaller}; the last checkpoint is kept"):
+            smaller = (
+                f"--batch {options.batch // 2}"
+                if options.batch > 1
+                else "--set image_size=128"
+            )
+            with enough_memory(
+                f"a batch of {options.batch}",
+                f"try {smaller}; the last checkpoint is kept",
+            ):
                 trainer.run()
             if place.writes:
                 hand_over(folder / WEIGHTS, request.out, request.force)
 
 
-def asked_for(request: Request, start: Model | None) -> tuple[ModelOptions | BaselineOptions, RunOptions]:
+def asked_for(
+    request: Request, start: Model | None
+) -> tuple[ModelOptions | BaselineOptions, RunOptions]:
     """The options of a run: those of its preset or, where that is not named, of what it goes on with, and settings on top.
 
     Warns of settings that a resumed run began without. Raises EganError as `parse_options` and `read_options` do.
     """
     if not request.resume:
         return parse_options(
-            request.preset, request.settings, request.method, start.options if start else None
+            request.preset,
+            request.settings,
+            request.method,
+            start.options if start else None,
         )
     model, before = read_options(Path(request.resume))
     given = (model, before) if request.preset is None and before else (None, None)
-    model_options, options = parse_options(request.preset, request.settings, request.method, *given)
+    model_options, options = parse_options(
+        request.preset, request.settings, request.method, *given
+    )
     for name, value in dataclasses.asdict(options).items():
         old = before.get(name, value) if before else value
         old = tuple(old) if isinstance(old, list) else old
@@ -128,7 +170,9 @@ def asked_for(request: Request, start: Model | None) -> tuple[ModelOptions | Bas
             continue
         if name == "seed":
             raise EganError(
-                f"this run began with seed {old}", "its random state goes on: leave out --seed", 2
+                f"this run began with seed {old}",
+                "its random state goes on: leave out --seed",
+                2,
             )
         terminal.warn(f"this run began with {name} = {old} and goes on with {value}")
     return model_options, options
@@ -147,11 +191,15 @@ def check_keys(old: ModelOptions, new: ModelOptions) -> None:
     for name in ("key_levels", "key_width", "public_layers", "private_layers"):
         if getattr(old, name) != getattr(new, name):
             raise EganError(
-                f"the weights file's K has {name} = {getattr(old, name)}", "--new-keys trains another K", 2
+                f"the weights file's K has {name} = {getattr(old, name)}",
+                "--new-keys trains another K",
+                2,
             )
 
 
-def load_sampler(request: Request, size: int, seed: int, device: torch.device, place: Place) -> Sampler:
+def load_sampler(
+    request: Request, size: int, seed: int, device: torch.device, place: Place
+) -> Sampler:
     """The pictures of all sources, from the cache, and on the device where they fit."""
 
     def load(name: str, side: int | None) -> NDArray[np.uint8]:
@@ -169,12 +217,18 @@ def load_sampler(request: Request, size: int, seed: int, device: torch.device, p
     for pictures in (x, y, *messages):
         placed.append(on_device(pictures, device, room))
         room -= pictures.nbytes if isinstance(placed[-1], torch.Tensor) else 0
-    return Sampler(placed[0], placed[1], placed[2:], seed, device, place.rank, place.world)
+    return Sampler(
+        placed[0], placed[1], placed[2:], seed, device, place.rank, place.world
+    )
 
 
-def load_lpips(request: Request, options: RunOptions, device: torch.device) -> nn.Module | None:
+def load_lpips(
+    request: Request, options: RunOptions, device: torch.device
+) -> nn.Module | None:
     """The network of the perceptual loss, where that has a weight: of the file that was named, or torchvision's."""
-    if not isinstance(options, TrainOptions) or not (options.perceptual or options.perceptual_x):
+    if not isinstance(options, TrainOptions) or not (
+        options.perceptual or options.perceptual_x
+    ):
         if request.lpips_backbone:
             raise EganError(
                 "the perceptual loss has no weight here",
@@ -193,7 +247,9 @@ def load_lpips(request: Request, options: RunOptions, device: torch.device) -> n
 
 
 @contextlib.contextmanager
-def display(options: RunOptions) -> Iterator[tuple[Callable[[str], None], Callable[[float, str], None]]]:
+def display(
+    options: RunOptions,
+) -> Iterator[tuple[Callable[[str], None], Callable[[float, str], None]]]:
     """How a run shows itself: a function for lines and one for progress (share done, words).
 
     A bar with the last figures under the lines on a terminal, lines alone elsewhere, nothing with --quiet.
@@ -219,11 +275,20 @@ def display(options: RunOptions) -> Iterator[tuple[Callable[[str], None], Callab
         def show(share: float, words: str) -> None:
             bar.update(task, completed=share, description=words)
 
-        yield (lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)), show
+        yield (
+            (
+                lambda line: console.print(
+                    line, markup=False, highlight=False, soft_wrap=True
+                )
+            ),
+            show,
+        )
 
 
 def key_memory() -> contextlib.AbstractContextManager[None]:
-    return enough_memory("K's training", "try --set key_size=64, or --set key_painting=0")
+    return enough_memory(
+        "K's training", "try --set key_size=64, or --set key_painting=0"
+    )
 
 
 @contextlib.contextmanager

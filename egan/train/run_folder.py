@@ -11,7 +11,12 @@ import filelock
 from egan.errors import EganError
 from egan.pictures import files
 
-CHECKPOINT, WEIGHTS, LOG, LOCK = "checkpoint.safetensors", "weights.safetensors", "log.jsonl", ".lock"
+CHECKPOINT, WEIGHTS, LOG, LOCK = (
+    "checkpoint.safetensors",
+    "weights.safetensors",
+    "log.jsonl",
+    ".lock",
+)
 
 
 def run_folder(named: str | None, resume: str | None, out: str) -> Path:
@@ -25,7 +30,11 @@ def check_folder(folder: Path, resume: str | None, force: bool) -> None:
     """Raises EganError where the folder cannot be written, or holds a checkpoint of a run that this one does not go on with."""
     files.check_made(str(folder), "--runs")
     kept = folder / CHECKPOINT
-    if force or not kept.exists() or (resume and Path(resume).resolve() == kept.resolve()):
+    if (
+        force
+        or not kept.exists()
+        or (resume and Path(resume).resolve() == kept.resolve())
+    ):
         return
     raise EganError(
         f"{kept} of another run exists already",
@@ -46,7 +55,9 @@ def held(folder: Path) -> Iterator[None]:
         with lock:
             yield
     except filelock.Timeout as error:
-        raise EganError(f"another run has {folder}", "--runs DIR puts this one elsewhere") from error
+        raise EganError(
+            f"another run has {folder}", "--runs DIR puts this one elsewhere"
+        ) from error
     finally:
         if made and {path.name for path in folder.iterdir()} == {LOCK}:
             (folder / LOCK).unlink()

@@ -72,7 +72,9 @@ class Sampler:
         rows[flip] = rows[flip, :, ::-1]
         return to_unit(rows, self.device)
 
-    def composite(self, covers: Tensor, most: int = 2, whole: int = 0) -> tuple[Tensor, Tensor]:
+    def composite(
+        self, covers: Tensor, most: int = 2, whole: int = 0
+    ) -> tuple[Tensor, Tensor]:
         """Paste one to `most` messages of 1/8 to 1/2 of the side on each cover: composites and boxes (N, 1, H, W).
 
         covers are this process's share of a batch; where they are windows of pictures, `whole` is the pictures' side, of
@@ -88,16 +90,22 @@ class Sampler:
                 group = self.messages[int(self.random.integers(len(self.messages)))]
                 message = group[int(self.random.integers(len(group)))]
                 size = min(int(self.random.integers(whole // 8, whole // 2 + 1)), side)
-                x, y = (int(v) for v in self.random.integers(0, side - size + 1, size=2))
+                x, y = (
+                    int(v) for v in self.random.integers(0, side - size + 1, size=2)
+                )
                 if own.start <= row < own.stop:
                     i = row - own.start
-                    composites[i, :, y : y + size, x : x + size] = resized(message, size, self.device)
+                    composites[i, :, y : y + size, x : x + size] = resized(
+                        message, size, self.device
+                    )
                     boxes[i, :, y : y + size, x : x + size] = 1
         return composites, boxes
 
     def randint(self, shape: Sequence[int]) -> Tensor:
         """Uniform bytes as integers, this process's share of (count, ...)."""
-        return torch.randint(0, 256, tuple(shape), device=self.device)[self.own(shape[0])]
+        return torch.randint(0, 256, tuple(shape), device=self.device)[
+            self.own(shape[0])
+        ]
 
     def uniform(self, count: int) -> Tensor:
         """Uniform numbers in [0, 1), this process's share of `count`."""
@@ -114,7 +122,9 @@ def resized(message: Source, size: int, device: torch.device) -> Tensor:
         unit = message.permute(2, 0, 1)[None].float() / 127.5 - 1
     else:
         unit = to_unit(message[None], device)
-    out = nnf.interpolate(unit, (size, size), mode="bicubic", antialias=True, align_corners=False)
+    out = nnf.interpolate(
+        unit, (size, size), mode="bicubic", antialias=True, align_corners=False
+    )
     return torch.round((out[0].clamp(-1, 1) + 1) * 127.5) / 127.5 - 1
 
 

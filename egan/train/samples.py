@@ -20,7 +20,9 @@ def sample_sheet(model: EncryptGAN, sampler: Sampler) -> NDArray[np.uint8]:
 
     The pictures and keystreams are the same at every call; the sampler's own random state is not touched.
     """
-    fixed = Sampler(sampler.covers, sampler.disguises, sampler.messages, 1, sampler.device)
+    fixed = Sampler(
+        sampler.covers, sampler.disguises, sampler.messages, 1, sampler.device
+    )
     x, y = fixed.pictures(fixed.covers, ROWS), fixed.pictures(fixed.disguises, ROWS)
     composite = to_bytes(fixed.composite(x)[0])
     faces, flowers = to_bytes(x), to_bytes(y)
@@ -29,10 +31,20 @@ def sample_sheet(model: EncryptGAN, sampler: Sampler) -> NDArray[np.uint8]:
     right, wrong = None, None
     if model.locked:
         shape = (ROWS, *model.keystream_shape(*faces.shape[1:3]))
-        right, wrong = (fixed.random.integers(0, 256, shape, dtype=np.uint8) for _ in range(2))
+        right, wrong = (
+            fixed.random.integers(0, 256, shape, dtype=np.uint8) for _ in range(2)
+        )
     disguise = model.encrypt(composite, public, right)
     columns = (
-        composite, private, public, flowers, disguise,
-        model.decrypt(disguise, private, right), model.decrypt(disguise, private[::-1].copy(), wrong),
-    )  # fmt: skip
-    return cast(np.ndarray, np.concatenate([np.concatenate(list(column), 0) for column in columns], 1))
+        composite,
+        private,
+        public,
+        flowers,
+        disguise,
+        model.decrypt(disguise, private, right),
+        model.decrypt(disguise, private[::-1].copy(), wrong),
+    )
+    return cast(
+        np.ndarray,
+        np.concatenate([np.concatenate(list(column), 0) for column in columns], 1),
+    )

@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from egan.core.networks import CELL, HIDE, PAYLOAD, REVEAL, LockedGenerator
 
 COMPANDING = 0.35  # a component of average size, in units of x in R x / (1 + |x|)
-RANGE_QUANTILE = 0.9999  # of a component that has a vernier: values beyond 1.15 times this are cut
+RANGE_QUANTILE = (
+    0.9999  # of a component that has a vernier: values beyond 1.15 times this are cut
+)
 
 
 def principal_components(pictures: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -32,7 +34,9 @@ def principal_components(pictures: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def cell_rows(pictures: Tensor) -> Tensor:
-    return nnf.pixel_unshuffle(pictures, CELL).permute(0, 2, 3, 1).reshape(-1, 3 * CELL**2)
+    return (
+        nnf.pixel_unshuffle(pictures, CELL).permute(0, 2, 3, 1).reshape(-1, 3 * CELL**2)
+    )
 
 
 def chroma_carriers(count: int) -> Tensor:
@@ -43,9 +47,13 @@ def chroma_carriers(count: int) -> Tensor:
     """
     ranked = sorted(
         ((u + v <= 1 if c else u + v <= 3), c == 0, -(u + v), c, u, v)
-        for c in range(3) for u in range(CELL) for v in range(CELL)
-    )  # fmt: skip
-    return torch.from_numpy(np.stack([cosine(c, u, v) for *_, c, u, v in ranked[:count]])).float()
+        for c in range(3)
+        for u in range(CELL)
+        for v in range(CELL)
+    )
+    return torch.from_numpy(
+        np.stack([cosine(c, u, v) for *_, c, u, v in ranked[:count]])
+    ).float()
 
 
 def robust_carriers(count: int) -> Tensor:
@@ -54,14 +62,21 @@ def robust_carriers(count: int) -> Tensor:
     carriers: where they are payload, edges come out as a mosaic of cells.
     """
     ranked = sorted(
-        (u + v <= 1, u + v + 4 * (c > 0), c, u, v) for c in range(3) for u in range(CELL) for v in range(CELL)
+        (u + v <= 1, u + v + 4 * (c > 0), c, u, v)
+        for c in range(3)
+        for u in range(CELL)
+        for v in range(CELL)
     )
-    return torch.from_numpy(np.stack([cosine(c, u, v) for *_, c, u, v in ranked[:count]])).float()
+    return torch.from_numpy(
+        np.stack([cosine(c, u, v) for *_, c, u, v in ranked[:count]])
+    ).float()
 
 
 def cosine(colour: int, u: int, v: int) -> NDArray[np.float64]:
     """One of the 48 orthonormal cosines of a cell: colour 0 is luma, 1 and 2 are chroma; u and v the frequencies."""
-    waves = [np.cos(math.pi * (2 * np.arange(CELL) + 1) * k / (2 * CELL)) for k in (u, v)]
+    waves = [
+        np.cos(math.pi * (2 * np.arange(CELL) + 1) * k / (2 * CELL)) for k in (u, v)
+    ]
     mix = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=float)[colour]
     vector = np.einsum("c,y,x->cyx", mix, *waves).ravel()
     return vector / np.linalg.norm(vector)
@@ -106,7 +121,9 @@ def start_codec(
     count = phases - verniers
     device = pictures.device
     mean, basis = principal_components(pictures.cpu(), count)
-    sizes = component_sizes((cell_rows(pictures.cpu()) - mean) @ basis.T, basis, verniers)
+    sizes = component_sizes(
+        (cell_rows(pictures.cpu()) - mean) @ basis.T, basis, verniers
+    )
     carriers = (robust_carriers if robust else chroma_carriers)(2 * phases)
     level = amplitude / 127.5
 
@@ -122,9 +139,14 @@ def start_codec(
     weight[:, :cell] = (carriers / level).to(device)
 
     # The U-Nets start with one colour per cell, so no grid has to be unlearned, and out of the carriers' way.
-    for head, gain in ((source.decoder.head[HIDE], 1.0), (sink.decoder.head[REVEAL], 0.1)):
+    for head, gain in (
+        (source.decoder.head[HIDE], 1.0),
+        (sink.decoder.head[REVEAL], 0.1),
+    ):
         assert isinstance(head, nn.Conv2d)
-        flat = head.weight.unflatten(0, (3, CELL**2)).mean(1, keepdim=True) * (CELL * gain)
+        flat = head.weight.unflatten(0, (3, CELL**2)).mean(1, keepdim=True) * (
+            CELL * gain
+        )
         head.weight.copy_(flat.expand(-1, CELL**2, -1, -1, -1).flatten(0, 1))
         clear_bias(head)
 

@@ -48,7 +48,12 @@ class Trainer:
         show: Callable[[float, str], None] = lambda share, words: None,
         place: Place = ALONE,
     ) -> None:
-        self.method, self.options, self.out, self.place = method, method.options, out, place
+        self.method, self.options, self.out, self.place = (
+            method,
+            method.options,
+            out,
+            place,
+        )
         self.log, self.show = log, show
         method.log = log
         self.words = ""  # the figures of the last report, for `show`
@@ -123,7 +128,10 @@ class Trainer:
     def progress(self) -> float:
         """The share of the run that is done, by steps or by the clock."""
         o = self.options
-        return min(1.0, self.seconds / (60 * o.minutes) if o.minutes > 0 else self.step / o.steps)
+        return min(
+            1.0,
+            self.seconds / (60 * o.minutes) if o.minutes > 0 else self.step / o.steps,
+        )
 
     def one_step(self) -> None:
         share = self.method.rate(self.progress(), self.step)
@@ -131,7 +139,9 @@ class Trainer:
             for group in optimiser.param_groups:
                 group["lr"] = group["base"] * share
         for name, value in self.method.step(self.step).items():
-            self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + value
+            self.sums[name] = (
+                self.sums.get(name, torch.zeros((), device=self.device)) + value
+            )
             self.counts[name] = self.counts.get(name, 0) + 1
         self.update_average()
         self.step += 1
@@ -141,8 +151,13 @@ class Trainer:
     def update_average(self) -> None:
         decay = min(self.options.average, (self.step + 1) / (self.step + 10))
         for name in self.method.averaged:
-            mean, module = self.average.get_submodule(name), self.model.get_submodule(name)
-            torch._foreach_lerp_(list(mean.parameters()), list(module.parameters()), 1 - decay)
+            mean, module = (
+                self.average.get_submodule(name),
+                self.model.get_submodule(name),
+            )
+            torch._foreach_lerp_(
+                list(mean.parameters()), list(module.parameters()), 1 - decay
+            )
 
     def run(self) -> None:
         """Train to the end of the budget, from a first checkpoint on; Ctrl-C and SIGTERM save before they end it.
@@ -161,7 +176,9 @@ class Trainer:
             try:
                 while self.progress() < 1.0:
                     begin = time.monotonic()
-                    with terminal.uninterrupted():  # a step cut in two could not be resumed exactly
+                    with (
+                        terminal.uninterrupted()
+                    ):  # a step cut in two could not be resumed exactly
                         self.one_step()
                         self.tick(time.monotonic() - begin)
                     if self.step % REPORT_EVERY == 0:
@@ -173,7 +190,9 @@ class Trainer:
                         last_save = time.monotonic()
             except KeyboardInterrupt:
                 self.save()
-                self.log(f"stopped at step {self.step}; go on with --resume {self.out / CHECKPOINT}")
+                self.log(
+                    f"stopped at step {self.step}; go on with --resume {self.out / CHECKPOINT}"
+                )
                 raise
             if self.counts:
                 journal.write(self.report())
@@ -206,9 +225,15 @@ class Trainer:
             row["psnr"] = -10 * math.log10(max(row.pop("box_mse"), 1e-10))
         row |= {"step": self.step, "minutes": self.seconds / 60}
         left = self.seconds * (1 / max(self.progress(), 1e-9) - 1) / 60
-        words = " ".join(f"{k} {row[k]:.3f}" for k in row if k not in ("step", "minutes"))
+        words = " ".join(
+            f"{k} {row[k]:.3f}" for k in row if k not in ("step", "minutes")
+        )
         rate = self.pairs / max(self.seconds, 1e-9)
-        self.words = f"{rate:.1f} pairs/s, {row['psnr']:.1f} dB" if "psnr" in row else f"{rate:.1f} pairs/s"
+        self.words = (
+            f"{rate:.1f} pairs/s, {row['psnr']:.1f} dB"
+            if "psnr" in row
+            else f"{rate:.1f} pairs/s"
+        )
         self.log(f"step {self.step}, {rate:.1f} pairs/s, {left:.0f} min left: {words}")
         return row
 
@@ -231,7 +256,9 @@ class Trainer:
             "minutes": round(self.seconds / 60, 1),
             "pairs": self.pairs,
             "processes": self.place.world,
-            "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
+            "device": torch.cuda.get_device_name(self.device)
+            if self.device.type == "cuda"
+            else "cpu",
             **self.record,
             "options": dataclasses.asdict(self.options),
         }

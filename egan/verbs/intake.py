@@ -56,7 +56,9 @@ def composite_job(loaded: files.Loaded, source: str = "the composite") -> Job:
         "sides must be multiples of 16 from 64 up",
         "make it so with `egan compose --cover-size 256`",
     )
-    return Job(source, pixels, compose.noted_boxes(loaded), secrets.token_bytes(SEED_BYTES))
+    return Job(
+        source, pixels, compose.noted_boxes(loaded), secrets.token_bytes(SEED_BYTES)
+    )
 
 
 def read_composite(source: str) -> Job:
@@ -80,7 +82,9 @@ def open_disguise(
     pixels = fitting(loaded, "no disguise has that size", RESIZED)
     if not isinstance(private, keys.PrivateKey) or not model.locked:
         if sender is not None:
-            raise EganError(f"{loaded.name} carries no signature: weights without a lock make none")
+            raise EganError(
+                f"{loaded.name} carries no signature: weights without a lock make none"
+            )
         return Job(source, pixels)
     try:
         made_by = envelope.weights_of(pixels, loaded.name)
@@ -103,9 +107,13 @@ def open_disguise(
         if not force or sender is not None:
             raise
         if rest:
-            alarm(f"{loaded.name} was altered since it was encrypted: this is what is left of it")
+            alarm(
+                f"{loaded.name} was altered since it was encrypted: this is what is left of it"
+            )
             return Job(source, pixels, rest[1], rest[0])
-        alarm(f"{error}; decoded all the same, with a wrong keystream, so to nothing of the message")
+        alarm(
+            f"{error}; decoded all the same, with a wrong keystream, so to nothing of the message"
+        )
         digest = envelope.pixel_digest(pixels)
         return Job(source, pixels, (), private.wrong_keystream_seed(digest))
     check_sender(loaded.name, opened.sender, sender)
@@ -121,7 +129,10 @@ def check_sender(name: str, found: str | None, wanted: keys.PublicKey | None) ->
     if wanted is None or found == wanted.fingerprint:
         return
     if found is None:
-        raise NotVerified(f"{name} is not signed: anyone may have sent it", "without --from it is decoded")
+        raise NotVerified(
+            f"{name} is not signed: anyone may have sent it",
+            "without --from it is decoded",
+        )
     raise NotVerified(
         f"{name} is signed by another key: {found[:16]}",
         f"the key of --from has the fingerprint {wanted.fingerprint[:16]}",
@@ -140,7 +151,10 @@ def check_weights(name: str, made_by: bytes, model: Model) -> None:
 def secret_job(loaded: files.Loaded, source: str, size: compose.Size | None) -> Job:
     """A secret image to be signed, with a fresh salt, cut and resized where a size is given."""
     return Job(
-        source, compose.fit_cover(loaded, size, "--size"), (), secrets.token_bytes(signatures.SALT_BYTES)
+        source,
+        compose.fit_cover(loaded, size, "--size"),
+        (),
+        secrets.token_bytes(signatures.SALT_BYTES),
     )
 
 
@@ -170,7 +184,15 @@ def open_signed(
     copy = None
     if secret is not None:
         copy = compose.fit_cover(secret, (pixels.shape[1], pixels.shape[0]))
-    return Job(source, pixels, (), signature.keystream_seed if signature else b"", None, signature, copy)
+    return Job(
+        source,
+        pixels,
+        (),
+        signature.keystream_seed if signature else b"",
+        None,
+        signature,
+        copy,
+    )
 
 
 def need_boxes(job: Job) -> None:

@@ -38,7 +38,9 @@ class Look:
         return self.image
 
 
-def load_model(key: keys.PublicKey | keys.PrivateKey | Look, weights: str | None, device: str) -> Model:
+def load_model(
+    key: keys.PublicKey | keys.PrivateKey | Look, weights: str | None, device: str
+) -> Model:
     """The model that goes with what `sender` or `receiver` gave, with one warning line where it hides nothing."""
     if not isinstance(key, Look):
         return pipeline.load_model(weights, device)
@@ -46,7 +48,9 @@ def load_model(key: keys.PublicKey | keys.PrivateKey | Look, weights: str | None
     from egan.core.model import load_model
 
     model = load_model(find_weights(weights), pipeline.own_device(pick_device(device)))
-    terminal.warn(f"{key.options.TITLE} has no keys: anyone who has these weights can read the message")
+    terminal.warn(
+        f"{key.options.TITLE} has no keys: anyone who has these weights can read the message"
+    )
     return model
 
 
@@ -60,7 +64,9 @@ def options_of(weights: str | None) -> ModelOptions | BaselineOptions:
         raise EganError(f"cannot read weights {path}: {error}") from error
 
 
-def sender(pub: str | None, flower: str | None, weights: str | None) -> keys.PublicKey | Look:
+def sender(
+    pub: str | None, flower: str | None, weights: str | None
+) -> keys.PublicKey | Look:
     """What `egan encrypt` needs beside composites: a public key, or what a method without keys takes instead."""
     if pub is not None:
         if flower is None:
@@ -70,12 +76,16 @@ def sender(pub: str | None, flower: str | None, weights: str | None) -> keys.Pub
     options = without_keys(weights, "encrypt", "--pub", pub)
     if options.uses_disguise and flower is None:
         raise EganError(
-            f"{options.TITLE} needs a picture that the disguise is to look like", "name one with --flower", 2
+            f"{options.TITLE} needs a picture that the disguise is to look like",
+            "name one with --flower",
+            2,
         )
     return look(flower, options, options.uses_disguise, "--flower")
 
 
-def receiver(priv: str | None, cover: str | None, weights: str | None) -> keys.PrivateKey | Look:
+def receiver(
+    priv: str | None, cover: str | None, weights: str | None
+) -> keys.PrivateKey | Look:
     """What `egan decrypt` needs beside disguises: a private key, or a picture like the cover, which may be missing."""
     if priv is not None and cover is None:
         return keyfiles.read_private(priv)
@@ -85,7 +95,9 @@ def receiver(priv: str | None, cover: str | None, weights: str | None) -> keys.P
     return look(cover, options, options.uses_cover, "--cover")
 
 
-def without_keys(weights: str | None, command: str, option: str, key: str | None) -> BaselineOptions:
+def without_keys(
+    weights: str | None, command: str, option: str, key: str | None
+) -> BaselineOptions:
     """The options of weights of a method without keys. Raises EganError for weights with keys, and for a key.
 
     option: the name of the command's option for a key; key: what was given for it.

@@ -44,7 +44,9 @@ def load_model(weights: str | None, device: str) -> EncryptGAN:
 
     model = EncryptGAN.load(path, own_device(pick_device(device)))
     if not model.locked:
-        terminal.warn("these weights have no lock: anyone can read the message without the private key")
+        terminal.warn(
+            "these weights have no lock: anyone can read the message without the private key"
+        )
     return model
 
 
@@ -58,7 +60,9 @@ def own_device(device: torch.device) -> torch.device:
     return torch.device("cuda", int(local) % torch.cuda.device_count())
 
 
-def keystreams(model: Model, seeds: Sequence[bytes], jobs: Sequence[Job]) -> Picture | None:
+def keystreams(
+    model: Model, seeds: Sequence[bytes], jobs: Sequence[Job]
+) -> Picture | None:
     if not model.locked:
         return None
     shape = model.keystream_shape(*jobs[0].pixels.shape[:2])
@@ -79,18 +83,26 @@ def repeated(key: Picture | None, count: int) -> Any:
     return None if key is None else np.broadcast_to(key, (count, *key.shape))
 
 
-def look_of(model: Model, public: keys.PublicKey | Look, size: compose.Size) -> Picture | None:
+def look_of(
+    model: Model, public: keys.PublicKey | Look, size: compose.Size
+) -> Picture | None:
     """The key image that disguises are painted from: the public key's own, or that of the flower named in its place."""
     if not isinstance(public, keys.PublicKey) or public.flower is None:
         return public.picture
     flower = compose.fit_cover(public.flower, size)
-    return cast("EncryptGAN", model).key_images(flower[None], model.options.public_layers)[0]  # type: ignore[union-attr]
+    return cast("EncryptGAN", model).key_images(
+        flower[None], model.options.public_layers
+    )[0]  # type: ignore[union-attr]
 
 
-def warn_of_other_weights(model: Model, key: keys.PublicKey | keys.PrivateKey, what: str) -> None:
+def warn_of_other_weights(
+    model: Model, key: keys.PublicKey | keys.PrivateKey, what: str
+) -> None:
     if key.network != model.key_network:
         half = "public" if isinstance(key, keys.PublicKey) else "private"
-        terminal.warn(f"the {half} key was drawn by other weights, so {what} may look worse")
+        terminal.warn(
+            f"the {half} key was drawn by other weights, so {what} may look worse"
+        )
 
 
 def check_readable(jobs: Sequence[Job], decoded: Picture, key: str, hint: str) -> None:
@@ -99,26 +111,40 @@ def check_readable(jobs: Sequence[Job], decoded: Picture, key: str, hint: str) -
     What the levels of a key image mean is K's own. Painted by another meaning, a picture can be so far beyond black and
     white that 8 bits cut the payload off.
     """
-    if max(rmse(job.pixels, picture) for job, picture in zip(jobs, decoded, strict=True)) > UNREADABLE:
+    if (
+        max(
+            rmse(job.pixels, picture)
+            for job, picture in zip(jobs, decoded, strict=True)
+        )
+        > UNREADABLE
+    ):
         raise EganError(
-            f"the {key} key was drawn by other weights: what is painted from it cannot be read", hint
+            f"the {key} key was drawn by other weights: what is painted from it cannot be read",
+            hint,
         )
 
 
 def can_sign(model: Model, signer: keys.PrivateKey | None) -> None:
     """Raises EganError where a disguise is to be signed and the weights have no envelope to sign in."""
     if signer is not None and not model.locked:
-        raise EganError("weights without a lock make no envelope to sign in", "leave out --sign", 2)
+        raise EganError(
+            "weights without a lock make no envelope to sign in", "leave out --sign", 2
+        )
 
 
 def encrypt_batch(
-    model: Model, public: keys.PublicKey | Look, jobs: Sequence[Job], signer: keys.PrivateKey | None = None
+    model: Model,
+    public: keys.PublicKey | Look,
+    jobs: Sequence[Job],
+    signer: keys.PrivateKey | None = None,
 ) -> list[Picture]:
     """Disguises of composites of one size, envelopes sealed, and signed inside of them where there is a signer."""
     keystream_bytes = keystreams(model, [job.seed for job in jobs], jobs)
     height, width = jobs[0].pixels.shape[:2]
     look = look_of(model, public, (width, height))
-    disguises = list(model.encrypt(stacked(jobs), repeated(look, len(jobs)), keystream_bytes))
+    disguises = list(
+        model.encrypt(stacked(jobs), repeated(look, len(jobs)), keystream_bytes)
+    )
     if not isinstance(public, keys.PublicKey):
         return disguises
     if public.flower is None and public.network != model.key_network:
@@ -144,15 +170,25 @@ def encrypt_batch(
     ]
 
 
-def decrypt_batch(model: Model, private: keys.PrivateKey | Look, jobs: Sequence[Job]) -> list[Picture]:
+def decrypt_batch(
+    model: Model, private: keys.PrivateKey | Look, jobs: Sequence[Job]
+) -> list[Picture]:
     """Recovered composites of disguises of one size."""
     key = repeated(private.image, len(jobs))
-    return list(model.decrypt(stacked(jobs), key, keystreams(model, [job.seed for job in jobs], jobs)))
+    return list(
+        model.decrypt(
+            stacked(jobs), key, keystreams(model, [job.seed for job in jobs], jobs)
+        )
+    )
 
 
-def sign_batch(model: EncryptGAN, private: keys.PrivateKey, jobs: Sequence[Job]) -> list[Picture]:
+def sign_batch(
+    model: EncryptGAN, private: keys.PrivateKey, jobs: Sequence[Job]
+) -> list[Picture]:
     """Signed pictures of secret images of one size; without a signature in the family `paper`, as in the paper."""
-    seeds = [signatures.keystream_seed(private.identity, model.id, job.seed) for job in jobs]
+    seeds = [
+        signatures.keystream_seed(private.identity, model.id, job.seed) for job in jobs
+    ]
     key = repeated(private.image, len(jobs))
     keystream_bytes = keystreams(model, seeds, jobs)
     signed = model.sign(stacked(jobs), key, keystream_bytes)
@@ -161,7 +197,10 @@ def sign_batch(model: EncryptGAN, private: keys.PrivateKey, jobs: Sequence[Job])
     if private.network != model.key_network:
         decoded = model.unsign(signed, neutral(jobs), keystream_bytes)
         check_readable(
-            jobs, decoded, "private", "make a key pair with these weights, or name those with --weights"
+            jobs,
+            decoded,
+            "private",
+            "make a key pair with these weights, or name those with --weights",
         )
         warn_of_other_weights(model, private, "the signed picture")
     return [
@@ -179,12 +218,18 @@ class Verdict:
     signature: str  # "valid", or "none" in the family `paper`
     picture: Picture  # the decoded secret image
     threshold: float | None = None
-    score: float | None = None  # None, as the threshold: there was no secret to compare with
-    exact: bool | None = None  # whether the signer signed exactly the verifier's copy; None: not known
+    score: float | None = (
+        None  # None, as the threshold: there was no secret to compare with
+    )
+    exact: bool | None = (
+        None  # whether the signer signed exactly the verifier's copy; None: not known
+    )
 
     @property
     def verified(self) -> bool:
-        return self.score is None or self.threshold is None or self.score <= self.threshold
+        return (
+            self.score is None or self.threshold is None or self.score <= self.threshold
+        )
 
     def failure(self, exact: bool = False) -> NotVerified | None:
         """Why the decoded image is not the secret, or with `exact` not to the last bit; None where it is."""
@@ -209,7 +254,10 @@ class Verdict:
 
 
 def verify_batch(
-    model: EncryptGAN, public: keys.PublicKey, jobs: Sequence[Job], threshold: float | None = None
+    model: EncryptGAN,
+    public: keys.PublicKey,
+    jobs: Sequence[Job],
+    threshold: float | None = None,
 ) -> list[Verdict]:
     """Decode signed pictures of one size and compare them with their secrets."""
     warn_of_other_weights(model, public, "the decoded picture")

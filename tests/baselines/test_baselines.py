@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from egan.baselines import OPTIONS, baluja, cyclegan, drit, method_classes, munit
 from egan.baselines.base import BaselineMethod
 from egan.baselines.layers import MultiScaleCritic
-from egan.baselines.options import BalujaOptions, BaselineOptions, CycleGANOptions, DRITOptions, MUNITOptions
+from egan.baselines.options import (
+    BalujaOptions,
+    BaselineOptions,
+    CycleGANOptions,
+    DRITOptions,
+    MUNITOptions,
+)
 from egan.errors import EganError
 from egan.train.sampler import Sampler
 
@@ -27,7 +33,9 @@ class FourPictures(Sampler):
     """Always the same four covers, all of each a message, and the same four flowers."""
 
     def __init__(self) -> None:
-        super().__init__(smooth(1), smooth(2), [list(smooth(3))], 0, torch.device("cpu"))
+        super().__init__(
+            smooth(1), smooth(2), [list(smooth(3))], 0, torch.device("cpu")
+        )
 
     def pictures(self, source: np.ndarray, count: int) -> Tensor:
         return torch.from_numpy(source).permute(0, 3, 1, 2).float()[:count] / 127.5 - 1
@@ -61,7 +69,12 @@ def test_cyclegan_has_the_published_sizes() -> None:
     with torch.device("meta"):
         model = cyclegan.CycleGAN(CycleGANOptions())
         assert parameters(model.F) == parameters(model.G) == 11_378_179
-        assert model.hide(torch.empty(1, 3, 256, 256), torch.empty(0)).shape == (1, 3, 256, 256)
+        assert model.hide(torch.empty(1, 3, 256, 256), torch.empty(0)).shape == (
+            1,
+            3,
+            256,
+            256,
+        )
 
 
 def test_munit_has_the_published_sizes() -> None:
@@ -89,7 +102,14 @@ def test_drit_has_the_published_sizes() -> None:
     # 272 to 136 and 144 to 72, layer norms, 1x1 of 80; shared: two 3x3 of 256.
     content = 2 * (9_472 + 73_856 + 295_168 + 6 * 590_080) + 2 * 590_080
     attribute = 2 * (3_136 + 119_104 + 393_728 + 824_000 + 2 * 2_056)
-    own = 6 * (9 * 264 * 264 + 264) + (9 * 272 * 136 + 136) + (9 * 144 * 72 + 72) + 2 * 136 + 2 * 72 + 243
+    own = (
+        6 * (9 * 264 * 264 + 264)
+        + (9 * 272 * 136 + 136)
+        + (9 * 144 * 72 + 72)
+        + 2 * 136
+        + 2 * 72
+        + 243
+    )
     with torch.device("meta"):
         model = drit.DRIT(DRITOptions())
         assert parameters(model.content, model.share_in) == content
@@ -100,7 +120,9 @@ def test_drit_has_the_published_sizes() -> None:
         assert model.encode("x", picture).shape == (1, 256, 64, 64)
         assert [v.shape for v in model.attribute["y"](picture)] == [(1, 8), (1, 8)]
         assert model.hide(picture, picture).shape == picture.shape
-        critic = drit.ContentCritic(64, 54)  # 216 pixels, the published size: three 7x7, one 4x4, one 1x1
+        critic = drit.ContentCritic(
+            64, 54
+        )  # 216 pixels, the published size: three 7x7, one 4x4, one 1x1
         assert parameters(critic) == 3 * (49 * 256**2 + 256) + (16 * 256**2 + 256) + 257
         assert critic(torch.empty(1, 256, 54, 54)).shape == (1, 1, 1, 1)
 
@@ -128,7 +150,11 @@ def test_baluja_has_fifteen_convolutions_of_50_filters_a_network() -> None:
     conceal = (153 * 50 * 50 + 150) + middle + 453
     with torch.device("meta"):
         model = baluja.Baluja(BalujaOptions())
-        for network, last in ((model.prepare, 0), (model.conceal, 1), (model.uncover, 1)):
+        for network, last in (
+            (model.prepare, 0),
+            (model.conceal, 1),
+            (model.uncover, 1),
+        ):
             convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
             assert len(convolutions) == 15 + last
             assert sorted({m.kernel_size[0] for m in convolutions} - {1}) == [3, 4, 5]
@@ -142,7 +168,10 @@ def test_baluja_has_fifteen_convolutions_of_50_filters_a_network() -> None:
 
 def test_adain_sets_mean_and_deviation() -> None:
     x = torch.randn(2, 3, 16, 16) * 5 + 1
-    scale, shift = torch.tensor([[1.0, 2.0, 3.0]] * 2), torch.tensor([[-1.0, 0.0, 1.0]] * 2)
+    scale, shift = (
+        torch.tensor([[1.0, 2.0, 3.0]] * 2),
+        torch.tensor([[-1.0, 0.0, 1.0]] * 2),
+    )
     out = munit.adain(x, scale, shift)
     assert torch.allclose(out.mean((2, 3)), shift, atol=1e-5)
     assert torch.allclose(out.std((2, 3), correction=0), scale, atol=1e-4)
@@ -150,7 +179,10 @@ def test_adain_sets_mean_and_deviation() -> None:
 
 def test_munit_losses() -> None:
     half = [torch.full((2, 1, n, n), 0.5) for n in (4, 2, 1)]
-    ones, zeros = [torch.ones_like(s) for s in half], [torch.zeros_like(s) for s in half]
+    ones, zeros = (
+        [torch.ones_like(s) for s in half],
+        [torch.zeros_like(s) for s in half],
+    )
     assert munit.generator_loss(half).item() == 0.75
     assert munit.generator_loss(ones).item() == 0
     assert munit.discriminator_loss(half, half).item() == 1.5
@@ -160,12 +192,18 @@ def test_munit_losses() -> None:
 def test_drit_losses() -> None:
     undecided = torch.zeros(2, 1, 3, 3)
     assert drit.cross_entropy(undecided, 1).item() == pytest.approx(math.log(2))
-    assert drit.cross_entropy([undecided] * 3, 0.5).item() == pytest.approx(3 * math.log(2))
-    assert drit.cross_entropy(undecided + 2, 1).item() == pytest.approx(math.log(1 + math.exp(-2)))
+    assert drit.cross_entropy([undecided] * 3, 0.5).item() == pytest.approx(
+        3 * math.log(2)
+    )
+    assert drit.cross_entropy(undecided + 2, 1).item() == pytest.approx(
+        math.log(1 + math.exp(-2))
+    )
     zero = torch.zeros(2, 8)
     assert drit.kl_loss(zero, zero).item() == 0
     assert drit.kl_loss(zero + 1, zero).item() == 4  # 8 numbers, 1/2 each
-    assert drit.kl_loss(zero, zero + math.log(4)).item() == pytest.approx(4 * (3 - math.log(4)))
+    assert drit.kl_loss(zero, zero + math.log(4)).item() == pytest.approx(
+        4 * (3 - math.log(4))
+    )
 
 
 def test_baluja_loss() -> None:
@@ -192,7 +230,13 @@ def test_cyclegan_losses_of_networks_that_change_nothing() -> None:
     method.critics["x"], method.critics["y"] = Scale(0.0), Scale(0.0)
     method.start_optimisers()
     terms = {name: value.item() for name, value in method.step(0).items()}
-    assert terms == {"adversarial": 2, "cycle": 0, "identity": 0, "discriminators": 1, "box_mse": 0}
+    assert terms == {
+        "adversarial": 2,
+        "cycle": 0,
+        "identity": 0,
+        "discriminators": 1,
+        "box_mse": 0,
+    }
 
 
 def test_cyclegan_weights_are_the_published_ones() -> None:
@@ -201,8 +245,12 @@ def test_cyclegan_weights_are_the_published_ones() -> None:
     method.model.F, method.model.G = Scale(2.0), Scale(1.0)
     x, y, _ = method.batch()
     terms = method.step(0)
-    assert terms["cycle"].item() == pytest.approx(10 * (x.abs().mean() + y.abs().mean()).item(), rel=1e-5)
-    assert terms["identity"].item() == pytest.approx(5 * y.abs().mean().item(), rel=1e-5)
+    assert terms["cycle"].item() == pytest.approx(
+        10 * (x.abs().mean() + y.abs().mean()).item(), rel=1e-5
+    )
+    assert terms["identity"].item() == pytest.approx(
+        5 * y.abs().mean().item(), rel=1e-5
+    )
 
 
 def test_the_image_pool_keeps_fifty_and_hands_out_older_ones() -> None:
@@ -231,7 +279,9 @@ def test_published_learning_rates() -> None:
         assert group["betas"] == ((0.9, 0.999) if family == "baluja" else (0.5, 0.999))
         assert {p: method.rate(p, 0) for p in at} == pytest.approx(at)
     assert make("munit").optimisers["generator"].param_groups[0]["weight_decay"] == 1e-4
-    assert make("drit").optimisers["content"].param_groups[0]["base"] == pytest.approx(4e-5)
+    assert make("drit").optimisers["content"].param_groups[0]["base"] == pytest.approx(
+        4e-5
+    )
 
 
 OVERFIT = {
@@ -252,7 +302,9 @@ def test_each_overfits_four_pictures(family: str) -> None:
         assert all(torch.isfinite(v) for v in method.step(number).values())
     model = method.model.eval()
     found = model.decrypt(model.encrypt(composite, flowers), composite)
-    blind = np.square(composite / 255 - composite.mean((1, 2), keepdims=True) / 255).mean()
+    blind = np.square(
+        composite / 255 - composite.mean((1, 2), keepdims=True) / 255
+    ).mean()
     assert np.square(composite / 255 - found / 255).mean() < 0.9 * blind
 
 
@@ -261,6 +313,12 @@ def test_options_are_plain_and_refuse_nonsense() -> None:
         options = cls()
         assert options.family == family
         assert cls.from_dict({"family": family, "width": 16}).width == 16
-        for wrong in ({"width": 0}, {"width": 10**6}, {"image_size": 60}, {"family": "egan"}, {"fases": 1}):
+        for wrong in (
+            {"width": 0},
+            {"width": 10**6},
+            {"image_size": 60},
+            {"family": "egan"},
+            {"fases": 1},
+        ):
             with pytest.raises(EganError):
                 cls.from_dict(wrong)

@@ -16,7 +16,14 @@ from PIL import Image
 from egan.bench.data import PictureSets, load_pictures, load_smoke
 from egan.bench.features import load_lpips, load_squeeze_features
 from egan.bench.frechet import realism
-from egan.bench.metrics import blind_mse, frechet_distance, gaussian, mean_squared_error, psnr, ssim
+from egan.bench.metrics import (
+    blind_mse,
+    frechet_distance,
+    gaussian,
+    mean_squared_error,
+    psnr,
+    ssim,
+)
 from egan.bench.options import METRICS, BenchOptions, parse_metrics
 from egan.bench.protocol import Pairs, Row, make_pairs, measure, wrong_keys
 from egan.bench.run import run_bench
@@ -50,9 +57,16 @@ def one_thread() -> Iterator[None]:
 
 def smooth(count: int, side: int, seed: int) -> np.ndarray:
     """Pictures that the 12 phases of a cell can hold; photographs of 64 pixels are too busy for an untrained codec."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
+    coarse = np.random.default_rng(seed).integers(
+        0, 256, (count, 4, 4, 3), dtype=np.uint8
+    )
     return np.stack(
-        [np.asarray(Image.fromarray(c).resize((side, side), Image.Resampling.BICUBIC)) for c in coarse]
+        [
+            np.asarray(
+                Image.fromarray(c).resize((side, side), Image.Resampling.BICUBIC)
+            )
+            for c in coarse
+        ]
     )
 
 
@@ -60,7 +74,15 @@ def smooth(count: int, side: int, seed: int) -> np.ndarray:
 def pairs() -> Pairs:
     names = [str(i) for i in range(5)]
     messages = list(smooth(5, SIZE // 2, 3))
-    sets = PictureSets(smooth(5, SIZE, 1), smooth(5, SIZE, 2), [messages], names, names, [names], "smooth")
+    sets = PictureSets(
+        smooth(5, SIZE, 1),
+        smooth(5, SIZE, 2),
+        [messages],
+        names,
+        names,
+        [names],
+        "smooth",
+    )
     return make_pairs(sets, 0)
 
 
@@ -111,18 +133,24 @@ def save_pictures(folder: Path, count: int, side: int) -> Path:
     folder.mkdir(parents=True)
     for i in range(count):
         random = np.random.default_rng([count, side, i])
-        Image.fromarray(random.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+        Image.fromarray(random.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(
+            folder / f"{i}.png"
+        )
     return folder
 
 
 def test_known_pixel_figures() -> None:
     black, white = np.zeros((16, 16, 3), np.uint8), np.full((16, 16, 3), 255, np.uint8)
     assert mean_squared_error(black, white) == 1 and psnr(1.0) == 0
-    assert psnr(mean_squared_error(white, white)) == math.inf and ssim(white, white) == 1
+    assert (
+        psnr(mean_squared_error(white, white)) == math.inf and ssim(white, white) == 1
+    )
     assert psnr(0.01) == pytest.approx(20)
     half = black.copy()
     half[:8] = 255
-    assert blind_mse(half) == pytest.approx(0.25)  # the mean colour is half way to either
+    assert blind_mse(half) == pytest.approx(
+        0.25
+    )  # the mean colour is half way to either
     assert blind_mse(white) == 0
 
 
@@ -131,8 +159,12 @@ def test_frechet_of_equal_covariances_is_the_squared_distance_of_the_means() -> 
     features = random.normal(size=(7, 12))  # fewer samples than dimensions: singular
     mean, covariance = gaussian(features)
     shift = random.normal(size=12)
-    assert frechet_distance((mean, covariance), (mean + shift, covariance)) == pytest.approx(shift @ shift)
-    assert frechet_distance((mean, covariance), (mean, covariance)) == pytest.approx(0, abs=1e-8)
+    assert frechet_distance(
+        (mean, covariance), (mean + shift, covariance)
+    ) == pytest.approx(shift @ shift)
+    assert frechet_distance((mean, covariance), (mean, covariance)) == pytest.approx(
+        0, abs=1e-8
+    )
     one, four = (np.zeros(3), np.eye(3)), (np.zeros(3), 4 * np.eye(3))
     assert frechet_distance(one, four) == pytest.approx(3 * (1 - 2) ** 2)
 
@@ -142,10 +174,17 @@ def test_identity_channel(pairs: Pairs) -> None:
     rows, disguises = measure(model, pairs, batch=2)
     assert np.array_equal(disguises, pairs.composites)
     for row in rows:
-        assert row.message_psnr == math.inf and row.message_ssim == 1 and row.encryption_mse == 0
+        assert (
+            row.message_psnr == math.inf
+            and row.message_ssim == 1
+            and row.encryption_mse == 0
+        )
         assert row.excess == math.inf  # every wrong key reads the message: a leak shows
     figures = summarise(rows, METRICS, 0)
-    assert figures["message"]["psnr"] is None and "infinite" in figures["notes"]["message.psnr"]
+    assert (
+        figures["message"]["psnr"] is None
+        and "infinite" in figures["notes"]["message.psnr"]
+    )
     assert figures["message"]["mse"] == 0
     json.dumps(figures, allow_nan=False)
 
@@ -155,12 +194,16 @@ def test_codec_with_right_and_wrong_keys(rows: list[Row]) -> None:
     for row in rows:
         assert row.wrong_keys == len(rows) - 1
         assert row.excess is not None and row.security_psnr_max is not None
-        assert row.excess < 0 and row.excess == pytest.approx(row.security_psnr_max - row.blind_psnr)
+        assert row.excess < 0 and row.excess == pytest.approx(
+            row.security_psnr_max - row.blind_psnr
+        )
         assert SIZE // 8 <= row.size <= SIZE // 2
         assert row.message_rmse == pytest.approx(math.sqrt(row.message_mse))
 
 
-def test_table_does_not_depend_on_the_batch_size(model: EncryptGAN, pairs: Pairs, rows: list[Row]) -> None:
+def test_table_does_not_depend_on_the_batch_size(
+    model: EncryptGAN, pairs: Pairs, rows: list[Row]
+) -> None:
     again, _ = measure(model, pairs, batch=2)
     other, _ = measure(model, pairs, batch=5)
     for a, b, c in zip(rows, again, other, strict=True):
@@ -175,7 +218,10 @@ def test_table_does_not_depend_on_the_batch_size(model: EncryptGAN, pairs: Pairs
 
 def test_pairs_are_the_same_for_every_limit() -> None:
     more, fewer = (make_pairs(load_smoke(SIZE, limit, 0), 0) for limit in (5, 3))
-    assert np.array_equal(fewer.composites, more.composites[:3]) and fewer.boxes == more.boxes[:3]
+    assert (
+        np.array_equal(fewer.composites, more.composites[:3])
+        and fewer.boxes == more.boxes[:3]
+    )
     assert make_pairs(load_smoke(SIZE, 3, 1), 1).boxes != fewer.boxes
     assert wrong_keys(1, 5, None, 0) == [0, 2, 3, 4]
     some = wrong_keys(1, 5, 2, 0)
@@ -183,8 +229,12 @@ def test_pairs_are_the_same_for_every_limit() -> None:
 
 
 def test_paper_family_has_no_keystream(pairs: Pairs) -> None:
-    options = ModelOptions.from_dict({**SMALL, "family": "paper", "resnet_width": 4, "resnet_blocks": 1})
-    rows, _ = measure(EncryptGAN(options).eval().requires_grad_(False), pairs, wrong_limit=1)
+    options = ModelOptions.from_dict(
+        {**SMALL, "family": "paper", "resnet_width": 4, "resnet_blocks": 1}
+    )
+    rows, _ = measure(
+        EncryptGAN(options).eval().requires_grad_(False), pairs, wrong_limit=1
+    )
     assert all(row.wrong_keys == 1 for row in rows)
 
 
@@ -192,8 +242,14 @@ def test_means_of_the_csv_are_the_means_of_the_json(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = tmp_path / "rows.csv"
-    metrics = tuple(m for m in METRICS if m not in ("lpips", "encryption", "security", "fid", "frechet"))
-    options = BenchOptions(weights=(weights,), limit=3, metrics=metrics, json=True, csv=table, device="cpu")
+    metrics = tuple(
+        m
+        for m in METRICS
+        if m not in ("lpips", "encryption", "security", "fid", "frechet")
+    )
+    options = BenchOptions(
+        weights=(weights,), limit=3, metrics=metrics, json=True, csv=table, device="cpu"
+    )
     returned = run_bench(options)
     captured = capsys.readouterr()
     assert captured.err == ""
@@ -203,7 +259,10 @@ def test_means_of_the_csv_are_the_means_of_the_json(
     with table.open() as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == figures["n"] == 3
-    for group, name, column in (("message", "psnr", "message_psnr"), ("blind", "mse", "blind_mse")):
+    for group, name, column in (
+        ("message", "psnr", "message_psnr"),
+        ("blind", "mse", "blind_mse"),
+    ):
         mean = np.mean([float(line[column]) for line in lines])
         low, high = figures["ci"][group][name]
         assert figures[group][name] == pytest.approx(mean) and low <= mean <= high
@@ -220,9 +279,15 @@ def test_everything_with_a_backbone_from_folders(
     x, y = save_pictures(tmp_path / "x/a", 5, 80), save_pictures(tmp_path / "y", 4, 64)
     (tmp_path / "x/broken.png").write_bytes(b"not a picture")
     options = BenchOptions(
-        weights=(weights,), x=x.parent, y=y, messages=(save_pictures(tmp_path / "m", 2, 16),), wrong_limit=2,
-        lpips_net="squeeze", lpips_backbone=backbone, device="cpu",
-    )  # fmt: skip
+        weights=(weights,),
+        x=x.parent,
+        y=y,
+        messages=(save_pictures(tmp_path / "m", 2, 16),),
+        wrong_limit=2,
+        lpips_net="squeeze",
+        lpips_backbone=backbone,
+        device="cpu",
+    )
     figures = run_bench(options)["egan"]
     captured = capsys.readouterr()
     assert captured.err == ""
@@ -235,15 +300,21 @@ def test_everything_with_a_backbone_from_folders(
     assert "2 of 3 per picture" in figures["preprocessing"]["wrong keys"]
 
 
-def test_learned_metrics_are_zero_between_equal_pictures(backbone: Path, pairs: Pairs) -> None:
+def test_learned_metrics_are_zero_between_equal_pictures(
+    backbone: Path, pairs: Pairs
+) -> None:
     cpu = torch.device("cpu")
     lpips = load_lpips("squeeze", backbone, cpu)
     small = pairs.composites[:, :20, :20]  # under 64 pixels: resized
-    assert np.abs(lpips(small, small)).max() == 0 and lpips(small[:1], small[1:2])[0] > 0
+    assert (
+        np.abs(lpips(small, small)).max() == 0 and lpips(small[:1], small[1:2])[0] > 0
+    )
     features = load_squeeze_features(backbone, cpu)
     found = realism(features, pairs.flowers, pairs.flowers, None, 2)
     assert found["distance"] == pytest.approx(0, abs=1e-6) and float(found["real"]) > 0
-    assert found["comparable"] == pytest.approx(found["real"])  # flowers pass as flowers
+    assert found["comparable"] == pytest.approx(
+        found["real"]
+    )  # flowers pass as flowers
     with pytest.raises(EganError, match="too few"):
         realism(features, pairs.flowers[:3], pairs.flowers[:3], None, 2)
     with pytest.raises(EganError, match="does not hold the features"):
@@ -253,9 +324,20 @@ def test_learned_metrics_are_zero_between_equal_pictures(backbone: Path, pairs: 
 def test_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(EganError, match="unknown metric beauty") as caught:
         BenchOptions(metrics=("psnr", "beauty"))
-    assert caught.value.status == 2 and all(name in caught.value.hint for name in METRICS)
-    assert parse_metrics(("ssim,psnr",)) == ("psnr", "ssim") and parse_metrics(("all",)) == METRICS
-    for wrong in ({"x": tmp_path}, {"limit": 0}, {"size": 100}, {"lpips_net": "resnet"}, {"metrics": ()}):
+    assert caught.value.status == 2 and all(
+        name in caught.value.hint for name in METRICS
+    )
+    assert (
+        parse_metrics(("ssim,psnr",)) == ("psnr", "ssim")
+        and parse_metrics(("all",)) == METRICS
+    )
+    for wrong in (
+        {"x": tmp_path},
+        {"limit": 0},
+        {"size": 100},
+        {"lpips_net": "resnet"},
+        {"metrics": ()},
+    ):
         with pytest.raises(EganError) as caught:
             BenchOptions(**wrong)  # type: ignore[arg-type]
         assert caught.value.status == 2
@@ -277,25 +359,40 @@ def test_folders_without_usable_pictures(tmp_path: Path) -> None:
 def test_interval_holds_the_mean_and_repeats() -> None:
     values = list(np.random.default_rng(0).normal(3, 1, 400))
     low, high = bootstrap(values, 0)
-    assert low < np.mean(values) < high and high - low == pytest.approx(2 * 1.96 / 20, rel=0.2)
+    assert low < np.mean(values) < high and high - low == pytest.approx(
+        2 * 1.96 / 20, rel=0.2
+    )
     assert bootstrap(values, 0) == [low, high] and bootstrap([2.0], 0) == [2.0, 2.0]
 
 
 def test_gmac_of_a_convolution_and_of_the_model(model: EncryptGAN) -> None:
     layer, picture = torch.nn.Conv2d(3, 8, 3, padding=1), torch.zeros(1, 3, 100, 100)
     assert gmac(lambda: layer(picture)) == pytest.approx(3 * 8 * 9 * 100 * 100 / 1e9)
-    assert measure_gmac(model, 128) == pytest.approx(4 * measure_gmac(model, 64), rel=0.01)
+    assert measure_gmac(model, 128) == pytest.approx(
+        4 * measure_gmac(model, 64), rel=0.01
+    )
 
 
-def test_speed_is_measured_beside_a_resnet(model: EncryptGAN, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_speed_is_measured_beside_a_resnet(
+    model: EncryptGAN, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("egan.bench.speed.BATCHES", {"cpu": (1, 2)})
-    monkeypatch.setattr("egan.bench.speed.COMMANDS", {"python": ["-c", "pass"], "fails": ["-c", "1/0"]})
+    monkeypatch.setattr(
+        "egan.bench.speed.COMMANDS", {"python": ["-c", "pass"], "fails": ["-c", "1/0"]}
+    )
     speed = measure_speed(model, SIZE, repeats=1)
     assert speed["resnet9"]["batch1_ratio"] == speed["resnet9"]["gmac_ratio"] == 1
-    assert speed["encrypt"]["parameters"] == sum(p.numel() for p in model.F.parameters())
-    assert speed["encrypt"]["seconds_batch1"] > 0 and speed["encrypt"]["gmac_ratio"] < 0.1
+    assert speed["encrypt"]["parameters"] == sum(
+        p.numel() for p in model.F.parameters()
+    )
+    assert (
+        speed["encrypt"]["seconds_batch1"] > 0 and speed["encrypt"]["gmac_ratio"] < 0.1
+    )
     training = speed["training"]
     assert training["pairs_per_second"] > 0 and 0 < training["utilisation"] < 1.5
     assert training["cyclegan_ratio"] > 1  # a tiny model
     assert any("pairs a second" in line for line in speed_lines(speed))
-    assert speed["startup_seconds"]["python"] > 0 and speed["startup_seconds"]["fails"] is None
+    assert (
+        speed["startup_seconds"]["python"] > 0
+        and speed["startup_seconds"]["fails"] is None
+    )

@@ -19,16 +19,31 @@ from egan.bench.data import load_smoke
 from egan.bench.figures.plot import Sweep
 from egan.bench.figures.sheet import GAP, LABEL, TITLE, sheet
 from egan.bench.figures.sweeps import key_noise
-from egan.bench.payloads import GLYPHS, LETTERS, glyph, measure_payloads, modules, read_glyphs
+from egan.bench.payloads import (
+    GLYPHS,
+    LETTERS,
+    glyph,
+    measure_payloads,
+    modules,
+    read_glyphs,
+)
 from egan.core.encryptgan import EncryptGAN
 from egan.train import presets
 
 FIGURES = {
-    "figure-3-methods.png", "figure-4a-activations.png", "figure-4b-wrong-keys.png", "figure-4c-key-noise.png",
-    "figure-4c-key-noise.csv", "figure-4c-key-noise-key.csv", "figure-4c-key-noise-plot.png",
-    "figure-4d-disguise-noise.png", "figure-4d-disguise-noise.csv", "figure-4d-disguise-noise-plot.png",
-    "figure-4e-positions.png", "figure-6-large-messages.png",
-}  # fmt: skip
+    "figure-3-methods.png",
+    "figure-4a-activations.png",
+    "figure-4b-wrong-keys.png",
+    "figure-4c-key-noise.png",
+    "figure-4c-key-noise.csv",
+    "figure-4c-key-noise-key.csv",
+    "figure-4c-key-noise-plot.png",
+    "figure-4d-disguise-noise.png",
+    "figure-4d-disguise-noise.csv",
+    "figure-4d-disguise-noise-plot.png",
+    "figure-4e-positions.png",
+    "figure-6-large-messages.png",
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,34 +89,61 @@ def test_figures_and_report(run: Run, here: Path) -> None:
             im.load()
             assert min(im.size) > 200, path
     rows = list(csv.DictReader((here / "out" / "figure-4c-key-noise.csv").open()))
-    known = [float(r["message PSNR, dB"]) for r in rows if r["curve"] == "keystream known"]
-    thief = [float(r["message PSNR, dB"]) for r in rows if r["curve"] == "as egan decrypts"]
-    assert known[0] == thief[0] and max(thief[1:]) < known[0] - 10  # one level of noise is another key
+    known = [
+        float(r["message PSNR, dB"]) for r in rows if r["curve"] == "keystream known"
+    ]
+    thief = [
+        float(r["message PSNR, dB"]) for r in rows if r["curve"] == "as egan decrypts"
+    ]
+    assert (
+        known[0] == thief[0] and max(thief[1:]) < known[0] - 10
+    )  # one level of noise is another key
     page = (here / "page.html").read_text()
-    assert page.startswith("<!doctype html>") and page.count("data:image/png;base64,") == 9
-    assert 'src="http' not in page and "href=" not in page and "17.60" in page and "@media print" in page
+    assert (
+        page.startswith("<!doctype html>") and page.count("data:image/png;base64,") == 9
+    )
+    assert (
+        'src="http' not in page
+        and "href=" not in page
+        and "17.60" in page
+        and "@media print" in page
+    )
     again = run(*command)
     assert again.status == 1 and "--force" in again.err
     (here / "file").write_text("")
     assert run("bench", "--limit", 3, "--figures", "file").status == 2
 
 
-def test_a_key_s_noise_does_not_reach_a_decode_whose_keystream_is_known(scene: Scene) -> None:
+def test_a_key_s_noise_does_not_reach_a_decode_whose_keystream_is_known(
+    scene: Scene,
+) -> None:
     _, sweeps = key_noise(scene)
     for sweep in sweeps:
         assert sweep.x[0] == 0 and sweep.floor is not None
-        assert sweep.curves["as egan decrypts"][-1][0] < sweep.floor < sweep.curves["keystream known"][0][0]
+        assert (
+            sweep.curves["as egan decrypts"][-1][0]
+            < sweep.floor
+            < sweep.curves["keystream known"][0][0]
+        )
 
 
 def test_a_sheet_has_room_for_every_picture() -> None:
     red = np.full((32, 16, 3), (200, 0, 0), np.uint8)
-    made = sheet("title", [[("a", red), ("a very long label that cannot fit", red)], [("b", red)]], tile=64)
+    made = sheet(
+        "title",
+        [[("a", red), ("a very long label that cannot fit", red)], [("b", red)]],
+        tile=64,
+    )
     assert made.shape == (TITLE + 2 * (LABEL + 64 + GAP), GAP + 2 * (64 + GAP), 3)
     assert (made[TITLE + LABEL + 10, GAP + 10] == (200, 0, 0)).all()
 
 
 def test_sweep_data_name_their_columns() -> None:
-    text = Sweep("t", "sigma", "dB", [0.0, 1.0], {"c": [(3, 2, 4), (1, 0, 2)]}, 0.5).csv().splitlines()
+    text = (
+        Sweep("t", "sigma", "dB", [0.0, 1.0], {"c": [(3, 2, 4), (1, 0, 2)]}, 0.5)
+        .csv()
+        .splitlines()
+    )
     assert (
         text[0] == "curve,sigma,dB,95% low,95% high"
         and text[1] == "c,0.0,3,2,4"
@@ -112,9 +154,13 @@ def test_sweep_data_name_their_columns() -> None:
 def test_payloads_through_a_perfect_channel(scene: Scene) -> None:
     import dataclasses
 
-    found = measure_payloads(dataclasses.replace(scene, scheme=Identity(scene.scheme.model)), 3)
+    found = measure_payloads(
+        dataclasses.replace(scene, scheme=Identity(scene.scheme.model)), 3
+    )
     assert not found["notes"] and {r["side"] for r in found["qr"]} == {48, 64}
-    assert all(r["read"] == r["read_before"] == 1 and r["bit_error"] == 0 for r in found["qr"])
+    assert all(
+        r["read"] == r["read_before"] == 1 and r["bit_error"] == 0 for r in found["qr"]
+    )
     assert all(r["read"] == 1 and r["character_error"] == 0 for r in found["text"])
 
 
@@ -135,11 +181,25 @@ def test_payloads_without_their_packages_say_how_to_get_them(
     assert figures["payloads"]["text"]
 
 
-def test_ablation_trains_each_set_of_layers(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ablation_trains_each_set_of_layers(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ablation, "SETS", ((3, 5, 6), (1, 2, 3)))
     model, train = presets.PRESETS[ablation.PRESET]
-    monkeypatch.setitem(presets.PRESETS, ablation.PRESET, (model, {**train, "key_steps": 10}))
-    done = run("bench", "--ablation", "key-layers", "--budget", "2steps", "--limit", 16, "--json", "-q")
+    monkeypatch.setitem(
+        presets.PRESETS, ablation.PRESET, (model, {**train, "key_steps": 10})
+    )
+    done = run(
+        "bench",
+        "--ablation",
+        "key-layers",
+        "--budget",
+        "2steps",
+        "--limit",
+        16,
+        "--json",
+        "-q",
+    )
     assert done.status == 0, done.err
     found = json.loads(done.out)["key-layers"]
     assert list(found) == ["3,5,6", "1,2,3"] and all(

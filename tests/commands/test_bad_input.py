@@ -32,7 +32,9 @@ KEYGEN = ("keygen", "--size", 64, "--pub", "new.png", "--priv", "new-priv.png")
 
 def everything() -> dict[str, bytes]:
     """All files of the current folder, hidden ones too."""
-    return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    return {
+        str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()
+    }
 
 
 def one_error(text: str, cause: str, hint: str = "") -> None:
@@ -41,14 +43,22 @@ def one_error(text: str, cause: str, hint: str = "") -> None:
     assert lines and lines[0].startswith("egan: error: "), text
     assert cause in lines[0]
     assert not lines[0].endswith(".")
-    assert all(line.startswith("egan: hint: ") for line in lines[1:]) and len(lines) <= 2, text
+    assert (
+        all(line.startswith("egan: hint: ") for line in lines[1:]) and len(lines) <= 2
+    ), text
     assert hint in "".join(lines[1:])
     assert len(lines) == 2 or not hint
 
 
 @pytest.fixture
 def refused(run: Run, here: Path):
-    def refused(*command: object, cause: str, hint: str = "", status: int = 1, stdin: bytes = b"") -> None:
+    def refused(
+        *command: object,
+        cause: str,
+        hint: str = "",
+        status: int = 1,
+        stdin: bytes = b"",
+    ) -> None:
         before = everything()
         result = run(*command, stdin=stdin)
         one_error(result.err, cause, hint)
@@ -60,12 +70,22 @@ def refused(run: Run, here: Path):
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return (
+        struct.pack(">I", len(data))
+        + kind
+        + data
+        + struct.pack(">I", zlib.crc32(kind + data))
+    )
 
 
 def huge_png(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", b"")
+        + chunk(b"IEND", b"")
+    )
 
 
 def animation(kind: str) -> bytes:
@@ -81,17 +101,32 @@ def animation(kind: str) -> bytes:
 BAD = {
     "empty": (lambda png: b"", "is empty"),
     "truncated": (lambda png: png[: len(png) // 2], "is damaged or truncated"),
-    "of the signature alone": (lambda png: png[:8], "is not a picture that can be read"),
+    "of the signature alone": (
+        lambda png: png[:8],
+        "is not a picture that can be read",
+    ),
     "text": (lambda png: b"not a picture\n" * 99, "is not a picture that can be read"),
     "with a flipped bit": (
         lambda png: png[:200] + bytes([png[200] ^ 1]) + png[201:],
         "is damaged or truncated",
     ),
     "huge": (lambda png: huge_png(100_000, 100_000), "is too large"),
-    "quite large": (lambda png: huge_png(10_000, 6_000), "is too large: 10000x6000 pixels"),
-    "an animated gif": (lambda png: animation("GIF"), "is animated or has several pages"),
-    "an animated png": (lambda png: animation("PNG"), "is animated or has several pages"),
-    "an animated webp": (lambda png: animation("WEBP"), "is animated or has several pages"),
+    "quite large": (
+        lambda png: huge_png(10_000, 6_000),
+        "is too large: 10000x6000 pixels",
+    ),
+    "an animated gif": (
+        lambda png: animation("GIF"),
+        "is animated or has several pages",
+    ),
+    "an animated png": (
+        lambda png: animation("PNG"),
+        "is animated or has several pages",
+    ),
+    "an animated webp": (
+        lambda png: animation("WEBP"),
+        "is animated or has several pages",
+    ),
     "of two pages": (lambda png: animation("TIFF"), "is animated or has several pages"),
 }
 
@@ -101,7 +136,9 @@ def test_no_picture(kind: str, refused, here: Path) -> None:
     spoil, cause = BAD[kind]
     data = spoil(Path("disguise.png").read_bytes())
     Path("bad").write_bytes(data)
-    hint = "megapixels" if "large" in cause else "one frame" if "animated" in cause else ""
+    hint = (
+        "megapixels" if "large" in cause else "one frame" if "animated" in cause else ""
+    )
     for command in (
         (*ENCRYPT, "bad"),
         (*DECRYPT, "bad"),
@@ -120,10 +157,17 @@ def test_no_picture(kind: str, refused, here: Path) -> None:
 @pytest.mark.parametrize("name", ["missing.png", "folder", "face.png/below"])
 def test_no_file(name: str, refused, here: Path) -> None:
     Path("folder").mkdir()
-    cause = {"missing.png": "no such file", "folder": "is a directory", "face.png/below": "not a directory"}[
-        name
-    ]
-    for command in ((*ENCRYPT, name), (*DECRYPT, name), (*COMPOSE, name, "message.png"), ("inspect", name)):
+    cause = {
+        "missing.png": "no such file",
+        "folder": "is a directory",
+        "face.png/below": "not a directory",
+    }[name]
+    for command in (
+        (*ENCRYPT, name),
+        (*DECRYPT, name),
+        (*COMPOSE, name, "message.png"),
+        ("inspect", name),
+    ):
         refused(*command, cause=f"cannot read {name}: {cause}")
 
 
@@ -187,7 +231,12 @@ def test_a_composite_cropped_after_its_note(refused, here: Path) -> None:
     composed.resize((128, 128)).crop((0, 0, 64, 64)).save("fits.png", pnginfo=text)
     text.add_text("egan:boxes", "[[70, 8, 8, 8]]")
     composed.save("cropped.png", pnginfo=text)
-    refused(*ENCRYPT, "cropped.png", cause="outside of the picture", hint="cropped or resized")
+    refused(
+        *ENCRYPT,
+        "cropped.png",
+        cause="outside of the picture",
+        hint="cropped or resized",
+    )
 
 
 def test_a_composite_of_a_wrong_size(refused, here: Path) -> None:
@@ -202,26 +251,47 @@ def test_a_composite_of_a_wrong_size(refused, here: Path) -> None:
 
 def test_keys_swapped(refused) -> None:
     refused(
-        "encrypt", "--pub", "priv.png", "composite.png", "-o", "out.png",
-        cause="priv.png is a private key, not a public key", hint="never hand out the private one",
-    )  # fmt: skip
+        "encrypt",
+        "--pub",
+        "priv.png",
+        "composite.png",
+        "-o",
+        "out.png",
+        cause="priv.png is a private key, not a public key",
+        hint="never hand out the private one",
+    )
     refused(
-        "decrypt", "--priv", "pub.png", "disguise.png", "-o", "out.png",
-        cause="pub.png is a public key, not a private key", hint="swapped",
-    )  # fmt: skip
+        "decrypt",
+        "--priv",
+        "pub.png",
+        "disguise.png",
+        "-o",
+        "out.png",
+        cause="pub.png is a public key, not a private key",
+        hint="swapped",
+    )
 
 
 def test_another_picture_as_key(refused) -> None:
     for option, words in (("--pub", "a public key"), ("--priv", "a private key")):
         command = ("encrypt", "--pub") if option == "--pub" else ("decrypt", "--priv")
         refused(
-            *command, "face.png", "-o", "out.png", "composite.png",
-            cause=f"face.png is not {words}: it has no egan header", hint="egan keygen",
-        )  # fmt: skip
+            *command,
+            "face.png",
+            "-o",
+            "out.png",
+            "composite.png",
+            cause=f"face.png is not {words}: it has no egan header",
+            hint="egan keygen",
+        )
         refused(
-            *command, "disguise.png", "-o", "out.png", "composite.png",
+            *command,
+            "disguise.png",
+            "-o",
+            "out.png",
+            "composite.png",
             cause=f"disguise.png is a disguise, not {words}",
-        )  # fmt: skip
+        )
 
 
 # Samples of a picture: the header's magic, kind, length, body and checksum, then pixels
@@ -239,22 +309,49 @@ def test_one_flipped_pixel(sample: int, refused, here: Path) -> None:
     for source in ("pub", "priv", "disguise"):
         flip(f"{source}.png", f"bad-{source}.png", sample)
     for command, name in (
-        (("encrypt", "--pub", "bad-pub.png", "composite.png", "-o", "out.png"), "bad-pub.png"),
-        (("decrypt", "--priv", "bad-priv.png", "disguise.png", "-o", "out.png"), "bad-priv.png"),
+        (
+            ("encrypt", "--pub", "bad-pub.png", "composite.png", "-o", "out.png"),
+            "bad-pub.png",
+        ),
+        (
+            ("decrypt", "--priv", "bad-priv.png", "disguise.png", "-o", "out.png"),
+            "bad-priv.png",
+        ),
         ((*DECRYPT, "bad-disguise.png"), "bad-disguise.png"),
         (("inspect", "bad-pub.png"), "bad-pub.png"),
         (("inspect", "bad-disguise.png"), "bad-disguise.png"),
     ):
         refused(*command, cause=f"{name} is a", hint="one changed pixel is enough")
-        refused(*command, cause="that was altered: its pixels do not have the checksum in its header")
+        refused(
+            *command,
+            cause="that was altered: its pixels do not have the checksum in its header",
+        )
 
 
 def test_a_header_of_a_newer_version(refused, here: Path) -> None:
     for source in ("pub", "priv", "disguise"):
         flip(f"{source}.png", f"new-{source}.png", 38)
     cause = "has an egan header of version 3, which this egan does not know"
-    refused("encrypt", "--pub", "new-pub.png", "-o", "out.png", "composite.png", cause=cause, hint="altered")
-    refused("decrypt", "--priv", "new-priv.png", "-o", "out.png", "disguise.png", cause=cause, hint="newer")
+    refused(
+        "encrypt",
+        "--pub",
+        "new-pub.png",
+        "-o",
+        "out.png",
+        "composite.png",
+        cause=cause,
+        hint="altered",
+    )
+    refused(
+        "decrypt",
+        "--priv",
+        "new-priv.png",
+        "-o",
+        "out.png",
+        "disguise.png",
+        cause=cause,
+        hint="newer",
+    )
     refused(*DECRYPT, "new-disguise.png", cause=cause)
 
 
@@ -294,7 +391,9 @@ def test_quiet_does_not_hush_that_a_picture_was_altered(run: Run, here: Path) ->
     Image.fromarray(altered).save("altered.png")
     done = run(*DECRYPT, "-q", "--force", "altered.png")
     assert done.status == 0
-    assert done.err.startswith("egan: warning: altered.png is a disguise that was altered")
+    assert done.err.startswith(
+        "egan: warning: altered.png is a disguise that was altered"
+    )
 
 
 def test_a_disguise_made_with_other_weights(refused, other_weights: Path) -> None:
@@ -318,28 +417,58 @@ def test_a_disguise_made_with_weights_that_ship(refused, made: Path) -> None:
     grey = np.full((64, 64, 3), 128, np.uint8)
     for name, picture in (
         ("sealed.png", envelope.seal(grey, public, bytes(32), (), weights_id(shipped))),
-        ("signed.png", signatures.attach(grey, private, weights_id(shipped), bytes(32), grey)),
+        (
+            "signed.png",
+            signatures.attach(grey, private, weights_id(shipped), bytes(32), grey),
+        ),
     ):
         Image.fromarray(picture).save(name)
     cause, hint = "was made with other weights", "it takes --weights robust"
     refused(*DECRYPT, "sealed.png", cause=cause, hint=hint)
-    refused("verify", "--pub", "pub.png", "signed.png", "-o", "out.png", cause=cause, hint=hint)
+    refused(
+        "verify",
+        "--pub",
+        "pub.png",
+        "signed.png",
+        "-o",
+        "out.png",
+        cause=cause,
+        hint=hint,
+    )
 
 
 def test_a_wrong_key(refused) -> None:
     refused(
-        "decrypt", "--priv", "priv2.png", "disguise.png", "-o", "out.png",
-        cause="does not open: this is the wrong private key", hint="belongs to the public key",
-    )  # fmt: skip
+        "decrypt",
+        "--priv",
+        "priv2.png",
+        "disguise.png",
+        "-o",
+        "out.png",
+        cause="does not open: this is the wrong private key",
+        hint="belongs to the public key",
+    )
 
 
 def test_a_message_that_nobody_noted(run: Run, refused, here: Path) -> None:
     Image.fromarray(smooth(64, 64, 3)).save("plain.png")
     run("encrypt", "--pub", "pub.png", "plain.png", "-o", "d.png")
     refused(
-        *DECRYPT, "--message", "d.png", cause="d.png has no note of where its message is", hint="egan compose"
+        *DECRYPT,
+        "--message",
+        "d.png",
+        cause="d.png has no note of where its message is",
+        hint="egan compose",
     )
-    refused(*DECRYPT, "--message", "--number", 2, "disguise.png", cause="there is no message 2", status=2)
+    refused(
+        *DECRYPT,
+        "--message",
+        "--number",
+        2,
+        "disguise.png",
+        cause="there is no message 2",
+        status=2,
+    )
 
 
 # Weights
@@ -363,8 +492,14 @@ def bad_option(**options: object) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [
-        ({"egan": "weights/9"}, "has format 'weights/9', which this egan does not know"),
-        ({"egan": "checkpoint/1"}, "bad.safetensors is a training checkpoint, and no weights file"),
+        (
+            {"egan": "weights/9"},
+            "has format 'weights/9', which this egan does not know",
+        ),
+        (
+            {"egan": "checkpoint/1"},
+            "bad.safetensors is a training checkpoint, and no weights file",
+        ),
         ({"options": "{"}, "the description in bad.safetensors is damaged"),
         ({"options": "[1]"}, "the description in bad.safetensors is damaged"),
         ({"options": "null"}, "the description in bad.safetensors is damaged"),
@@ -372,17 +507,25 @@ def bad_option(**options: object) -> dict[str, str]:
         (bad_option(wdith=8), "unknown model options: wdith"),
         (bad_option(width="8"), "model option width has the wrong type"),
         (bad_option(width=True), "model option width has the wrong type"),
-        (bad_option(width=10**9), "model option width = 1000000000 is not between 1 and 512"),
+        (
+            bad_option(width=10**9),
+            "model option width = 1000000000 is not between 1 and 512",
+        ),
         (bad_option(image_size=100), "image size 100 is not a multiple of 16"),
         (bad_option(family="other"), "unknown model family 'other'"),
-        (bad_option(public_layers=["1", "2", "3"]), "are not three numbers from 1 to 6"),
+        (
+            bad_option(public_layers=["1", "2", "3"]),
+            "are not three numbers from 1 to 6",
+        ),
         (bad_option(private_layers=[1.5, 2, 3]), "are not three numbers from 1 to 6"),
         (bad_option(private_layers=[1, 2]), "are not three numbers from 1 to 6"),
         (bad_option(width=16), "do not fit their own description"),
         (bad_option(family="paper"), "do not fit their own description"),
     ],
 )
-def test_weights_of_another_kind(changes: dict, cause: str, refused, here: Path, weights: Path) -> None:
+def test_weights_of_another_kind(
+    changes: dict, cause: str, refused, here: Path, weights: Path
+) -> None:
     bad = Path("bad.safetensors")
     edit_metadata(weights, bad, **changes)
     refused(*ENCRYPT, "--weights", bad, "composite.png", cause=cause)
@@ -437,18 +580,30 @@ def test_a_strange_safetensors_header(header: object, refused, here: Path) -> No
     text = json.dumps(header).encode()
     Path("odd.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
     refused("inspect", "odd.safetensors", cause="odd.safetensors")
-    refused(*ENCRYPT, "--weights", "odd.safetensors", "composite.png", cause="odd.safetensors")
+    refused(
+        *ENCRYPT,
+        "--weights",
+        "odd.safetensors",
+        "composite.png",
+        cause="odd.safetensors",
+    )
 
 
 @pytest.mark.parametrize("between", ["  ", " *"])
-def test_weights_with_a_wrong_digest(between: str, refused, run: Run, here: Path, weights: Path) -> None:
+def test_weights_with_a_wrong_digest(
+    between: str, refused, run: Run, here: Path, weights: Path
+) -> None:
     shutil.copy(weights, "egan.safetensors")
     Path("SHA256SUMS").write_text(f"{'0' * 64}{between}egan.safetensors\n")
     for command in (
         (*ENCRYPT, "--weights", "egan.safetensors", "composite.png"),
         ("inspect", "egan.safetensors"),
     ):
-        refused(*command, cause="do not have the digest in SHA256SUMS", hint="damaged or was replaced")
+        refused(
+            *command,
+            cause="do not have the digest in SHA256SUMS",
+            hint="damaged or was replaced",
+        )
     digest = subprocess.run(
         ["sha256sum", "egan.safetensors"], capture_output=True, check=True, text=True
     ).stdout
@@ -461,60 +616,156 @@ def test_weights_with_a_wrong_digest(between: str, refused, run: Run, here: Path
 
 @pytest.mark.parametrize("name", ["out.jpg", "out.JPEG", "out.webp"])
 def test_a_lossy_output(name: str, refused) -> None:
-    for command in (("encrypt", "--pub", "pub.png", "composite.png"), ("compose", "face.png", "message.png")):
-        refused(*command, "-o", name, cause=f"cannot write {name}: lossy", hint="ends in .png", status=2)
+    for command in (
+        ("encrypt", "--pub", "pub.png", "composite.png"),
+        ("compose", "face.png", "message.png"),
+    ):
+        refused(
+            *command,
+            "-o",
+            name,
+            cause=f"cannot write {name}: lossy",
+            hint="ends in .png",
+            status=2,
+        )
     refused("keygen", "face.png", "flower.png", "--pub", name, cause="lossy", status=2)
-    refused("keygen", "face.png", "flower.png", "--pub", "x.png", "--priv", name, cause="lossy", status=2)
     refused(
-        "compose", "face.png", "message.png", "-o", "out.gif", cause="PNG is the only output format", status=2
+        "keygen",
+        "face.png",
+        "flower.png",
+        "--pub",
+        "x.png",
+        "--priv",
+        name,
+        cause="lossy",
+        status=2,
+    )
+    refused(
+        "compose",
+        "face.png",
+        "message.png",
+        "-o",
+        "out.gif",
+        cause="PNG is the only output format",
+        status=2,
     )
 
 
-@pytest.mark.parametrize("name", ["none/out.png", "face.png/out.png", "/proc/none/out.png"])
+@pytest.mark.parametrize(
+    "name", ["none/out.png", "face.png/out.png", "/proc/none/out.png"]
+)
 def test_an_output_folder_that_is_not_there(name: str, refused) -> None:
-    for command in (("encrypt", "--pub", "pub.png", "composite.png"), ("compose", "face.png", "message.png")):
-        refused(*command, "-o", name, cause=f"cannot write {name}: there is no folder", status=2)
-    refused(*KEYGEN, "--priv", name, "face.png", "flower.png", cause="there is no folder", status=2)
+    for command in (
+        ("encrypt", "--pub", "pub.png", "composite.png"),
+        ("compose", "face.png", "message.png"),
+    ):
+        refused(
+            *command,
+            "-o",
+            name,
+            cause=f"cannot write {name}: there is no folder",
+            status=2,
+        )
     refused(
-        "encrypt", "--pub", "pub.png", "-d", "none", "composite.png", cause="no output folder none", status=2
+        *KEYGEN,
+        "--priv",
+        name,
+        "face.png",
+        "flower.png",
+        cause="there is no folder",
+        status=2,
+    )
+    refused(
+        "encrypt",
+        "--pub",
+        "pub.png",
+        "-d",
+        "none",
+        "composite.png",
+        cause="no output folder none",
+        status=2,
     )
 
 
 def test_a_folder_that_takes_no_files(refused, here: Path) -> None:
-    refused(*COMPOSE, "-o", "/proc/out.png", "face.png", "message.png", cause="cannot write /proc/out.png: ")
     refused(
-        *KEYGEN, "--priv", "/proc/priv.png", "face.png", "flower.png", cause="cannot write /proc/priv.png: "
+        *COMPOSE,
+        "-o",
+        "/proc/out.png",
+        "face.png",
+        "message.png",
+        cause="cannot write /proc/out.png: ",
+    )
+    refused(
+        *KEYGEN,
+        "--priv",
+        "/proc/priv.png",
+        "face.png",
+        "flower.png",
+        cause="cannot write /proc/priv.png: ",
     )
     # the private key is gone again where the public one cannot be written
-    refused(*KEYGEN, "--pub", "/proc/pub.png", "face.png", "flower.png", cause="cannot write /proc/pub.png: ")
+    refused(
+        *KEYGEN,
+        "--pub",
+        "/proc/pub.png",
+        "face.png",
+        "flower.png",
+        cause="cannot write /proc/pub.png: ",
+    )
     Path("folder.png").mkdir()
-    refused(*COMPOSE, "-o", "folder.png", "face.png", "message.png", cause="it is a folder", status=2)
+    refused(
+        *COMPOSE,
+        "-o",
+        "folder.png",
+        "face.png",
+        "message.png",
+        cause="it is a folder",
+        status=2,
+    )
 
 
 def test_a_full_device(refused, shell: Shell, here: Path) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (256, 256, 3), dtype=np.uint8)
     Image.fromarray(noise).save("noise.png")
-    for cover in ("face.png --cover-size 64", "noise.png"):  # less and more than a buffer
+    for cover in (
+        "face.png --cover-size 64",
+        "noise.png",
+    ):  # less and more than a buffer
         done = shell(f"egan compose {cover} message.png > /dev/full")
         assert done.returncode == 1
         one_error(done.stderr, "cannot write standard output: no space left on device")
-    for command in ("inspect face.png", "inspect --json face.png", "--version", "--help"):
+    for command in (
+        "inspect face.png",
+        "inspect --json face.png",
+        "--version",
+        "--help",
+    ):
         done = shell(f"egan {command} > /dev/full")
         assert done.returncode == 1
         one_error(done.stderr, "no space left on device")
     refused(
-        *COMPOSE, "-o", "/dev/full", "face.png", "message.png", cause="cannot write /dev/full: no space left"
+        *COMPOSE,
+        "-o",
+        "/dev/full",
+        "face.png",
+        "message.png",
+        cause="cannot write /dev/full: no space left",
     )
 
 
 def test_a_full_disk(shell: Shell, here: Path) -> None:
     Path("small").mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4k", "none", "small"], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=4k", "none", "small"],
+        capture_output=True,
+        check=False,
     )
     full = mounted.returncode == 0
     # who may not mount gets a limit on the size of a file instead
-    limit, cause = ("", "no space left on device") if full else ("ulimit -f 1; ", "file too large")
+    limit, cause = (
+        ("", "no space left on device") if full else ("ulimit -f 1; ", "file too large")
+    )
     try:
         done = shell(f"{limit}egan compose face.png message.png -o small/out.png")
         assert done.returncode == 1
@@ -529,7 +780,9 @@ def test_a_limit_on_the_size_of_a_file(shell: Shell, here: Path) -> None:
     done = shell("ulimit -f 1; egan compose face.png message.png -o out.png")
     assert done.returncode == 1
     one_error(done.stderr, "cannot write out.png: file too large")
-    done = shell("cp face.png old.png; ulimit -f 1; egan compose --force face.png message.png -o old.png")
+    done = shell(
+        "cp face.png old.png; ulimit -f 1; egan compose --force face.png message.png -o old.png"
+    )
     assert done.returncode == 1
     assert Path("old.png").read_bytes() == Path("face.png").read_bytes()
     assert not list(Path().glob(".*"))
@@ -545,7 +798,9 @@ def test_sigterm_while_reading_leaves_nothing(here: Path) -> None:
     assert running.stdin and running.stderr
     running.stdin.write(b"\x89PNG")
     running.stdin.flush()
-    while b"\0" not in Path(f"/proc/{running.pid}/cmdline").read_bytes() or "PIL" not in mapped(running.pid):
+    while b"\0" not in Path(
+        f"/proc/{running.pid}/cmdline"
+    ).read_bytes() or "PIL" not in mapped(running.pid):
         assert running.poll() is None
     running.send_signal(signal.SIGTERM)
     assert running.wait(20) == 143
@@ -578,29 +833,77 @@ def mapped(pid: int) -> str:
         ("encrypt composite.png", "missing option '--pub'"),
         ("decrypt disguise.png", "missing option '--priv'"),
         ("encrypt --pub pub.png composite.png face.png", "2 inputs and one output"),
-        ("encrypt --pub pub.png -d . -o out.png composite.png", "-o and -d exclude each other"),
+        (
+            "encrypt --pub pub.png -d . -o out.png composite.png",
+            "-o and -d exclude each other",
+        ),
         ("encrypt --pub pub.png -d . -", "standard input cannot be one of many files"),
-        ("encrypt --pub pub.png -d . a/x.png b/x.jpg", "would be written to one file, x.png"),
-        ("encrypt --pub pub.png --device tpu -o out.png composite.png", "unknown device 'tpu'"),
-        ("encrypt --pub pub.png --device meta -o out.png composite.png", "unknown device 'meta'"),
-        ("encrypt --pub pub.png --device mps -o out.png composite.png", "unknown device 'mps'"),
-        ("encrypt --pub pub.png --device cuda:x -o out.png composite.png", "unknown device 'cuda:x'"),
-        ("decrypt --priv priv.png --number 2 disguise.png", "--number is for --message"),
-        ("decrypt --priv priv.png --number x disguise.png", "invalid value for '--number'"),
+        (
+            "encrypt --pub pub.png -d . a/x.png b/x.jpg",
+            "would be written to one file, x.png",
+        ),
+        (
+            "encrypt --pub pub.png --device tpu -o out.png composite.png",
+            "unknown device 'tpu'",
+        ),
+        (
+            "encrypt --pub pub.png --device meta -o out.png composite.png",
+            "unknown device 'meta'",
+        ),
+        (
+            "encrypt --pub pub.png --device mps -o out.png composite.png",
+            "unknown device 'mps'",
+        ),
+        (
+            "encrypt --pub pub.png --device cuda:x -o out.png composite.png",
+            "unknown device 'cuda:x'",
+        ),
+        (
+            "decrypt --priv priv.png --number 2 disguise.png",
+            "--number is for --message",
+        ),
+        (
+            "decrypt --priv priv.png --number x disguise.png",
+            "invalid value for '--number'",
+        ),
         ("compose face.png message.png --at 1", "--at '1' is not two whole numbers"),
-        ("compose face.png message.png --at 1,b", "--at '1,b' is not two whole numbers"),
-        ("compose face.png message.png --at 1,2 --random", "--at and --random exclude each other"),
+        (
+            "compose face.png message.png --at 1,b",
+            "--at '1,b' is not two whole numbers",
+        ),
+        (
+            "compose face.png message.png --at 1,2 --random",
+            "--at and --random exclude each other",
+        ),
         ("compose face.png message.png --seed 2", "--seed is for --random"),
         ("compose face.png message.png --size 0", "--size '0' is not positive"),
-        ("compose face.png message.png --size big", "--size 'big' is not two whole numbers"),
+        (
+            "compose face.png message.png --size big",
+            "--size 'big' is not two whole numbers",
+        ),
         ("compose face.png message.png --size 9000", "--size 9000 is too large"),
-        ("compose face.png message.png --cover-size 100", "100x100 pixels do not fit the networks"),
-        ("compose face.png message.png --cover-size 99984", "--cover-size 99984 is too large"),
-        ("keygen face.png flower.png --size 100", "100x100 pixels do not fit the networks"),
+        (
+            "compose face.png message.png --cover-size 100",
+            "100x100 pixels do not fit the networks",
+        ),
+        (
+            "compose face.png message.png --cover-size 99984",
+            "--cover-size 99984 is too large",
+        ),
+        (
+            "keygen face.png flower.png --size 100",
+            "100x100 pixels do not fit the networks",
+        ),
         ("keygen face.png flower.png --size 99984", "--size 99984 is too large"),
         ("keygen face.png flower.png --size -16", "--size '-16' is not"),
-        ("keygen face.png flower.png --pub x.png --priv ./x.png", "the two keys need two files"),
-        ("keygen face.png flower.png --pub x.png --priv -", "a private key is written to a file only"),
+        (
+            "keygen face.png flower.png --pub x.png --priv ./x.png",
+            "the two keys need two files",
+        ),
+        (
+            "keygen face.png flower.png --pub x.png --priv -",
+            "a private key is written to a file only",
+        ),
     ],
 )
 def test_wrong_usage(command: str, cause: str, refused) -> None:
@@ -621,16 +924,30 @@ def test_the_hint_names_the_option_to_change(refused) -> None:
         hint="--cover-size 96x64",
         status=2,
     )
-    refused(*KEYGEN, "--size", 100, "face.png", "flower.png", cause="100x100", hint="try --size 96", status=2)
+    refused(
+        *KEYGEN,
+        "--size",
+        100,
+        "face.png",
+        "flower.png",
+        cause="100x100",
+        hint="try --size 96",
+        status=2,
+    )
 
 
 @pytest.mark.parametrize("seed", [-1, 2**31])
 @pytest.mark.parametrize("command", [("bench",), ("calibrate", "--x", ".", "--y", ".")])
-def test_a_seed_that_no_generator_takes(run: Run, command: tuple[str, ...], seed: int) -> None:
+def test_a_seed_that_no_generator_takes(
+    run: Run, command: tuple[str, ...], seed: int
+) -> None:
     done = run(*command, "--seed", seed)
     assert done.status == 2 and done.err.startswith(f"egan: error: --seed {seed} is ")
 
 
 def test_fewer_forgeries_than_none(run: Run) -> None:
     done = run("calibrate", "--x", ".", "--y", ".", "--forgeries", -1)
-    assert (done.status, done.err) == (2, "egan: error: --forgeries -1 is less than 0\n")
+    assert (done.status, done.err) == (
+        2,
+        "egan: error: --forgeries -1 is less than 0\n",
+    )

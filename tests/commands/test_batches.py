@@ -36,7 +36,11 @@ def several(here: Path) -> Path:
 
 
 def below(folder: str) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+    return sorted(
+        str(path.relative_to(folder))
+        for path in Path(folder).rglob("*")
+        if path.is_file()
+    )
 
 
 def test_a_folder_keeps_its_shape(run: Run, several: Path) -> None:
@@ -48,7 +52,9 @@ def test_a_folder_keeps_its_shape(run: Run, several: Path) -> None:
     assert psnr(pixels("back/deep/c.png"), pixels("composite.png")) > 25
 
 
-def test_an_output_folder_inside_of_the_input_is_not_read(run: Run, several: Path) -> None:
+def test_an_output_folder_inside_of_the_input_is_not_read(
+    run: Run, several: Path
+) -> None:
     Path("in/out").mkdir()
     assert run(*ENCRYPT, "in", "-d", "in/out").status == 0
     assert run(*ENCRYPT, "in", "-d", "in/out", "--force").status == 0
@@ -56,7 +62,16 @@ def test_an_output_folder_inside_of_the_input_is_not_read(run: Run, several: Pat
 
 
 def test_a_file_named_twice_counts_once(run: Run, several: Path) -> None:
-    done = run("compose", "face.png", "./face.png", "message.png", "--cover-size", 64, "-d", "out")
+    done = run(
+        "compose",
+        "face.png",
+        "./face.png",
+        "message.png",
+        "--cover-size",
+        64,
+        "-d",
+        "out",
+    )
     assert (done.status, done.err, below("out")) == (0, "", ["face.png"])
     assert run(*ENCRYPT, "in", "in/deep/c.png", "-d", "back").status == 0
     assert below("back") == ["a.png", "b.png", "deep/a.png", "deep/c.png"]
@@ -65,7 +80,15 @@ def test_a_file_named_twice_counts_once(run: Run, several: Path) -> None:
 def test_standard_input_goes_with_one_input_alone(run: Run, several: Path) -> None:
     flower = Path("flower.png").read_bytes()
     for command in (
-        ("verify", "--pub", "pub.png", "disguise.png", "composite.png", "--secret", "-"),
+        (
+            "verify",
+            "--pub",
+            "pub.png",
+            "disguise.png",
+            "composite.png",
+            "--secret",
+            "-",
+        ),
         ("keygen", "in", "-", "-d", "out"),
         ("compose", "in", "-", "-d", "out"),
     ):
@@ -79,7 +102,12 @@ def test_large_pictures_go_in_smaller_batches() -> None:
         jobs = [Job("x", np.empty((side, side, 3), np.uint8)) for _ in range(9)]
         return [len(run) for run in batches.batches(jobs, 8)]
 
-    assert [sizes(64), sizes(256), sizes(512), sizes(2048)] == [[8, 1], [8, 1], [2, 2, 2, 2, 1], [1] * 9]
+    assert [sizes(64), sizes(256), sizes(512), sizes(2048)] == [
+        [8, 1],
+        [8, 1],
+        [2, 2, 2, 2, 1],
+        [1] * 9,
+    ]
 
 
 def test_a_batch_too_large_for_the_memory_stops_nobody(
@@ -96,10 +124,15 @@ def test_a_batch_too_large_for_the_memory_stops_nobody(
     Path("out").mkdir()
     Image.fromarray(smooth(80, 80, 0)).save("large.png")
     done = run(*ENCRYPT, "large.png", "composite.png", "-d", "out")
-    assert done.status == 1 and "not enough memory for 1 of 80x80 pixels: large.png" in done.err
+    assert (
+        done.status == 1
+        and "not enough memory for 1 of 80x80 pixels: large.png" in done.err
+    )
     assert below("out") == ["composite.png"]
     alone = run(*ENCRYPT, "large.png")
-    assert alone.err.startswith("egan: error: not enough memory\n") and alone.status == 1
+    assert (
+        alone.err.startswith("egan: error: not enough memory\n") and alone.status == 1
+    )
 
 
 def test_patterns_in_quotes(run: Run, several: Path) -> None:
@@ -119,12 +152,16 @@ def test_lists_of_names_that_end_in_nul(run: Run, several: Path, shell: Shell) -
     done = run(*ENCRYPT, "--files0-from", "-", "-d", "out", stdin=listed)
     assert (done.status, done.err) == (0, "")
     assert below("out") == ["a.png", "with space\nand line.png"]
-    done = shell("find in -name '[bc].png' -print0 | egan encrypt --pub pub.png --files0-from - -d back")
+    done = shell(
+        "find in -name '[bc].png' -print0 | egan encrypt --pub pub.png --files0-from - -d back"
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert below("back") == ["b.png", "c.png"]
     Path("list").write_bytes(listed)
     assert run(*ENCRYPT, "--files0-from", "list", "-d", "out", "--force").status == 0
-    lines = run(*ENCRYPT, "--files0-from", "-", "-d", "out", stdin=b"in/a.png\nin/b.png\n")
+    lines = run(
+        *ENCRYPT, "--files0-from", "-", "-d", "out", stdin=b"in/a.png\nin/b.png\n"
+    )
     assert lines.status == 2
     assert "are not separated by NUL bytes" in lines.err
 
@@ -134,14 +171,19 @@ def test_lists_of_names_that_end_in_nul(run: Run, several: Path, shell: Shell) -
     [
         (("--files0-from", "-"), "--files0-from needs an output folder"),
         (("--files0-from", "-", "-d", "out", "in/a.png"), "exclude each other"),
-        (("in/a.png", "in/deep/a.png", "-d", "out"), "would be written to one file, a.png"),
+        (
+            ("in/a.png", "in/deep/a.png", "-d", "out"),
+            "would be written to one file, a.png",
+        ),
         (("in/a.png", "in/b.png"), "2 inputs and one output"),
         (("in/*.png",), "2 inputs and one output"),
         (("in",), "cannot read in: is a directory"),
         (("back", "-d", "out"), "there are no pictures in the folder back"),
     ],
 )
-def test_wrong_usage(options: tuple[str, ...], cause: str, run: Run, several: Path) -> None:
+def test_wrong_usage(
+    options: tuple[str, ...], cause: str, run: Run, several: Path
+) -> None:
     done = run(*ENCRYPT, *options, stdin=b"in/a.png\0")
     assert done.status in (1, 2)
     assert cause in done.err and done.err.count("egan: error:") == 1
@@ -154,7 +196,9 @@ def test_bad_ones_are_named_at_the_end(run: Run, several: Path) -> None:
     done = run(*ENCRYPT, "in", "-d", "out", terminals="err")
     assert done.status == 1
     ends = [line for line in done.err.split("\n") if "egan: " in line]
-    assert len(ends) == 4 and ends[0].endswith("in/a.png is not a picture that can be read")
+    assert len(ends) == 4 and ends[0].endswith(
+        "in/a.png is not a picture that can be read"
+    )
     assert ends[1].startswith("egan: error: in/b.png is 60x60 pixels")
     assert ends[3] == "egan: error: 2 of 4 files failed"
     assert below("out") == ["deep/a.png", "deep/c.png"]
@@ -169,14 +213,29 @@ def test_results_are_the_same_as_one_by_one(run: Run, here: Path) -> None:
     assert run("decrypt", "--priv", "priv.png", "in", "-d", "out").status == 0
     for i in range(5):
         assert np.array_equal(
-            pixels(f"out/{i}.png"), run("decrypt", "--priv", "priv.png", f"in/{i}.png").picture
+            pixels(f"out/{i}.png"),
+            run("decrypt", "--priv", "priv.png", f"in/{i}.png").picture,
         )
 
 
-def test_messages_are_refused_where_one_of_theirs_exists_and_no_other(run: Run, here: Path) -> None:
+def test_messages_are_refused_where_one_of_theirs_exists_and_no_other(
+    run: Run, here: Path
+) -> None:
     Path("out").mkdir()
-    twice = run("compose", "face.png", "message.png", "--cover-size", 64, "--size", 16, "--at", "0,0").out
-    twice = run("compose", "-", "message.png", "--size", 16, "--at", "-0,-0", stdin=twice).out
+    twice = run(
+        "compose",
+        "face.png",
+        "message.png",
+        "--cover-size",
+        64,
+        "--size",
+        16,
+        "--at",
+        "0,0",
+    ).out
+    twice = run(
+        "compose", "-", "message.png", "--size", 16, "--at", "-0,-0", stdin=twice
+    ).out
     Path("two.png").write_bytes(run(*ENCRYPT, stdin=twice).out)
     shutil.copy("composite.png", "out/two.png")
     command = ("decrypt", "--priv", "priv.png", "--message", "-d", "out", "two.png")
@@ -199,7 +258,10 @@ def test_compose_keygen_and_inspect_take_many(run: Run, here: Path) -> None:
     assert run(*compose, "faces/0.png", "faces/1.png", "message.png").status == 0
     assert below("out") == ["0.png", "1.png"]
     assert run(*compose, "--force", "faces", "notes").status == 0
-    facts = [json.loads(line) for line in run("inspect", "--json", "out/0.png", "out/2.png").out.splitlines()]
+    facts = [
+        json.loads(line)
+        for line in run("inspect", "--json", "out/0.png", "out/2.png").out.splitlines()
+    ]
     assert [one["messages"] for one in facts] == [[[0, 0, 8, 8]], [[0, 0, 10, 8]]]
     Path("notes/1.bmp").unlink()
     missing = run(*compose, "--force", "faces", "notes")
@@ -209,7 +271,9 @@ def test_compose_keygen_and_inspect_take_many(run: Run, here: Path) -> None:
     )
     made = run("keygen", "faces", "flower.png", "--size", 64, "-d", "keys")
     assert made.status == 0
-    assert below("keys") == [f"{i}-{kind}.png" for i in range(3) for kind in ("priv", "pub")]
+    assert below("keys") == [
+        f"{i}-{kind}.png" for i in range(3) for kind in ("priv", "pub")
+    ]
     assert len(made.err.splitlines()) == 3
     again = run("keygen", "faces", "flower.png", "--size", 64, "-d", "keys", "--force")
     assert again.status == 1
@@ -220,14 +284,21 @@ def test_compose_keygen_and_inspect_take_many(run: Run, here: Path) -> None:
     assert "1 of 3 files failed" in shown.err
 
 
-def test_names_that_a_terminal_would_obey_are_shown_as_codes(run: Run, here: Path) -> None:
+def test_names_that_a_terminal_would_obey_are_shown_as_codes(
+    run: Run, here: Path
+) -> None:
     name = "in\x1b[2J\u202egnp.png"
     done = run("inspect", name)
-    assert done.err == "egan: error: cannot read in\\x1b[2J\\u202egnp.png: no such file or directory\n"
+    assert (
+        done.err
+        == "egan: error: cannot read in\\x1b[2J\\u202egnp.png: no such file or directory\n"
+    )
     shutil.copy("face.png", name)
     assert b"\x1b" not in run("inspect", name).out
     done = run("inspect", os.fsdecode(b"\xff.png"))
-    assert done.err == "egan: error: cannot read \\udcff.png: no such file or directory\n"
+    assert (
+        done.err == "egan: error: cannot read \\udcff.png: no such file or directory\n"
+    )
 
 
 # Several processes
@@ -266,9 +337,15 @@ def test_torchrun_splits_a_job(several: Path, weights: Path) -> None:
         *(*ENCRYPT, "in", "-d", "out", "--device", "cpu"),
     ]
     ours = os.environ | {"EGAN_WEIGHTS": str(weights), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=ours, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, env=ours, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode != 0
-    assert below("out") == ["b.png", "deep/a.png", "deep/c.png"]  # the bad one stopped nobody
+    assert below("out") == [
+        "b.png",
+        "deep/a.png",
+        "deep/c.png",
+    ]  # the bad one stopped nobody
     assert done.stderr.count("in/a.png is not a picture that can be read") == 1
     assert "egan: error: 1 of 4 files failed" in done.stderr
 
@@ -310,7 +387,12 @@ def test_memory_stays_flat(here: Path, weights: Path) -> None:
         ours = {"EGAN_WEIGHTS": str(weights), "OMP_NUM_THREADS": "1"}
         malloc = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
         done = subprocess.run(
-            command, env=os.environ | ours | malloc, capture_output=True, text=True, timeout=120, check=True
+            command,
+            env=os.environ | ours | malloc,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
         )
         assert len(os.listdir(f"out{count}")) == count
         peaks.append([int(n) for n in done.stdout.split()])

@@ -20,7 +20,7 @@ from conftest import Run, Shell, smooth
 from PIL import Image
 
 from egan.errors import EganError
-from egan.pictures import files
+from egan.pictures import atomic, files
 
 SEED = random.randrange(10**6)
 RANDOM = random.Random(SEED)  # a failure names the seed
@@ -68,7 +68,9 @@ def covers(here: Path) -> Iterator[Path]:
     os.close(pipe)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
+)
 @pytest.mark.parametrize("force", [(), ("--force",)], ids=["new", "force"])
 def test_killed_at_any_moment_only_whole_files_stay(
     number: int, force: tuple[str, ...], covers: Path
@@ -91,7 +93,10 @@ def test_killed_at_any_moment_only_whole_files_stay(
         if force:  # between two names of one file there is no step that a kill could not fall into
             found = [name for name in found if not name.startswith(".egan-")]
     else:
-        assert (running.returncode, words) == (128 + number, "egan: error: interrupted\n"), SEED
+        assert (running.returncode, words) == (
+            128 + number,
+            "egan: error: interrupted\n",
+        ), SEED
     assert set(found) <= set(names), (SEED, found)
     if force:
         assert found == names, SEED
@@ -107,7 +112,9 @@ def test_killed_at_any_moment_only_whole_files_stay(
     ],
     ids=["string", "destructor", "set-name"],
 )
-def test_an_interruption_is_the_end_wherever_it_strikes(number: int, struck: str, tmp_path: Path) -> None:
+def test_an_interruption_is_the_end_wherever_it_strikes(
+    number: int, struck: str, tmp_path: Path
+) -> None:
     program = (
         "import signal, sys; from egan import terminal\n"
         f"def strike(): signal.raise_signal({number})\n"
@@ -117,9 +124,15 @@ def test_an_interruption_is_the_end_wherever_it_strikes(number: int, struck: str
     (tmp_path / "program.py").write_text(program)
     for way in ("-m", "program"), ("program.py",):
         running = subprocess.Popen(
-            [sys.executable, *way], cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, *way],
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        assert running.wait(timeout=30) == 128 + number  # with standard input still open
+        assert (
+            running.wait(timeout=30) == 128 + number
+        )  # with standard input still open
         assert running.communicate() == (None, "egan: error: interrupted\n")
 
 
@@ -128,7 +141,17 @@ def test_killed_at_any_moment_no_key_is_lost(here: Path) -> None:
     Path("keys").mkdir()
     for i in range(3):
         pub, priv = Path(f"keys/{i}-pub.png"), Path(f"keys/{i}-priv.png")
-        running = egan("keygen", "--size", 64, "face.png", "flower.png", "--pub", pub, "--priv", priv)
+        running = egan(
+            "keygen",
+            "--size",
+            64,
+            "face.png",
+            "flower.png",
+            "--pub",
+            pub,
+            "--priv",
+            priv,
+        )
         if i:
             wait_until(running, Path("keys"))
             time.sleep(RANDOM.uniform(0, 0.01))
@@ -159,7 +182,9 @@ def test_signals_at_the_start_make_no_traceback(here: Path) -> None:
 
 def test_a_file_made_after_the_check_is_not_overwritten(here: Path) -> None:
     """The output appears while the command works: the race is lost, and the other file stays."""
-    running = egan("decrypt", "--priv", "priv.png", "-o", "late.png", stdin=subprocess.PIPE)
+    running = egan(
+        "decrypt", "--priv", "priv.png", "-o", "late.png", stdin=subprocess.PIPE
+    )
     time.sleep(0.5)
     Path("late.png").write_bytes(b"mine")
     assert running.stdin is not None
@@ -191,7 +216,15 @@ def mounted(options: str) -> Iterator[Path]:
 
 def test_a_full_disk_leaves_nothing_and_breaks_no_pair(run: Run, here: Path) -> None:
     with mounted("size=12k") as full:  # room for one key of the two
-        keygen = ("keygen", "--size", 64, "face.png", "flower.png", "--pub", full / "pub.png")
+        keygen = (
+            "keygen",
+            "--size",
+            64,
+            "face.png",
+            "flower.png",
+            "--pub",
+            full / "pub.png",
+        )
         done = run(*keygen, "--priv", full / "priv.png")
         assert done.status == 1
         assert "no space left on device" in done.err
@@ -200,15 +233,23 @@ def test_a_full_disk_leaves_nothing_and_breaks_no_pair(run: Run, here: Path) -> 
         assert (done.status, os.listdir(full)) == (1, [])
         # over an old file
         (full / "c.png").write_bytes(b"old")
-        done = run("compose", "face.png", "message.png", "--force", "-o", full / "c.png")
+        done = run(
+            "compose", "face.png", "message.png", "--force", "-o", full / "c.png"
+        )
         assert (done.status, (full / "c.png").read_bytes()) == (1, b"old")
         # many: what fits is whole, what does not is named
         (full / "c.png").unlink()
         for i in range(4):
             Path(f"d{i}.png").write_bytes(Path("composite.png").read_bytes())
-        done = run("encrypt", "--pub", "pub.png", "-d", full, *(f"d{i}.png" for i in range(4)))
+        done = run(
+            "encrypt", "--pub", "pub.png", "-d", full, *(f"d{i}.png" for i in range(4))
+        )
         assert done.status == 1
-        assert done.err.count("no space left on device") == 4 - len(whole_pictures(str(full))) > 0
+        assert (
+            done.err.count("no space left on device")
+            == 4 - len(whole_pictures(str(full)))
+            > 0
+        )
 
 
 def test_a_read_only_file_system(run: Run, here: Path) -> None:
@@ -216,8 +257,28 @@ def test_a_read_only_file_system(run: Run, here: Path) -> None:
         subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
         for command in (
             ("compose", "face.png", "message.png", "-o", place / "x.png"),
-            ("keygen", "--size", 64, "face.png", "flower.png", "--pub", "x.png", "--priv", place / "y.png"),
-            ("keygen", "--size", 64, "face.png", "flower.png", "--pub", place / "x.png", "--priv", "y.png"),
+            (
+                "keygen",
+                "--size",
+                64,
+                "face.png",
+                "flower.png",
+                "--pub",
+                "x.png",
+                "--priv",
+                place / "y.png",
+            ),
+            (
+                "keygen",
+                "--size",
+                64,
+                "face.png",
+                "flower.png",
+                "--pub",
+                place / "x.png",
+                "--priv",
+                "y.png",
+            ),
             ("encrypt", "--pub", "pub.png", "composite.png", "-d", place),
             ("sign", "--priv", "priv.png", "composite.png", "-o", place / "x.png"),
         ):
@@ -230,7 +291,7 @@ def test_a_read_only_file_system(run: Run, here: Path) -> None:
 def test_a_folder_without_the_right_to_write(here: Path) -> None:
     Path("closed").mkdir(mode=0o555)
     program = (
-        "import os, sys; from egan import files, terminal\n"
+        "import os, sys; from egan import terminal; from egan.pictures import files\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)  # root may write everywhere\n"
         "sys.exit(terminal.run(lambda: files.write_output(b'x', 'closed/x.png')))"
     )
@@ -239,7 +300,9 @@ def test_a_folder_without_the_right_to_write(here: Path) -> None:
     for folder in folders:
         folder.chmod(0o755)
     try:
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        )
     finally:
         for folder, mode in zip(folders, modes, strict=True):
             folder.chmod(mode)
@@ -250,8 +313,13 @@ def test_a_folder_without_the_right_to_write(here: Path) -> None:
 # Readers and inputs that go away
 
 
-def test_closed_pipes_of_the_commands_about_signatures(run: Run, here: Path, shell: Shell) -> None:
-    assert run("sign", "composite.png", "--priv", "priv.png", "-o", "signed.png").status == 0
+def test_closed_pipes_of_the_commands_about_signatures(
+    run: Run, here: Path, shell: Shell
+) -> None:
+    assert (
+        run("sign", "composite.png", "--priv", "priv.png", "-o", "signed.png").status
+        == 0
+    )
     done = shell(
         "egan verify -q signed.png --pub pub.png | true; echo ${PIPESTATUS[0]}; egan inspect signed.png | true"
     )
@@ -284,7 +352,9 @@ def test_an_output_folder_removed_on_the_way(here: Path) -> None:
         files.write_private(b"x", "gone/x.png")
 
 
-def test_a_file_system_without_unnamed_files(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_unnamed_files(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(atomic, "unnamed_file", lambda _folder: None)
     files.write_private(b"key", "k.png")
     assert Path("k.png").stat().st_mode & 0o777 == 0o600
@@ -317,9 +387,20 @@ def test_interrupted_training_keeps_a_checkpoint(here: Path) -> None:
         100_000,
     )
     running = egan(
-        "train", "--preset", "tiny", "--x", "x", "--y", "y", "--messages", "m", "--out", "w.safetensors", *small,
+        "train",
+        "--preset",
+        "tiny",
+        "--x",
+        "x",
+        "--y",
+        "y",
+        "--messages",
+        "m",
+        "--out",
+        "w.safetensors",
+        *small,
         stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     log = Path("runs/w/log.jsonl")
     late = time.monotonic() + 60
     while running.poll() is None and not log.exists() and time.monotonic() < late:
@@ -332,7 +413,9 @@ def test_interrupted_training_keeps_a_checkpoint(here: Path) -> None:
     assert not Path("w.safetensors").exists()
     facts = subprocess.run(
         [sys.executable, "-m", "egan", "inspect", "runs/w/checkpoint.safetensors"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert facts.stdout.startswith("kind: training checkpoint\n")
     assert not list(Path().rglob("*.part"))

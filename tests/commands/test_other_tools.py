@@ -16,9 +16,13 @@ def needs(*tools: str, version: str = "") -> pytest.MarkDecorator:
     """Skips where a tool is missing, or is not what its name says: other programs are called convert, too."""
     missing = [tool for tool in tools if shutil.which(tool) is None]
     if version and not missing:
-        told = subprocess.run([tools[0], "-version"], capture_output=True, text=True, check=False)
+        told = subprocess.run(
+            [tools[0], "-version"], capture_output=True, text=True, check=False
+        )
         missing = [] if version in told.stdout else [version]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+    return pytest.mark.skipif(
+        bool(missing), reason=f"not installed: {', '.join(missing)}"
+    )
 
 
 @needs("convert", version="ImageMagick 6")
@@ -54,7 +58,9 @@ def test_a_qr_code_as_message(here: Path, shell: Shell) -> None:
     """)
     assert (done.returncode, done.stderr) == (0, "")
     wanted, found = pixels("code.png"), pixels("found.png")
-    modules = (wanted.reshape(-1, 3).mean(1) > 127) == (found.reshape(-1, 3).mean(1) > 127)
+    modules = (wanted.reshape(-1, 3).mean(1) > 127) == (
+        found.reshape(-1, 3).mean(1) > 127
+    )
     assert wanted.shape == found.shape
     assert np.mean(modules) > 0.8  # untrained networks; chance gives 0.5
 

@@ -44,12 +44,16 @@ def test_the_whole_trip_through_pipes(here: Path, shell: Shell) -> None:
         egan decrypt --priv priv.png --message --number 2 d.png -o - > m.png
     """)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
-    cover = np.asarray(Image.open("face.png").resize((64, 64), Image.Resampling.LANCZOS))
+    cover = np.asarray(
+        Image.open("face.png").resize((64, 64), Image.Resampling.LANCZOS)
+    )
     recovered, message = pixels("r.png"), pixels("m.png")
     assert psnr(recovered[28:48, 4:60], cover[28:48, 4:60]) > 25
     assert message.shape == (12, 16, 3)
     assert np.array_equal(message, recovered[48:60, 44:60])
-    flower = np.asarray(Image.open("flower.png").resize((16, 12), Image.Resampling.LANCZOS))
+    flower = np.asarray(
+        Image.open("flower.png").resize((16, 12), Image.Resampling.LANCZOS)
+    )
     assert psnr(message, flower) > 18
 
 
@@ -59,7 +63,9 @@ def test_the_right_key_decodes_and_a_wrong_one_does_not(run: Run, here: Path) ->
     message = run("decrypt", "--priv", "priv.png", "--message", "disguise.png")
     assert psnr(message.picture, pixels("message.png")) > 22
     forced = run("decrypt", "--priv", "priv2.png", "--force", "disguise.png")
-    assert "wrong private key" in forced.err and "to nothing of the message" in forced.err
+    assert (
+        "wrong private key" in forced.err and "to nothing of the message" in forced.err
+    )
     assert forced.status == 0
     assert psnr(forced.picture, pixels("composite.png")) < 12
 
@@ -69,15 +75,28 @@ def test_an_altered_picture_can_be_forced_open(run: Run, here: Path) -> None:
     altered[40, 40] ^= 1
     Image.fromarray(altered).save("altered.png")
     assert run("decrypt", "--priv", "priv.png", "altered.png").status == 1
-    assert run("decrypt", "--priv", "priv.png", "--force", "altered.png").picture.shape == (64, 64, 3)
+    assert run(
+        "decrypt", "--priv", "priv.png", "--force", "altered.png"
+    ).picture.shape == (64, 64, 3)
 
 
-def test_standard_input_is_read_where_none_is_named_and_for_a_dash(run: Run, here: Path) -> None:
+def test_standard_input_is_read_where_none_is_named_and_for_a_dash(
+    run: Run, here: Path
+) -> None:
     disguise = Path("disguise.png").read_bytes()
     named = run("decrypt", "--priv", "priv.png", "disguise.png")
     assert run("decrypt", "--priv", "priv.png", stdin=disguise) == named
     assert run("decrypt", "--priv", "priv.png", "-", stdin=disguise) == named
-    assert run("decrypt", "--priv", "-", "disguise.png", stdin=Path("priv.png").read_bytes()) == named
+    assert (
+        run(
+            "decrypt",
+            "--priv",
+            "-",
+            "disguise.png",
+            stdin=Path("priv.png").read_bytes(),
+        )
+        == named
+    )
 
 
 def test_a_recovered_composite_still_knows_its_boxes(run: Run, here: Path) -> None:
@@ -89,9 +108,13 @@ def test_a_recovered_composite_still_knows_its_boxes(run: Run, here: Path) -> No
 
 def test_places_and_sizes_of_messages(run: Run, here: Path) -> None:
     def box(*options: object) -> list[int]:
-        composed = run("compose", "face.png", "message.png", "--cover-size", "96x64", *options)
+        composed = run(
+            "compose", "face.png", "message.png", "--cover-size", "96x64", *options
+        )
         assert composed.err == ""
-        return json.loads(run("inspect", "--json", stdin=composed.out).out)["messages"][0]
+        return json.loads(run("inspect", "--json", stdin=composed.out).out)["messages"][
+            0
+        ]
 
     assert box() == [32, 20, 32, 24]
     assert box("--at", "3,5") == [3, 5, 32, 24]
@@ -99,13 +122,19 @@ def test_places_and_sizes_of_messages(run: Run, here: Path) -> None:
     assert box("--at", "-0,-0") == [64, 40, 32, 24]
     assert box("--size", 16) == [40, 26, 16, 12]
     assert box("--size", "10x20", "--at", "0,-1") == [0, 43, 10, 20]
-    assert box("--random", "--seed", 7) == box("--random", "--seed", 7) != box("--random", "--seed", 8)
+    assert (
+        box("--random", "--seed", 7)
+        == box("--random", "--seed", 7)
+        != box("--random", "--seed", 8)
+    )
     assert len({tuple(box("--random")) for _ in range(8)}) > 1
 
 
 def test_a_cover_is_cut_to_256_unless_told(run: Run, here: Path) -> None:
     assert run("compose", "face.png", "message.png").picture.shape == (256, 256, 3)
-    assert run("compose", "face.png", "message.png", "--cover-size", "keep").picture.shape == (128, 128, 3)
+    assert run(
+        "compose", "face.png", "message.png", "--cover-size", "keep"
+    ).picture.shape == (128, 128, 3)
 
 
 def test_sixteen_messages_and_no_more(run: Run, here: Path) -> None:
@@ -126,9 +155,13 @@ def test_sixteen_messages_and_no_more(run: Run, here: Path) -> None:
     assert (more.status, more.out) == (1, b"")
     assert "16 messages" in more.err
     sealed = run("encrypt", "--pub", "pub.png", stdin=picture)
-    last = run("decrypt", "--priv", "priv.png", "--message", "--number", 16, stdin=sealed.out)
+    last = run(
+        "decrypt", "--priv", "priv.png", "--message", "--number", 16, stdin=sealed.out
+    )
     assert last.picture.shape == (6, 8, 3)
-    none = run("decrypt", "--priv", "priv.png", "--message", "--number", 17, stdin=sealed.out)
+    none = run(
+        "decrypt", "--priv", "priv.png", "--message", "--number", 17, stdin=sealed.out
+    )
     assert none.err == "egan: error: there is no message 17: the picture holds 16\n"
 
 
@@ -139,7 +172,17 @@ def test_a_folder_of_pictures_is_the_same_as_one_by_one(run: Run, here: Path) ->
     wanted = {}
     for i, (size, x) in enumerate([("64", 0), ("64", 5), ("64x80", 9), ("64", 2)]):
         name = f"in/{i}.png"
-        run("compose", "face.png", "message.png", "--cover-size", size, "--at", f"{x},0", "-o", name)
+        run(
+            "compose",
+            "face.png",
+            "message.png",
+            "--cover-size",
+            size,
+            "--at",
+            f"{x},0",
+            "-o",
+            name,
+        )
         wanted[name] = pixels(name)
     assert run("encrypt", "--pub", "pub.png", "-d", "out", *wanted).err == ""
     made = [f"out/{i}.png" for i in range(4)]
@@ -149,14 +192,28 @@ def test_a_folder_of_pictures_is_the_same_as_one_by_one(run: Run, here: Path) ->
         together = pixels("back" + source[2:])
         assert np.abs(alone.astype(int) - together).max() <= 1
         assert psnr(together, wanted[source]) > 22
-    assert run("decrypt", "--priv", "priv.png", "-d", "back", "--message", "--force", *made).err == ""
+    assert (
+        run(
+            "decrypt", "--priv", "priv.png", "-d", "back", "--message", "--force", *made
+        ).err
+        == ""
+    )
     assert pixels("back/1.png").shape == (24, 32, 3)
 
 
 def test_one_bad_picture_does_not_stop_the_rest(run: Run, here: Path) -> None:
     Path("out").mkdir()
     Path("bad.png").write_bytes(b"no picture")
-    result = run("encrypt", "--pub", "pub.png", "-d", "out", "bad.png", "composite.png", "missing.png")
+    result = run(
+        "encrypt",
+        "--pub",
+        "pub.png",
+        "-d",
+        "out",
+        "bad.png",
+        "composite.png",
+        "missing.png",
+    )
     assert result.status == 1
     assert result.err.splitlines() == [
         "egan: error: bad.png is not a picture that can be read",
@@ -166,18 +223,31 @@ def test_one_bad_picture_does_not_stop_the_rest(run: Run, here: Path) -> None:
     assert os.listdir("out") == ["composite.png"]
 
 
-def test_one_picture_without_a_message_does_not_stop_the_rest(run: Run, here: Path) -> None:
+def test_one_picture_without_a_message_does_not_stop_the_rest(
+    run: Run, here: Path
+) -> None:
     Path("out").mkdir()
     Image.fromarray(smooth(64, 64, 1)).save("plain.png")
     run("encrypt", "--pub", "pub.png", "plain.png", "-o", "a.png")
-    result = run("decrypt", "--priv", "priv.png", "--message", "-d", "out", "a.png", "disguise.png")
+    result = run(
+        "decrypt",
+        "--priv",
+        "priv.png",
+        "--message",
+        "-d",
+        "out",
+        "a.png",
+        "disguise.png",
+    )
     assert result.status == 1
     assert "a.png has no note of where its message is" in result.err
     assert "1 of 2 files failed" in result.err
     assert os.listdir("out") == ["disguise.png"]
 
 
-def test_progress_only_on_a_terminal(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_only_on_a_terminal(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name in ("out", "in"):
@@ -203,21 +273,30 @@ def test_no_picture_is_written_to_a_terminal(run: Run, here: Path) -> None:
     ):
         refused = run(*command, terminals="out")
         assert (refused.status, refused.out) == (2, b"")
-        assert refused.err.startswith("egan: error: refusing to write a picture to a terminal\negan: hint: ")
+        assert refused.err.startswith(
+            "egan: error: refusing to write a picture to a terminal\negan: hint: "
+        )
         assert run(*command, "-o", "-", terminals="out").out.startswith(b"\x89PNG")
 
 
 def test_no_picture_is_read_from_a_terminal(run: Run, here: Path) -> None:
     refused = run("encrypt", "--pub", "pub.png", terminals="in")
     assert refused.status == 2
-    assert refused.err.startswith("egan: error: no input: standard input is a terminal\negan: hint: ")
+    assert refused.err.startswith(
+        "egan: error: no input: standard input is a terminal\negan: hint: "
+    )
 
 
 def test_a_real_terminal(here: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "egan", "compose", "face.png", "message.png"]
     done = subprocess.run(
-        command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
     )
     os.set_blocking(ours, False)
     with pytest.raises(BlockingIOError):
@@ -236,12 +315,16 @@ def test_a_closed_pipe_is_quiet(unbuffered: str, here: Path, shell: Shell) -> No
         f"export PYTHONUNBUFFERED={unbuffered}; {compose} | head -c 8 | wc -c; echo ${{PIPESTATUS[0]}} >&2"
     )
     assert done.stderr == "141\n"
-    done = shell("egan inspect --json disguise.png | true; egan --help | true; egan --version | true")
+    done = shell(
+        "egan inspect --json disguise.png | true; egan --help | true; egan --version | true"
+    )
     assert done.stderr == ""
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_slow_reader_gets_the_whole_picture(unbuffered: str, here: Path, shell: Shell) -> None:
+def test_a_slow_reader_gets_the_whole_picture(
+    unbuffered: str, here: Path, shell: Shell
+) -> None:
     noise(here / "big.png", 512)
     done = shell(
         f"export PYTHONUNBUFFERED={unbuffered}\n"
@@ -270,15 +353,28 @@ def test_closed_streams(here: Path, shell: Shell) -> None:
         "egan: error: no input: standard input is closed",
     )
     done = shell("egan inspect missing.png 2>&-")
-    assert (done.returncode, done.stdout) == (1, "")  # the words do not go among the pixels
+    assert (done.returncode, done.stdout) == (
+        1,
+        "",
+    )  # the words do not go among the pixels
 
 
 def test_existing_files_need_force(run: Run, here: Path) -> None:
     composite = Path("composite.png").read_bytes()
-    command = ("compose", "face.png", "message.png", "--cover-size", 64, "-o", "composite.png")
+    command = (
+        "compose",
+        "face.png",
+        "message.png",
+        "--cover-size",
+        64,
+        "-o",
+        "composite.png",
+    )
     refused = run(*command)
     assert refused.status == 1
-    assert refused.err.startswith("egan: error: composite.png exists already\negan: hint: ")
+    assert refused.err.startswith(
+        "egan: error: composite.png exists already\negan: hint: "
+    )
     assert Path("composite.png").read_bytes() == composite
     assert run(*command, "--force").status == 0
     assert Path("composite.png").read_bytes() != composite
@@ -286,7 +382,16 @@ def test_existing_files_need_force(run: Run, here: Path) -> None:
 
 def test_version_help_and_nothing_at_all(run: Run) -> None:
     assert re.fullmatch(rb"egan \d+\.\d+\.\d+\n", run("--version").out)
-    for command in ("", "keygen", "compose", "encrypt", "decrypt", "inspect", "train", "demo"):
+    for command in (
+        "",
+        "keygen",
+        "compose",
+        "encrypt",
+        "decrypt",
+        "inspect",
+        "train",
+        "demo",
+    ):
         help = run(*command.split(), "--help")
         assert (help.status, help.err) == (0, "")
         assert help.out.startswith(f"Usage: egan {command}".strip().encode())
@@ -304,7 +409,11 @@ def imported(arguments: str) -> set[str]:
         f"sys.argv = ['egan', *{arguments.split()!r}]; main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return set(done.stderr.split())
@@ -319,7 +428,9 @@ def test_slow_modules_are_imported_only_where_needed(here: Path) -> None:
         "compose face.png message.png -o c.png",
         "inspect priv.png",
     ):
-        assert not imported(command) & {"torch", "torchvision", "skimage", "lpips"}, command
+        assert not imported(command) & {"torch", "torchvision", "skimage", "lpips"}, (
+            command
+        )
     decrypt = imported("decrypt --priv priv.png disguise.png -o r.png")
     assert "torch" in decrypt
     assert not decrypt & {"torchvision", "skimage", "lpips"}
@@ -338,16 +449,23 @@ def test_keygen_makes_a_fresh_pair_each_time(run: Run, here: Path) -> None:
     assert stat.S_IMODE(Path("b.png").stat().st_mode) == 0o600
     assert run(*keygen, "-q", "--pub", "e.png", "--priv", "f.png").err == ""
     # both halves name each other
-    facts = [json.loads(run("inspect", "--json", name).out) for name in ("a.png", "b.png")]
+    facts = [
+        json.loads(run("inspect", "--json", name).out) for name in ("a.png", "b.png")
+    ]
     assert facts[0]["fingerprint"] == facts[1]["fingerprint"] == one.err.split()[-1]
 
 
 def test_a_private_key_is_never_overwritten(run: Run, here: Path) -> None:
     before = Path("priv.png").read_bytes()
     for force in ((), ("--force",)):
-        refused = run("keygen", "face.png", "flower.png", "--size", 64, "--pub", "new.png", *force)
+        refused = run(
+            "keygen", "face.png", "flower.png", "--size", 64, "--pub", "new.png", *force
+        )
         assert refused.status == 1
-        assert "priv.png exists already, and a private key is never overwritten" in refused.err
+        assert (
+            "priv.png exists already, and a private key is never overwritten"
+            in refused.err
+        )
     assert Path("priv.png").read_bytes() == before
     assert not Path("new.png").exists()
 
@@ -366,7 +484,9 @@ def test_keys_and_disguises_survive_any_lossless_copy(run: Run, here: Path) -> N
         for source in ("priv", "disguise"):
             Image.open(f"{source}.png").save(f"{source}-{name}", **options)
             Path(f"{source}-{name}").chmod(0o600)
-        assert run("decrypt", "--priv", f"priv-{name}", f"disguise-{name}") == wanted, name
+        assert run("decrypt", "--priv", f"priv-{name}", f"disguise-{name}") == wanted, (
+            name
+        )
     Image.open("priv.png").convert("RGBA").save("opaque.png")
     Path("opaque.png").chmod(0o600)
     assert run("decrypt", "--priv", "opaque.png", "disguise.png") == wanted
@@ -424,10 +544,15 @@ def test_the_demo_leaves_a_contact_sheet(run: Run, here: Path) -> None:
 
 
 def test_the_demo_of_the_family_paper_goes_to_its_end(run: Run, here: Path) -> None:
-    options = ModelOptions(family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1)
+    options = ModelOptions(
+        family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1
+    )
     EncryptGAN(options).save("paper.safetensors", {})
     for force in ((), ("--force",)):
-        assert run("demo", "-d", "trip", "--weights", "paper.safetensors", *force).status == 0
+        assert (
+            run("demo", "-d", "trip", "--weights", "paper.safetensors", *force).status
+            == 0
+        )
     assert stat.S_IMODE(Path("trip/priv.png").stat().st_mode) == 0o600
 
 
@@ -445,18 +570,34 @@ def test_demo_touches_nothing_that_is_not_a_demo(
 
 def test_cover_size_of_a_composite_is_refused(run: Run, made: Path) -> None:
     refused = run(
-        "compose", "--cover-size", 64, made / "composite.png", made / "message.png", "-o", made / "again.png"
+        "compose",
+        "--cover-size",
+        64,
+        made / "composite.png",
+        made / "message.png",
+        "-o",
+        made / "again.png",
     )
     assert refused.status == 2
     assert "composed already" in refused.err
 
 
 def test_paper_family_works_with_one_warning(run: Run, here: Path) -> None:
-    options = ModelOptions(family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1)
+    options = ModelOptions(
+        family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1
+    )
     torch.manual_seed(0)
     EncryptGAN(options).save("paper.safetensors", {})
     made_keys = run(
-        *("keygen", "--size", 64, "--weights", "paper.safetensors", "face.png", "flower.png"),
+        *(
+            "keygen",
+            "--size",
+            64,
+            "--weights",
+            "paper.safetensors",
+            "face.png",
+            "flower.png",
+        ),
         *("--pub", "paper-pub.png", "--priv", "paper-priv.png"),
     )
     assert made_keys.status == 0
@@ -477,9 +618,13 @@ def test_keys_are_at_home_in_all_weights_with_their_k(
     """F and G trained further around the same K: the weights have another id, and no key is foreign to them."""
     mine, other = load_file(weights), load_file(other_weights)
     further = EncryptGAN.load(weights)
-    further.F.load_state_dict({k[2:]: v.float() for k, v in other.items() if k.startswith("F.")})
+    further.F.load_state_dict(
+        {k[2:]: v.float() for k, v in other.items() if k.startswith("F.")}
+    )
     further.save("further.safetensors", {"steps": 1})
-    model, model_further, model_other = map(EncryptGAN.load, (weights, "further.safetensors", other_weights))
+    model, model_further, model_other = map(
+        EncryptGAN.load, (weights, "further.safetensors", other_weights)
+    )
     assert model_further.id != model.id
     meaning = f"[false, [1, 2, 3], [3, 5, 6], {json.dumps([(n, 'F16', list(mine[n].shape)) for n in sorted(mine) if n[0] == 'K'])}]"
     numbers = b"".join(mine[n].numpy().tobytes() for n in sorted(mine) if n[0] == "K")
@@ -546,7 +691,17 @@ def test_a_flower_in_place_of_the_public_keys(
     for chosen in (weights, other_weights):
         done = run(*encrypt, "--weights", chosen, "-o", "f.png", "--force")
         assert (done.status, done.err) == (0, "")
-        opened = run("decrypt", "--priv", "priv.png", "--weights", chosen, "f.png", "-o", "r.png", "--force")
+        opened = run(
+            "decrypt",
+            "--priv",
+            "priv.png",
+            "--weights",
+            chosen,
+            "f.png",
+            "-o",
+            "r.png",
+            "--force",
+        )
         assert opened.status == 0
     model = EncryptGAN.load(weights)
     job = intake.read_composite("composite.png")
@@ -557,7 +712,9 @@ def test_a_flower_in_place_of_the_public_keys(
     (named,) = pipeline.encrypt_batch(
         model, dataclasses.replace(public, flower=files.read_picture("face.png")), [job]
     )
-    (drawn,) = pipeline.encrypt_batch(model, dataclasses.replace(public, picture=key), [job])
+    (drawn,) = pipeline.encrypt_batch(
+        model, dataclasses.replace(public, picture=key), [job]
+    )
     (plain,) = pipeline.encrypt_batch(model, public, [job])
     assert (named >> 1 == drawn >> 1).all(), "the same but for the envelope"
     assert (named >> 1 != plain >> 1).any()

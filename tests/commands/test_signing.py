@@ -53,7 +53,10 @@ def test_sign_and_verify(run: Run, signed: Path) -> None:
     assert (done.status, done.err) == (0, "")
     lines = dict(line.split(": ") for line in done.out.decode().splitlines())
     assert lines["signature"] == "valid"
-    assert lines["fingerprint"] == json.loads(run("inspect", "--json", "pub.png").out)["fingerprint"]
+    assert (
+        lines["fingerprint"]
+        == json.loads(run("inspect", "--json", "pub.png").out)["fingerprint"]
+    )
     assert float(lines["score"]) < float(lines["threshold"]) == 0.1
     assert lines["exact copy"] == "yes"
     assert run(*VERIFY, "--secret", "secret.png", "--exact", "signed.png").status == 0
@@ -64,9 +67,13 @@ def test_without_a_secret_the_decoded_image_is_written(run: Run, signed: Path) -
     assert done.status == 0
     assert psnr(done.picture, pixels("secret.png")) > 22
     assert done.err.startswith("signature: valid\nfingerprint: ")
-    assert run("verify", "--pub", "pub.png", "-o", "decoded.png", "signed.png").status == 0
+    assert (
+        run("verify", "--pub", "pub.png", "-o", "decoded.png", "signed.png").status == 0
+    )
     assert np.array_equal(pixels("decoded.png"), done.picture)
-    assert run("verify", "--pub", "pub.png", stdin=Path("signed.png").read_bytes()).picture.shape == (
+    assert run(
+        "verify", "--pub", "pub.png", stdin=Path("signed.png").read_bytes()
+    ).picture.shape == (
         64,
         64,
         3,
@@ -76,7 +83,9 @@ def test_without_a_secret_the_decoded_image_is_written(run: Run, signed: Path) -
 def test_another_secret_is_refused(run: Run, signed: Path) -> None:
     done = run(*VERIFY, "--secret", "other.png", "signed.png")
     assert (done.status, done.out) == (1, b"")
-    assert done.err.startswith("egan: error: signed.png does not show this secret: score 0.")
+    assert done.err.startswith(
+        "egan: error: signed.png does not show this secret: score 0."
+    )
     near = pixels("secret.png")
     near[0, 0] ^= 1
     Image.fromarray(near).save("near.png")
@@ -88,7 +97,9 @@ def test_another_secret_is_refused(run: Run, signed: Path) -> None:
     assert "the signer signed another copy of it" in exact.err
 
 
-def test_a_wrong_signer_and_an_altered_picture_are_refused(run: Run, signed: Path) -> None:
+def test_a_wrong_signer_and_an_altered_picture_are_refused(
+    run: Run, signed: Path
+) -> None:
     wrong = run("verify", "signed.png", "--pub", "pub2.png", "--secret", "secret.png")
     assert wrong.status == 1
     assert "signed.png is signed by another key" in wrong.err
@@ -110,7 +121,11 @@ def test_a_wrong_signer_and_an_altered_picture_are_refused(run: Run, signed: Pat
 def test_json_and_status(run: Run, signed: Path) -> None:
     good = run(*VERIFY, "--secret", "secret.png", "--json", "signed.png")
     facts = json.loads(good.out)
-    assert facts["verified"] is True and facts["signature"] == "valid" and facts["exact"] is True
+    assert (
+        facts["verified"] is True
+        and facts["signature"] == "valid"
+        and facts["exact"] is True
+    )
     assert 0 < facts["score"] < facts["threshold"] == 0.1
     bad = run(*VERIFY, "--secret", "other.png", "--json", "signed.png")
     facts = json.loads(bad.out)
@@ -153,7 +168,19 @@ def test_secrets_are_cut_and_resized_where_asked(run: Run, here: Path) -> None:
     refused = run("sign", "wide.png", "--priv", "priv.png")
     assert refused.status == 2
     assert "try --size 144x96" in refused.err
-    assert run("sign", "wide.png", "--size", "96x64", "--priv", "priv.png", "-o", "signed.png").status == 0
+    assert (
+        run(
+            "sign",
+            "wide.png",
+            "--size",
+            "96x64",
+            "--priv",
+            "priv.png",
+            "-o",
+            "signed.png",
+        ).status
+        == 0
+    )
     assert run(*VERIFY, "--secret", "wide.png", "--exact", "signed.png").status == 0
 
 
@@ -166,7 +193,10 @@ def test_the_signer_is_shown_by_inspect(run: Run, signed: Path) -> None:
     facts = json.loads(run("inspect", "--json", "signed.png").out)
     assert facts["kind"] == "signed picture"
     assert facts["signature"] == "valid"
-    assert facts["fingerprint"] == json.loads(run("inspect", "--json", "priv.png").out)["fingerprint"]
+    assert (
+        facts["fingerprint"]
+        == json.loads(run("inspect", "--json", "priv.png").out)["fingerprint"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,19 +212,39 @@ def test_the_signer_is_shown_by_inspect(run: Run, signed: Path) -> None:
             "disguise.png is a disguise, not a signed picture",
             "egan decrypt",
         ),
-        ("verify --pub priv.png signed.png", "priv.png is a private key, not a public key", "never hand out"),
-        ("sign secret.png --priv pub.png", "pub.png is a public key, not a private key", ""),
-        ("verify --pub pub.png composite.png", "composite.png is not a signed picture", "re-saved as JPEG"),
+        (
+            "verify --pub priv.png signed.png",
+            "priv.png is a private key, not a public key",
+            "never hand out",
+        ),
+        (
+            "sign secret.png --priv pub.png",
+            "pub.png is a public key, not a private key",
+            "",
+        ),
+        (
+            "verify --pub pub.png composite.png",
+            "composite.png is not a signed picture",
+            "re-saved as JPEG",
+        ),
     ],
 )
-def test_mix_ups_are_named(command: str, cause: str, hint: str, run: Run, signed: Path) -> None:
+def test_mix_ups_are_named(
+    command: str, cause: str, hint: str, run: Run, signed: Path
+) -> None:
     done = run(*command.split())
     assert (done.status, done.out) == (1, b"")
     assert cause in done.err and hint in done.err
 
 
 @pytest.mark.parametrize(
-    "options", ["--exact", "--threshold 0.1", "--status --json", "--threshold 7 --secret secret.png"]
+    "options",
+    [
+        "--exact",
+        "--threshold 0.1",
+        "--status --json",
+        "--threshold 7 --secret secret.png",
+    ],
 )
 def test_options_that_do_not_go_together(options: str, run: Run, signed: Path) -> None:
     assert run("verify", "--pub", "pub.png", *options.split(), "signed.png").status == 2
@@ -204,7 +254,16 @@ def test_options_that_do_not_go_together(options: str, run: Run, signed: Path) -
 
 
 def test_the_receiver_knows_the_sender(run: Run, here: Path) -> None:
-    run("encrypt", "--pub", "pub.png", "--sign", "priv2.png", "composite.png", "-o", "d.png")
+    run(
+        "encrypt",
+        "--pub",
+        "pub.png",
+        "--sign",
+        "priv2.png",
+        "composite.png",
+        "-o",
+        "d.png",
+    )
     sender = json.loads(run("inspect", "--json", "pub2.png").out)["fingerprint"]
     known = run("decrypt", "--priv", "priv.png", "--from", "pub2.png", "d.png")
     assert known.status == 0
@@ -218,10 +277,24 @@ def test_the_receiver_knows_the_sender(run: Run, here: Path) -> None:
 
 
 def test_another_sender_and_none_at_all_are_refused(run: Run, here: Path) -> None:
-    run("encrypt", "--pub", "pub.png", "--sign", "priv.png", "composite.png", "-o", "d.png")
-    for name, cause in (("d.png", "is signed by another key"), ("disguise.png", "is not signed")):
+    run(
+        "encrypt",
+        "--pub",
+        "pub.png",
+        "--sign",
+        "priv.png",
+        "composite.png",
+        "-o",
+        "d.png",
+    )
+    for name, cause in (
+        ("d.png", "is signed by another key"),
+        ("disguise.png", "is not signed"),
+    ):
         for force in ((), ("--force",)):
-            refused = run("decrypt", "--priv", "priv.png", "--from", "pub2.png", *force, name)
+            refused = run(
+                "decrypt", "--priv", "priv.png", "--from", "pub2.png", *force, name
+            )
             assert (refused.status, refused.out) == (1, b"")
             assert cause in refused.err
 
@@ -232,11 +305,16 @@ def test_a_letter_passed_on_names_its_first_receiver(pairs) -> None:
     opened = envelope.unseal(sealed, bob, "d.png")
     assert opened is not None and opened.sender == alice.fingerprint
     forwarded = passed_on(sealed, bob, carol_public)
-    with pytest.raises(envelope.Refused, match="a signature that is not for this picture and this receiver"):
+    with pytest.raises(
+        envelope.Refused,
+        match="a signature that is not for this picture and this receiver",
+    ):
         envelope.unseal(forwarded, carol, "d.png")
 
 
-def passed_on(sealed: np.ndarray, first: keys.PrivateKey, second: keys.PublicKey) -> np.ndarray:
+def passed_on(
+    sealed: np.ndarray, first: keys.PrivateKey, second: keys.PublicKey
+) -> np.ndarray:
     """What the first receiver got, its signature included, sealed by them to the second."""
     info = envelope.bound_info(sealed, b"weights!")
     body = header.expect(sealed, Kind.DISGUISE, "d.png")
@@ -246,16 +324,22 @@ def passed_on(sealed: np.ndarray, first: keys.PrivateKey, second: keys.PublicKey
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_spare_envelope_makes_no_letter_that_was_passed_on_good(pairs, force: bool) -> None:
+def test_a_spare_envelope_makes_no_letter_that_was_passed_on_good(
+    pairs, force: bool
+) -> None:
     (alice, _), (bob, bob_public), (carol, carol_public) = pairs
     spared = spare.add(noise(256, 256), carol_public, b"s" * 32, (), b"weights!")
     forwarded = passed_on(
-        envelope.seal(spared, bob_public, b"s" * 32, (), b"weights!", alice), bob, carol_public
+        envelope.seal(spared, bob_public, b"s" * 32, (), b"weights!", alice),
+        bob,
+        carol_public,
     )
     assert spare.find(forwarded, carol, b"weights!") == (b"s" * 32, ())
     model = SimpleNamespace(id=b"weights!", locked=True, robust=True)
     loaded = files.Loaded(forwarded, None, "d.png")
-    with pytest.raises(EganError, match="a signature that is not for this picture and this receiver"):
+    with pytest.raises(
+        EganError, match="a signature that is not for this picture and this receiver"
+    ):
         intake.open_disguise(loaded, "d.png", carol, model, force)  # type: ignore[arg-type]
 
 
@@ -271,7 +355,9 @@ def test_a_signature_does_not_move_to_another_disguise(pairs) -> None:
     letter = b"t" * 32 + bytes(envelope.LETTER_BYTES - 32)
     for taken in (proof, mallory.identity + proof[64:]):
         info = envelope.bound_info(second, b"weights!")
-        body = b"weights!" + envelope.SUITE.encrypt(letter + taken, bob_public.encryption, info=info)
+        body = b"weights!" + envelope.SUITE.encrypt(
+            letter + taken, bob_public.encryption, info=info
+        )
         with pytest.raises(EganError, match="a signature that is not for this picture"):
             envelope.unseal(header.embed(second, Kind.DISGUISE, body), bob, "d.png")
 
@@ -280,7 +366,9 @@ def test_signed_and_unsigned_disguises_have_one_length(pairs) -> None:
     (alice, _), (_, bob_public), _ = pairs
     lengths = set()
     for signer in (None, alice):
-        found = header.find(envelope.seal(noise(), bob_public, b"s" * 32, (), b"weights!", signer))
+        found = header.find(
+            envelope.seal(noise(), bob_public, b"s" * 32, (), b"weights!", signer)
+        )
         assert found is not None
         lengths.add(len(found[1]))
     assert lengths == {envelope.BODY_BYTES}
@@ -297,30 +385,50 @@ def test_every_part_of_a_signature_is_bound(pairs) -> None:
     assert found.commits_to(secret) and not found.commits_to(secret ^ 1)
     assert found.fingerprint == public.fingerprint
     body = header.expect(picture, Kind.SIGNED, "s.png")
-    for at in (0, 8, 40, 72, 104, 136, signatures.BODY.size - 1):  # each field, its first byte and the last
+    for at in (
+        0,
+        8,
+        40,
+        72,
+        104,
+        136,
+        signatures.BODY.size - 1,
+    ):  # each field, its first byte and the last
         changed = bytearray(body)
         changed[at] ^= 1
         with pytest.raises(EganError, match="not valid|another key"):
-            signatures.by(header.embed(picture, Kind.SIGNED, bytes(changed)), public, "s.png")
+            signatures.by(
+                header.embed(picture, Kind.SIGNED, bytes(changed)), public, "s.png"
+            )
     # another's keys put in front of the same signature, and another's own signature
     claimed = body[:72] + other.identity + body[136:]
     with pytest.raises(NotVerified, match="not valid"):
         signatures.read(header.embed(picture, Kind.SIGNED, claimed), "s.png")
     with pytest.raises(NotVerified, match="signed by another key"):
-        signatures.by(signatures.attach(noise(), other, b"weights!", salt, secret), public, "s.png")
+        signatures.by(
+            signatures.attach(noise(), other, b"weights!", salt, secret),
+            public,
+            "s.png",
+        )
 
 
 def test_a_signature_of_a_disguise_is_none_of_a_picture(pairs) -> None:
     # the two statements start with contexts of which neither is the beginning of the other
     (private, public), _, _ = pairs
-    one = envelope.signed_statement(noise(), b"weights!", bytes(envelope.LETTER_BYTES), b"", b"")
-    two = signatures.statement(noise(), b"weights!", b"n" * 32, b"c" * 32, public.identity)
+    one = envelope.signed_statement(
+        noise(), b"weights!", bytes(envelope.LETTER_BYTES), b"", b""
+    )
+    two = signatures.statement(
+        noise(), b"weights!", b"n" * 32, b"c" * 32, public.identity
+    )
     assert one.split(b"\0")[0] == b"egan/1 signed disguise"
     assert two.split(b"\0")[0] == b"egan/1 signed picture"
     assert private.signing.sign(one) != private.signing.sign(two)
 
 
-def test_published_pictures_leave_the_private_key_its_randomness(run: Run, here: Path) -> None:
+def test_published_pictures_leave_the_private_key_its_randomness(
+    run: Run, here: Path
+) -> None:
     key = keys.read_private(pixels("priv.png"), "priv.png")
     before = key.picture.astype(int)
     # half of the samples could be one level up or down, and the networks would see the same
@@ -334,24 +442,45 @@ def test_published_pictures_leave_the_private_key_its_randomness(run: Run, here:
 
 
 def test_paper_family_compares_and_warns(run: Run, here: Path) -> None:
-    options = ModelOptions(family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1)
+    options = ModelOptions(
+        family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1
+    )
     torch.manual_seed(0)
     EncryptGAN(options).save("paper.safetensors", {})
     paper = ("--weights", "paper.safetensors")
-    run("keygen", "--size", 64, *paper, "face.png", "flower.png", "--pub", "p.png", "--priv", "q.png")
+    run(
+        "keygen",
+        "--size",
+        64,
+        *paper,
+        "face.png",
+        "flower.png",
+        "--pub",
+        "p.png",
+        "--priv",
+        "q.png",
+    )
     Image.fromarray(smooth(64, 64, 7)).save("secret.png")
     signed = run("sign", *paper, "secret.png", "--priv", "q.png", "-o", "signed.png")
     assert signed.status == 0
-    assert signed.err.startswith("egan: warning: these weights have no lock") and signed.err.count("\n") == 1
+    assert (
+        signed.err.startswith("egan: warning: these weights have no lock")
+        and signed.err.count("\n") == 1
+    )
     assert header.find(pixels("signed.png")) is None
     verify = ("verify", *paper, "--pub", "p.png", "--secret", "secret.png")
     assert run(*verify, "--threshold", 0.9, "--json", "signed.png").status == 0
     assert run(*verify, "--threshold", 0.001, "signed.png").status == 1
-    for names in (("signed.png",), ("signed.png", "face.png")):  # nothing to check is no success
+    for names in (
+        ("signed.png",),
+        ("signed.png", "face.png"),
+    ):  # nothing to check is no success
         bare = run("verify", *paper, "--pub", "p.png", "--json", *names)
         assert bare.status in (1, 2) and "there is nothing to check" in bare.err
         assert b"true" not in bare.out
-    refused = run("encrypt", *paper, "--pub", "p.png", "--sign", "q.png", "composite.png")
+    refused = run(
+        "encrypt", *paper, "--pub", "p.png", "--sign", "q.png", "composite.png"
+    )
     assert (refused.status, refused.out) == (2, b"")
 
 
@@ -363,8 +492,12 @@ def test_weights_without_a_threshold_say_so(run: Run, signed: Path) -> None:
 
 
 def test_the_threshold_lies_between_or_where_the_errors_meet() -> None:
-    assert calibrate.choose_threshold(np.array([0.01, 0.04]), np.array([0.16, 0.5])) == pytest.approx(0.08)
-    mixed = calibrate.choose_threshold(np.array([0.1, 0.2, 0.3, 0.6]), np.array([0.25, 0.5, 0.6, 0.7]))
+    assert calibrate.choose_threshold(
+        np.array([0.01, 0.04]), np.array([0.16, 0.5])
+    ) == pytest.approx(0.08)
+    mixed = calibrate.choose_threshold(
+        np.array([0.1, 0.2, 0.3, 0.6]), np.array([0.25, 0.5, 0.6, 0.7])
+    )
     assert mixed == pytest.approx(0.3)
 
 
@@ -373,30 +506,56 @@ def test_scores_are_those_of_verify() -> None:
     table = calibrate.all_scores(one, two)
     from egan.verbs.pipeline import rmse
 
-    assert table == pytest.approx(np.array([[rmse(a, b) for b in two] for a in one]), abs=1e-5)
+    assert table == pytest.approx(
+        np.array([[rmse(a, b) for b in two] for a in one]), abs=1e-5
+    )
     assert rmse(np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)) == 1.0
 
 
 def test_the_match_of_the_family_paper_is_measured_too(run: Run, here: Path) -> None:
-    options = ModelOptions(family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1)
+    options = ModelOptions(
+        family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1
+    )
     EncryptGAN(options).save("paper.safetensors", {})
     for name, first in (("x", 50), ("y", 70)):
         Path(name).mkdir()
         for seed in range(8):
             Image.fromarray(smooth(64, 64, first + seed)).save(f"{name}/{seed}.png")
     done = run(
-        "calibrate", "--weights", "paper.safetensors", "--x", "x", "--y", "y", "--forgeries", 0, "--json"
+        "calibrate",
+        "--weights",
+        "paper.safetensors",
+        "--x",
+        "x",
+        "--y",
+        "y",
+        "--forgeries",
+        0,
+        "--json",
     )
     assert done.status == 0, done.err
     assert "splice" not in done.out.decode(), "there is no signature to move"
 
 
-def test_calibrate_writes_weights_that_verify_uses(run: Run, here: Path, weights: Path) -> None:
+def test_calibrate_writes_weights_that_verify_uses(
+    run: Run, here: Path, weights: Path
+) -> None:
     for name, first in (("x", 50), ("y", 70)):
         Path(name).mkdir()
         for seed in range(12):
             Image.fromarray(smooth(64, 64, first + seed)).save(f"{name}/{seed}.png")
-    done = run("calibrate", "--x", "x", "--y", "y", "--forgeries", 1, "--json", "-o", "new.safetensors")
+    done = run(
+        "calibrate",
+        "--x",
+        "x",
+        "--y",
+        "y",
+        "--forgeries",
+        1,
+        "--json",
+        "-o",
+        "new.safetensors",
+    )
     assert done.status == 0, done.err
     figures = json.loads(done.out)
     assert figures["false_accept"]["count"] == figures["false_reject"]["count"] == 0
@@ -416,7 +575,16 @@ def test_calibrate_writes_weights_that_verify_uses(run: Run, here: Path, weights
     assert facts["training"]["signing"]["threshold"] == figures["threshold"]
     assert (
         run(
-            "keygen", *new, "--size", 64, "face.png", "flower.png", "--pub", "a.png", "--priv", "b.png"
+            "keygen",
+            *new,
+            "--size",
+            64,
+            "face.png",
+            "flower.png",
+            "--pub",
+            "a.png",
+            "--priv",
+            "b.png",
         ).status
         == 0
     )

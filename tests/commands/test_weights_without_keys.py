@@ -42,7 +42,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     for family in FAMILIES:
         torch.manual_seed(0)
-        baseline_class(family)(options(family)[0]).save(folder / f"{family}.safetensors", {"step": 0})
+        baseline_class(family)(options(family)[0]).save(
+            folder / f"{family}.safetensors", {"step": 0}
+        )
     return folder
 
 
@@ -62,7 +64,9 @@ def sampler(seed: int = 0) -> Sampler:
 
 
 def trainer(family: str, out: Path, seed: int = 0, *extra: str) -> Trainer:
-    return Trainer(make_method(*options(family, *extra), sampler(seed)), out, log=lambda _: None)
+    return Trainer(
+        make_method(*options(family, *extra), sampler(seed)), out, log=lambda _: None
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -83,7 +87,9 @@ def test_save_and_load_round_trip(family: str, models: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ["cyclegan", "drit"])
-def test_a_resumed_run_is_the_run_that_never_stopped(family: str, tmp_path: Path) -> None:
+def test_a_resumed_run_is_the_run_that_never_stopped(
+    family: str, tmp_path: Path
+) -> None:
     """Image pool, several optimisers and noise included."""
     extra = ("pool=3",) if family == "cyclegan" else ()
     whole = trainer(family, tmp_path / "whole", 0, *extra)
@@ -98,7 +104,9 @@ def test_a_resumed_run_is_the_run_that_never_stopped(family: str, tmp_path: Path
     rest = trainer(family, tmp_path / "half", 99, *extra)
     rest.resume(tmp_path / "half" / "checkpoint.safetensors")
     rest.run()
-    first, second = (load_file(tmp_path / n / "weights.safetensors") for n in ("whole", "half"))
+    first, second = (
+        load_file(tmp_path / n / "weights.safetensors") for n in ("whole", "half")
+    )
     assert all(torch.equal(first[k], second[k]) for k in first)
     assert (tmp_path / "whole" / "sample-last.png").exists()
 
@@ -119,36 +127,79 @@ def test_two_processes_train_what_one_trains(
     words = "train --method baluja --preset tiny --x faces --y flowers --messages digits --steps 3 --cache cache -q"
     found = {}
     for out, batch in (("one", 4), ("two", 4), ("half", 2)):
-        command = [*words.split(), *(w for s in settings for w in ("--set", s)), "--batch", str(batch)]
+        command = [
+            *words.split(),
+            *(w for s in settings for w in ("--set", s)),
+            "--batch",
+            str(batch),
+        ]
         command += ["--runs", f"{out}-runs", "--out", f"{out}.safetensors"]
         if out == "two":
-            start = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "egan"]
+            start = [
+                "torch.distributed.run",
+                "--standalone",
+                "--nproc-per-node",
+                "2",
+                "-m",
+                "egan",
+            ]
             done = subprocess.run(
-                [sys.executable, "-m", *start, *command], env=os.environ | {"OMP_NUM_THREADS": "1"},
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
-            )  # fmt: skip
+                [sys.executable, "-m", *start, *command],
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
             assert done.returncode == 0, done.stderr
         else:
             assert run(*command).status == 0
         weights = load_file(f"{out}.safetensors")
         found[out] = torch.cat([w.double().flatten() for w in weights.values()])
-    error, control = ((found["one"] - found[n]).square().mean().sqrt() for n in ("two", "half"))
+    error, control = (
+        (found["one"] - found[n]).square().mean().sqrt() for n in ("two", "half")
+    )
     assert error < 0.1 * control
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_train_inspect_encrypt_decrypt(
-    family: str, run: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    family: str,
+    run: Run,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The trip from folders to a recovered picture; sizes that are no squares, and pipes, work."""
     monkeypatch.chdir(tmp_path)
     settings = [w for s in (*TINY[1:2], *SMALLER[family]) for w in ("--set", s)]
     trained = run(
-        "train", "--method", family, "--preset", "tiny", *settings, "--steps", 2, "--batch", 2, "-q",
-        *(w for kind, name in (("--x", "faces"), ("--y", "flowers"), ("--messages", "digits"))
-          for w in (kind, pictures / name)),
-        "--cache", tmp_path / "cache", "--out", "w.safetensors",
-    )  # fmt: skip
+        "train",
+        "--method",
+        family,
+        "--preset",
+        "tiny",
+        *settings,
+        "--steps",
+        2,
+        "--batch",
+        2,
+        "-q",
+        *(
+            w
+            for kind, name in (
+                ("--x", "faces"),
+                ("--y", "flowers"),
+                ("--messages", "digits"),
+            )
+            for w in (kind, pictures / name)
+        ),
+        "--cache",
+        tmp_path / "cache",
+        "--out",
+        "w.safetensors",
+    )
     assert trained.status == 0, trained.err
     facts = json.loads(run("inspect", "--json", "w.safetensors").out)
     assert facts["family"] == facts["options"]["family"] == family
@@ -161,18 +212,34 @@ def test_train_inspect_encrypt_decrypt(
     disguise = run("encrypt", "--weights", "w.safetensors", *look, "composite.png")
     assert disguise.status == 0, disguise.err
     assert disguise.err.count("\n") == 1
-    assert "has no keys: anyone who has these weights can read the message" in disguise.err
+    assert (
+        "has no keys: anyone who has these weights can read the message" in disguise.err
+    )
     assert disguise.picture.shape == (64, 96, 3)
     found = run("decrypt", "--weights", "w.safetensors", "-q", stdin=disguise.out)
     assert (found.status, found.err) == (0, "")
     assert found.picture.shape == (64, 96, 3)
     if cls.uses_cover:
         with_cover = run(
-            "decrypt", "--weights", "w.safetensors", "--cover", "composite.png", stdin=disguise.out
+            "decrypt",
+            "--weights",
+            "w.safetensors",
+            "--cover",
+            "composite.png",
+            stdin=disguise.out,
         )
         assert (with_cover.picture != found.picture).any()
     (tmp_path / "out").mkdir()
-    many = run("encrypt", "--weights", "w.safetensors", *look, "composite.png", "-d", "out", "-q")
+    many = run(
+        "encrypt",
+        "--weights",
+        "w.safetensors",
+        *look,
+        "composite.png",
+        "-d",
+        "out",
+        "-q",
+    )
     assert many.status == 0, many.err
     assert (pixels("out/composite.png") == disguise.picture).all()
 
@@ -181,33 +248,109 @@ def test_the_flower_and_the_cover_are_what_gives_the_look(models: Path) -> None:
     composite, one, two = (to_unit(smooth(64, 64, seed)[None]) for seed in (1, 7, 8))
     for family, cls in OPTIONS.items():
         model = load_model(models / f"{family}.safetensors")
-        assert torch.equal(model.hide(composite, one), model.hide(composite, two)) != cls.uses_disguise
-        assert torch.equal(model.reveal(composite, one), model.reveal(composite, two)) != cls.uses_cover
+        assert (
+            torch.equal(model.hide(composite, one), model.hide(composite, two))
+            != cls.uses_disguise
+        )
+        assert (
+            torch.equal(model.reveal(composite, one), model.reveal(composite, two))
+            != cls.uses_cover
+        )
         if cls.uses_disguise:
             with pytest.raises(EganError, match="needs a picture"):
                 model.encrypt(smooth(64, 64, 1)[None], None, None)  # type: ignore[arg-type]
         if cls.uses_cover:
-            assert not torch.equal(model.reveal(composite, one), model.reveal(composite, None))
+            assert not torch.equal(
+                model.reveal(composite, one), model.reveal(composite, None)
+            )
 
 
 def test_wrong_usage_is_named(run: Run, here: Path, models: Path) -> None:
     """Keys with methods that have none, pictures with methods that have keys, unknown methods and presets."""
     munit, cyclegan = models / "munit.safetensors", models / "cyclegan.safetensors"
-    train = ("train", "--x", "a", "--y", "b", "--messages", "c", "--out", "w.safetensors")
+    train = (
+        "train",
+        "--x",
+        "a",
+        "--y",
+        "b",
+        "--messages",
+        "c",
+        "--out",
+        "w.safetensors",
+    )
     for command, words in (
         (("encrypt", "--weights", munit, "composite.png"), "needs a picture"),
-        (("encrypt", "--weights", munit, "--pub", "pub.png", "--flower", "flower.png", "composite.png"), "no keys"),
-        (("encrypt", "--weights", cyclegan, "--flower", "flower.png", "composite.png"), "does not take --flower"),
-        (("encrypt", "--flower", "flower.png", "composite.png"), "missing option '--pub'"),
-        (("decrypt", "--cover", "face.png", "disguise.png"), "--cover is for methods without keys"),
-        (("decrypt", "--weights", munit, "--priv", "priv.png", "--cover", "face.png", "disguise.png"), "no keys"),
-        (("encrypt", "--weights", munit, "--sign", "priv.png", "--flower", "flower.png", "composite.png"), "--sign|seal|sign"),
+        (
+            (
+                "encrypt",
+                "--weights",
+                munit,
+                "--pub",
+                "pub.png",
+                "--flower",
+                "flower.png",
+                "composite.png",
+            ),
+            "no keys",
+        ),
+        (
+            (
+                "encrypt",
+                "--weights",
+                cyclegan,
+                "--flower",
+                "flower.png",
+                "composite.png",
+            ),
+            "does not take --flower",
+        ),
+        (
+            ("encrypt", "--flower", "flower.png", "composite.png"),
+            "missing option '--pub'",
+        ),
+        (
+            ("decrypt", "--cover", "face.png", "disguise.png"),
+            "--cover is for methods without keys",
+        ),
+        (
+            (
+                "decrypt",
+                "--weights",
+                munit,
+                "--priv",
+                "priv.png",
+                "--cover",
+                "face.png",
+                "disguise.png",
+            ),
+            "no keys",
+        ),
+        (
+            (
+                "encrypt",
+                "--weights",
+                munit,
+                "--sign",
+                "priv.png",
+                "--flower",
+                "flower.png",
+                "composite.png",
+            ),
+            "--sign|seal|sign",
+        ),
         ((*train, "--method", "pix2pix"), "unknown method 'pix2pix'"),
         ((*train, "--method", "munit", "--preset", "paper"), "unknown preset 'paper'"),
-        ((*train, "--method", "baluja", "--set", "cycle=3"), "unknown setting 'cycle=3'"),
-        ((*train, "--method", "drit", "--lpips-backbone", "b.safetensors"), "no perceptual loss"),
+        (
+            (*train, "--method", "baluja", "--set", "cycle=3"),
+            "unknown setting 'cycle=3'",
+        ),
+        (
+            (*train, "--method", "drit", "--lpips-backbone", "b.safetensors"),
+            "no perceptual loss",
+        ),
         (("bench", "--methods", "pix2pix"), "unknown method pix2pix"),
-    ):  # fmt: skip
+    ):
         result = run(*command)
         assert result.status == 2, result.err
         assert any(part in result.err for part in words.split("|")), result.err
@@ -216,7 +359,17 @@ def test_wrong_usage_is_named(run: Run, here: Path, models: Path) -> None:
     assert all(family in known for family in ("egan", *FAMILIES))
     for command in (
         ("encrypt", "--weights", munit, "--pub", "pub.png", "composite.png"),
-        ("keygen", "--weights", munit, "face.png", "flower.png", "--pub", "p.png", "--priv", "q.png"),
+        (
+            "keygen",
+            "--weights",
+            munit,
+            "face.png",
+            "flower.png",
+            "--pub",
+            "p.png",
+            "--priv",
+            "q.png",
+        ),
     ):
         result = run(*command)
         assert (result.status, result.out) == (1, b"")
@@ -225,7 +378,11 @@ def test_wrong_usage_is_named(run: Run, here: Path, models: Path) -> None:
 
 
 def test_bench_puts_all_methods_into_one_table(
-    run: Run, models: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    models: Path,
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "all").mkdir()
@@ -238,13 +395,17 @@ def test_bench_puts_all_methods_into_one_table(
     assert "no weights of paper: left out" in result.err
     found = json.loads(result.out)
     assert list(found) == ["egan", *FAMILIES]
-    assert len({figures["blind"]["psnr"] for figures in found.values()}) == 1  # the same pairs for all
+    assert (
+        len({figures["blind"]["psnr"] for figures in found.values()}) == 1
+    )  # the same pairs for all
     assert found["egan"]["security"]["psnr_mean"] is not None
     for family in FAMILIES:
         assert found[family]["security"]["psnr_mean"] is None
         assert "no keys" in found[family]["notes"]["security.psnr_mean"]
         assert found[family]["gmac"] > 0
-    table = run("bench", "--weights", "all", "--methods", "munit,drit", *measures).out.decode()
+    table = run(
+        "bench", "--weights", "all", "--methods", "munit,drit", *measures
+    ).out.decode()
     assert "MUNIT, paper's data" in table
     assert "DRIT, paper's data" in table
     assert "12.62" in table
@@ -252,8 +413,13 @@ def test_bench_puts_all_methods_into_one_table(
     missing = run("bench", "--weights", "all", "--methods", "paper", *measures)
     assert missing.status == 1
     assert "egan train --preset paper" in missing.err
-    (tmp_path / "all" / "munit2.safetensors").write_bytes((models / "munit.safetensors").read_bytes())
-    assert "two weights files of the method munit" in run("bench", "--weights", "all", "--methods", "all").err
+    (tmp_path / "all" / "munit2.safetensors").write_bytes(
+        (models / "munit.safetensors").read_bytes()
+    )
+    assert (
+        "two weights files of the method munit"
+        in run("bench", "--weights", "all", "--methods", "all").err
+    )
 
 
 def test_a_cycle_of_nothing_is_measured_as_perfect(models: Path) -> None:
@@ -263,16 +429,27 @@ def test_a_cycle_of_nothing_is_measured_as_perfect(models: Path) -> None:
 
     model = load_model(models / "cyclegan.safetensors")
     model.F = model.G = torch.nn.Identity()
-    model.register_parameter("unused", torch.nn.Parameter(torch.zeros(1)))  # it says where the model is
-    rows, disguises = measure(model, make_pairs(load_smoke(64, 3, 0), 0), with_security=False)
-    assert all(row.message_mse == 0 and row.encryption_mse == 0 and row.security_mse is None for row in rows)
+    model.register_parameter(
+        "unused", torch.nn.Parameter(torch.zeros(1))
+    )  # it says where the model is
+    rows, disguises = measure(
+        model, make_pairs(load_smoke(64, 3, 0), 0), with_security=False
+    )
+    assert all(
+        row.message_mse == 0 and row.encryption_mse == 0 and row.security_mse is None
+        for row in rows
+    )
     assert disguises.shape == (3, 64, 64, 3)
     assert psnr(disguises[0], disguises[0]) > 100
 
 
 def test_recipes_are_those_of_the_papers() -> None:
     published = {family: method_classes(family)[1]() for family in FAMILIES}
-    assert (published["cyclegan"].cycle, published["cyclegan"].identity, published["cyclegan"].pool) == (
+    assert (
+        published["cyclegan"].cycle,
+        published["cyclegan"].identity,
+        published["cyclegan"].pool,
+    ) == (
         10,
         0.5,
         50,
@@ -281,4 +458,9 @@ def test_recipes_are_those_of_the_papers() -> None:
     assert (m.adversarial, m.image, m.style, m.content) == (1, 10, 1, 1)  # type: ignore[attr-defined]
     assert (d.cross_cycle, d.self_reconstruction, d.latent, d.kl) == (10, 10, 10, 0.01)  # type: ignore[attr-defined]
     assert published["baluja"].secret == 0.75  # type: ignore[attr-defined]
-    assert {f: p.batch for f, p in published.items()} == {"cyclegan": 1, "munit": 1, "drit": 1, "baluja": 4}
+    assert {f: p.batch for f, p in published.items()} == {
+        "cyclegan": 1,
+        "munit": 1,
+        "drit": 1,
+        "baluja": 4,
+    }

@@ -35,7 +35,9 @@ def test_lock_wraps_around() -> None:
 def test_locked_bytes_of_a_fixed_message_are_uniform(message: int) -> None:
     """Chi-square over 256 bins of 2^20 bytes: mean 255, standard deviation 22.6; 400 is six deviations away."""
     a = np.full(1 << 20, message, np.uint8)
-    counts = np.bincount(lock(a, keystream(bytes([message]) * 32, a.shape)), minlength=256)
+    counts = np.bincount(
+        lock(a, keystream(bytes([message]) * 32, a.shape)), minlength=256
+    )
     expected = a.size / 256
     assert ((counts - expected) ** 2 / expected).sum() < 400
     # the control: the same test catches a keystream that is a little off
@@ -48,4 +50,6 @@ def test_locked_bytes_do_not_depend_on_the_message_in_distribution() -> None:
     """Over all 256 keystream bytes, every message byte gives every locked byte exactly once: the one-time pad."""
     every = np.arange(256, dtype=np.uint8)
     for a in range(256):
-        assert sorted(lock(np.full(256, a, np.uint8), every).tolist()) == list(range(256))
+        assert sorted(lock(np.full(256, a, np.uint8), every).tolist()) == list(
+            range(256)
+        )

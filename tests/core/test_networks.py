@@ -63,7 +63,9 @@ def test_patchgan_has_the_published_size() -> None:
 
 def test_paper_family_is_two_resnets_and_their_output_is_a_picture() -> None:
     model = EncryptGAN(
-        ModelOptions(family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=9)
+        ModelOptions(
+            family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=9
+        )
     )
     assert len([m for m in model.F.modules() if type(m).__name__ == "ResNetBlock"]) == 9
     picture = np.zeros((1, 64, 64, 3), np.uint8)
@@ -78,8 +80,14 @@ def test_default_family_keeps_its_budget() -> None:
     for generator, other in ((model.F, model.G), (model.G, model.F)):
         assert parameters(generator) <= 4_000_000
         z = generator.encode(picture, picture)
-        assert gmac(generator.encode, picture, picture) + gmac(generator.decode, z, picture, HIDE) <= 12
-        cost = gmac(generator.measure, picture, picture, other) + gmac(generator.decode, z, picture, REVEAL)
+        assert (
+            gmac(generator.encode, picture, picture)
+            + gmac(generator.decode, z, picture, HIDE)
+            <= 12
+        )
+        cost = gmac(generator.measure, picture, picture, other) + gmac(
+            generator.decode, z, picture, REVEAL
+        )
         assert cost <= 12
     assert 2 * sum(parameters(m) for m in (model.F, model.G, model.K)) < 15 * 2**20
 
@@ -106,7 +114,9 @@ def test_a_key_image_with_levels_holds_how_light_a_picture_is() -> None:
         for conv in network.convs:
             torch.nn.init.zeros_(conv.bias)
             torch.nn.init.constant_(conv.weight, 0.1)
-        dark, light = (network.key_image(p, (1, 1, 1)) for p in (picture + 0.3, picture + 0.6))
+        dark, light = (
+            network.key_image(p, (1, 1, 1)) for p in (picture + 0.3, picture + 0.6)
+        )
         if levels:
             assert light.mean() - dark.mean() > 0.1
             assert light.max() < 0.6, "sums are at most 48 * 0.1 * 0.7"
@@ -116,7 +126,11 @@ def test_a_key_image_with_levels_holds_how_light_a_picture_is() -> None:
 
 def test_the_curve_of_key_images_with_levels() -> None:
     network = KeyNetwork(4, levels=True)
-    for bias, level in ((0.0, 0), (1.0, 128), (4.0, 204)):  # 255 m / (1 + m), halves to even
+    for bias, level in (
+        (0.0, 0),
+        (1.0, 128),
+        (4.0, 204),
+    ):  # 255 m / (1 + m), halves to even
         torch.nn.init.zeros_(network.convs[0].weight)
         torch.nn.init.constant_(network.convs[0].bias, bias)
         key = network.key_image(torch.rand(1, 3, 64, 64), (1, 1, 1))
@@ -136,11 +150,15 @@ def test_encoder_gives_unit_magnitudes() -> None:
 
 def test_components_come_back_from_their_phases() -> None:
     torch.manual_seed(2)
-    components = torch.cat((torch.rand(2, 2, 8, 8) * 2 - 1, torch.randn(2, 5, 8, 8) * 3), 1)
+    components = torch.cat(
+        (torch.rand(2, 2, 8, 8) * 2 - 1, torch.randn(2, 5, 8, 8) * 3), 1
+    )
     phases = phases_of(components, 2)
     assert phases.shape == (2, 2, 9, 8, 8)
     assert torch.allclose(components_of(phases, 2), components, atol=1e-4)
-    assert torch.allclose(components_of(phases_of(components, 0), 0)[:, 2:], components[:, 2:], atol=1e-4)
+    assert torch.allclose(
+        components_of(phases_of(components, 0), 0)[:, 2:], components[:, 2:], atol=1e-4
+    )
 
 
 def test_a_turn_misread_beside_its_neighbours_is_put_right() -> None:
@@ -180,7 +198,9 @@ def test_rotation_in_training_is_the_lock_on_bytes() -> None:
 
 
 def test_quantised_phases_are_bytes_with_a_gradient() -> None:
-    z = torch.nn.functional.normalize(torch.randn(1, 2, 3, 4, 4), dim=1).requires_grad_()
+    z = torch.nn.functional.normalize(
+        torch.randn(1, 2, 3, 4, 4), dim=1
+    ).requires_grad_()
     q = quantise_phases(z)
     steps = torch.atan2(q[:, 1], q[:, 0]) / (2 * math.pi / 256)
     assert (steps - steps.round()).abs().max() < 1e-3
@@ -189,7 +209,9 @@ def test_quantised_phases_are_bytes_with_a_gradient() -> None:
     assert (z.grad == 1).all()
 
 
-def test_disguise_is_a_function_of_locked_bytes_and_public_key_alone(tiny_model: EncryptGAN) -> None:
+def test_disguise_is_a_function_of_locked_bytes_and_public_key_alone(
+    tiny_model: EncryptGAN,
+) -> None:
     """Two messages, with keystreams that make their locked bytes equal, give one disguise, bit for bit."""
     rng = np.random.default_rng(3)
     one, two = (rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8) for _ in range(2))
@@ -201,7 +223,9 @@ def test_disguise_is_a_function_of_locked_bytes_and_public_key_alone(tiny_model:
     first, second = tiny_model.encrypt(one, key, k1), tiny_model.encrypt(two, key, k2)
     assert (first == second).all()
     assert (first == tiny_model.render(lock(a1, k1), key)).all()
-    assert (tiny_model.encrypt(two, key, k1) != first).any()  # the control: without that, they differ
+    assert (
+        tiny_model.encrypt(two, key, k1) != first
+    ).any()  # the control: without that, they differ
 
 
 def test_no_gradient_goes_round_the_lock(tiny_model: EncryptGAN) -> None:
@@ -213,7 +237,9 @@ def test_no_gradient_goes_round_the_lock(tiny_model: EncryptGAN) -> None:
     assert tiny_model.F.decode(z, key, HIDE).requires_grad
 
 
-def test_encrypt_takes_any_multiple_of_16_and_refuses_the_rest(tiny_model: EncryptGAN) -> None:
+def test_encrypt_takes_any_multiple_of_16_and_refuses_the_rest(
+    tiny_model: EncryptGAN,
+) -> None:
     key = np.zeros((1, 64, 64, 3), np.uint8)
     for height, width in ((64, 80), (96, 64)):
         picture = np.full((1, height, width, 3), 90, np.uint8)
@@ -225,10 +251,15 @@ def test_encrypt_takes_any_multiple_of_16_and_refuses_the_rest(tiny_model: Encry
         tiny_model.encrypt(np.zeros((1, 72, 64, 3), np.uint8), key, k)
 
 
-def test_the_backward_cycle_signs_and_its_keystream_matters(tiny_model: EncryptGAN, here: Path) -> None:
+def test_the_backward_cycle_signs_and_its_keystream_matters(
+    tiny_model: EncryptGAN, here: Path
+) -> None:
     secret = np.stack([np.array(Image.open(here / "composite.png").convert("RGB"))])
     key = np.zeros((1, 64, 64, 3), np.uint8)
-    k, other = (keystream(bytes([i]) * 32, (1, *tiny_model.keystream_shape(64, 64))) for i in (1, 2))
+    k, other = (
+        keystream(bytes([i]) * 32, (1, *tiny_model.keystream_shape(64, 64)))
+        for i in (1, 2)
+    )
     signed = tiny_model.sign(secret, key, k)
     assert psnr(tiny_model.unsign(signed, key, k), secret) > 25
     assert psnr(tiny_model.unsign(signed, key, other), secret) < 12
@@ -236,23 +267,31 @@ def test_the_backward_cycle_signs_and_its_keystream_matters(tiny_model: EncryptG
 
 def test_a_batch_is_the_same_as_one_by_one(tiny_model: EncryptGAN) -> None:
     rng = np.random.default_rng(5)
-    pictures, keys = (rng.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8) for _ in range(2))
+    pictures, keys = (
+        rng.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8) for _ in range(2)
+    )
     k = keystream(bytes(32), (3, *tiny_model.keystream_shape(64, 64)))
     together = tiny_model.encrypt(pictures, keys, k).astype(int)
     for i in range(3):
-        alone = tiny_model.encrypt(pictures[i : i + 1], keys[i : i + 1], k[i : i + 1])[0]
+        alone = tiny_model.encrypt(pictures[i : i + 1], keys[i : i + 1], k[i : i + 1])[
+            0
+        ]
         assert np.abs(together[i] - alone).max() <= 1
 
 
 def test_to_bytes_rounds_and_clamps() -> None:
-    values = torch.tensor([-2.0, -1.0, 0.0, 1.0, 3.0]).view(1, 1, 1, 5).expand(1, 3, 1, 5)
+    values = (
+        torch.tensor([-2.0, -1.0, 0.0, 1.0, 3.0]).view(1, 1, 1, 5).expand(1, 3, 1, 5)
+    )
     assert to_bytes(values)[0, 0, :, 0].tolist() == [0, 0, 128, 255, 255]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_agrees_with_the_cpu(tiny_model: EncryptGAN) -> None:
     rng = np.random.default_rng(7)
-    picture, key = (rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8) for _ in range(2))
+    picture, key = (
+        rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8) for _ in range(2)
+    )
     k = keystream(bytes(32), (1, *tiny_model.keystream_shape(64, 64)))
     cpu = tiny_model.encrypt(picture, key, k).astype(int)
     cuda = tiny_model.to("cuda").encrypt(picture, key, k).astype(int)
@@ -265,11 +304,15 @@ def test_painting_is_scaled_into_the_room_that_the_carriers_leave() -> None:
     base = torch.tensor([0.0, 0.0, 0.9]).view(1, 3, 1, 1)
     assert room_beside(base, painted).item() == pytest.approx(0.8)  # 0.8 x 1.25 = 1
     base = torch.tensor([-0.25, -0.75, 0.0]).view(1, 3, 1, 1)
-    assert room_beside(base, painted).item() == pytest.approx(0.5)  # -0.75 - 0.5 x 0.5 = -1
+    assert room_beside(base, painted).item() == pytest.approx(
+        0.5
+    )  # -0.75 - 0.5 x 0.5 = -1
     assert room_beside(0 * base, painted / 2).item() == 1
 
 
-def test_what_f_paints_fits_into_8_bits_and_stays_beside_the_carriers(tiny_model: EncryptGAN) -> None:
+def test_what_f_paints_fits_into_8_bits_and_stays_beside_the_carriers(
+    tiny_model: EncryptGAN,
+) -> None:
     decoder = tiny_model.F.decoder
     with torch.no_grad():
         head = decoder.head[HIDE]
@@ -290,11 +333,16 @@ def test_rounding_against_a_weight() -> None:
     sums = torch.ones(2, 2) + 1e-3 * torch.eye(
         2
     )  # almost only the sum of both errors counts: one takes up the other's
-    assert round_against(torch.tensor([[0.4], [0.4]]), sums).flatten().tolist() == [0, 1]
+    assert round_against(torch.tensor([[0.4], [0.4]]), sums).flatten().tolist() == [
+        0,
+        1,
+    ]
 
 
 def test_rounding_keeps_off_the_carriers(tiny_model: EncryptGAN) -> None:
-    picture = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 1.8 - 0.9
+    picture = (
+        torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 1.8 - 0.9
+    )
     decoder = tiny_model.F.decoder
     levels = tiny_model.F.levels(picture)
     exact = (picture + 1) * 127.5
@@ -309,7 +357,9 @@ def test_rounding_keeps_off_the_carriers(tiny_model: EncryptGAN) -> None:
     # 1/12 a dimension is what rounding one by one leaves; measured on the default weights: 0.39 of it
     assert on_carriers(levels) < 0.6 * on_carriers(exact.round())
     assert (levels - exact).abs().mean() < 0.6  # plain rounding: 0.25
-    assert np.array_equal(to_bytes(levels / 127.5 - 1), levels.permute(0, 2, 3, 1).byte().numpy())
+    assert np.array_equal(
+        to_bytes(levels / 127.5 - 1), levels.permute(0, 2, 3, 1).byte().numpy()
+    )
 
 
 def test_exact_measuring_finds_every_phase_whatever_is_painted(
@@ -328,11 +378,15 @@ def test_exact_measuring_finds_every_phase_whatever_is_painted(
         sent = unit_phases(torch.randint(0, 256, (2, model.options.phases, 16, 16)))
         picture = hider.decode(sent, key, HIDE)
         learned = revealer.encoder(revealer.seen(picture, key), REVEAL)
-        assert (learned - sent).abs().max() > 0.1, "an encoder knows the carriers that it learned by"
+        assert (learned - sent).abs().max() > 0.1, (
+            "an encoder knows the carriers that it learned by"
+        )
         measured = revealer.measure(picture, key, hider)
         assert torch.allclose(measured, sent, atol=1e-3)
         # Measured and sent are the same for any carriers, so there is nothing to gain by moving them.
-        (slope,) = torch.autograd.grad((measured - sent.roll(1, 0)).square().sum(), carriers)
+        (slope,) = torch.autograd.grad(
+            (measured - sent.roll(1, 0)).square().sum(), carriers
+        )
         assert slope.abs().max() < 1e-2
     model.save(tmp_path / "w.safetensors", {})
     loaded = EncryptGAN.load(tmp_path / "w.safetensors")
@@ -342,4 +396,6 @@ def test_exact_measuring_finds_every_phase_whatever_is_painted(
         assert torch.allclose(loaded.G.measure(picture, key, loaded.F), sent, atol=1e-3)
         rounded = loaded.F.levels(picture) / 127.5 - 1
         through = loaded.G.measure(rounded, key, loaded.F)
-    assert (through * sent).sum(1).min() > 0.5, "no phase is off by as much as 60 degrees"
+    assert (through * sent).sum(1).min() > 0.5, (
+        "no phase is off by as much as 60 degrees"
+    )

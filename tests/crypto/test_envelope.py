@@ -24,9 +24,13 @@ def pair() -> tuple[keys.PrivateKey, keys.PublicKey]:
 def test_suite_opens_the_vector_of_rfc_9180() -> None:
     # RFC 9180, A.2.1: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20Poly1305, base mode, sequence number 0
     info = bytes.fromhex("4f6465206f6e2061204772656369616e2055726e")
-    enc = bytes.fromhex("1afa08d3dec047a643885163f1180476fa7ddb54c6a8029ea33f95796bf2ac4a")
+    enc = bytes.fromhex(
+        "1afa08d3dec047a643885163f1180476fa7ddb54c6a8029ea33f95796bf2ac4a"
+    )
     private = X25519PrivateKey.from_private_bytes(
-        bytes.fromhex("8057991eef8f1f1af18f4a9491d16a1ce333f695d4db8e38da75975c4478e0fb")
+        bytes.fromhex(
+            "8057991eef8f1f1af18f4a9491d16a1ce333f695d4db8e38da75975c4478e0fb"
+        )
     )
     ciphertext = bytes.fromhex(
         "1c5250d8034ec2b784ba2cfd69dbdb8af406cfe3ff938e131f0def8c8b60b4db21993c62ce81883d2dd1b51a28"
@@ -41,7 +45,9 @@ def test_envelope_opens_with_the_right_key_alone(pair) -> None:
     private, public = pair
     boxes = ((1, 2, 30, 40), (0, 0, 64, 64))
     sealed = envelope.seal(noise(), public, b"s" * 32, boxes, b"weights!")
-    assert envelope.unseal(sealed, private, "d.png") == envelope.Opened(b"s" * 32, boxes)
+    assert envelope.unseal(sealed, private, "d.png") == envelope.Opened(
+        b"s" * 32, boxes
+    )
     other, _ = keys.make_pair(noise(), noise(), b"weights!")
     assert envelope.unseal(sealed, other, "d.png") is None
 
@@ -94,7 +100,9 @@ def test_a_sealed_picture_moves_by_one_level_at_most_and_has_one_length(pair) ->
 def test_two_seals_of_one_picture_differ(pair) -> None:
     _, public = pair
     picture = noise()
-    first, second = (envelope.seal(picture, public, b"s" * 32, (), b"weights!") for _ in range(2))
+    first, second = (
+        envelope.seal(picture, public, b"s" * 32, (), b"weights!") for _ in range(2)
+    )
     assert (first != second).any()
 
 
@@ -114,7 +122,9 @@ def test_one_level_in_one_pixel_is_another_private_key(pair) -> None:
 
 def test_two_pairs_from_one_face_differ_and_stay_near_it() -> None:
     face, flower = noise(), noise()
-    (one, pub1), (two, pub2) = (keys.make_pair(face, flower, b"weights!") for _ in range(2))
+    (one, pub1), (two, pub2) = (
+        keys.make_pair(face, flower, b"weights!") for _ in range(2)
+    )
     assert one.seed != two.seed
     assert pub1.fingerprint != pub2.fingerprint
     moved = one.picture.astype(int) - face
@@ -134,5 +144,9 @@ def test_private_key_knows_its_public_fingerprint_and_shows_no_secret(pair) -> N
 def test_forced_keystream_depends_on_key_and_picture(pair) -> None:
     private, _ = pair
     other, _ = keys.make_pair(noise(), noise(), b"weights!")
-    seeds = {k.wrong_keystream_seed(d) for k in (private, other) for d in (b"a" * 32, b"b" * 32)}
+    seeds = {
+        k.wrong_keystream_seed(d)
+        for k in (private, other)
+        for d in (b"a" * 32, b"b" * 32)
+    }
     assert len(seeds) == 4

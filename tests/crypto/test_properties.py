@@ -12,7 +12,9 @@ from egan.errors import EganError
 
 SIDE = 64
 pixels = st.integers(0, 2**32 - 1).map(
-    lambda seed: np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    lambda seed: np.random.default_rng(seed).integers(
+        0, 256, (SIDE, SIDE, 3), dtype=np.uint8
+    )
 )
 weights_ids = st.binary(min_size=8, max_size=8)
 seeds = st.binary(min_size=32, max_size=32)
@@ -24,7 +26,9 @@ def boxes(draw: st.DrawFn) -> tuple[tuple[int, int, int, int], ...]:
     made = []
     for _ in range(draw(st.integers(0, envelope.MOST_BOXES))):
         x, y = draw(st.integers(0, SIDE - 1)), draw(st.integers(0, SIDE - 1))
-        made.append((x, y, draw(st.integers(1, SIDE - x)), draw(st.integers(1, SIDE - y))))
+        made.append(
+            (x, y, draw(st.integers(1, SIDE - x)), draw(st.integers(1, SIDE - y)))
+        )
     return tuple(made)
 
 
@@ -39,14 +43,21 @@ ANNA, BERT = pair(1), pair(2)
 
 @settings(max_examples=40, deadline=None)
 @given(pixels, pixels, weights_ids)
-def test_a_key_pair_comes_back_from_its_pictures(x: np.ndarray, y: np.ndarray, weights: bytes) -> None:
+def test_a_key_pair_comes_back_from_its_pictures(
+    x: np.ndarray, y: np.ndarray, weights: bytes
+) -> None:
     private, public = make_pair(x, y, weights)
-    assert np.abs(private.picture.astype(int) - x).max() <= 2  # a random level, and the header's bit
+    assert (
+        np.abs(private.picture.astype(int) - x).max() <= 2
+    )  # a random level, and the header's bit
     assert np.abs(public.picture.astype(int) - y).max() <= 1
     again = read_public(public.picture, "pub.png")
     assert (again.fingerprint, again.network) == (private.fingerprint, weights)
     assert read_private(private.picture, "priv.png").fingerprint == private.fingerprint
-    for picture, read in ((private.picture, read_public), (public.picture, read_private)):
+    for picture, read in (
+        (private.picture, read_public),
+        (public.picture, read_private),
+    ):
         with pytest.raises(EganError):
             read(picture, "the wrong one")
 
@@ -56,7 +67,9 @@ def test_a_key_pair_comes_back_from_its_pictures(x: np.ndarray, y: np.ndarray, w
 def test_an_envelope_opens_to_what_was_sealed_and_only_for_its_receiver(
     picture: np.ndarray, seed: bytes, places: tuple, weights: bytes, signed: bool
 ) -> None:
-    sealed = envelope.seal(picture, BERT[1], seed, places, weights, ANNA[0] if signed else None)
+    sealed = envelope.seal(
+        picture, BERT[1], seed, places, weights, ANNA[0] if signed else None
+    )
     assert np.abs(sealed.astype(int) - picture).max() <= 1
     opened = envelope.unseal(sealed, BERT[0], "it")
     assert opened is not None
@@ -68,11 +81,16 @@ def test_an_envelope_opens_to_what_was_sealed_and_only_for_its_receiver(
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, SIDE * SIDE * 3 - 1), st.integers(0, 7))
-def test_no_bit_of_a_disguise_or_a_signed_picture_can_be_changed(at: int, bit: int) -> None:
+def test_no_bit_of_a_disguise_or_a_signed_picture_can_be_changed(
+    at: int, bit: int
+) -> None:
     picture = np.random.default_rng(7).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     for made, check in (
         (envelope.seal(picture, BERT[1], bytes(32), (), b"weights!"), opens),
-        (signatures.attach(picture, ANNA[0], b"weights!", bytes(32), picture), verifies),
+        (
+            signatures.attach(picture, ANNA[0], b"weights!", bytes(32), picture),
+            verifies,
+        ),
     ):
         assert check(made)
         made.reshape(-1)[at] ^= 1 << bit

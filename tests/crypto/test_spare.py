@@ -43,7 +43,9 @@ def jpeg(quality: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def noise(deviation: float) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda p: (p + RNG.normal(0, deviation, p.shape)).round().clip(0, 255).astype(np.uint8)
+    return lambda p: (
+        (p + RNG.normal(0, deviation, p.shape)).round().clip(0, 255).astype(np.uint8)
+    )
 
 
 def resize(size: int, kind: Image.Resampling) -> Callable[[np.ndarray], np.ndarray]:
@@ -69,7 +71,16 @@ def cut(picture: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     "channel",
     [lambda p: p, jpeg(95), jpeg(75), jpeg(60), noise(4.0), cut, SMALL, BLURRED],
-    ids=["none", "jpeg95", "jpeg75", "jpeg60", "noise4", "painted-over", "five-eighths", "three-quarters"],
+    ids=[
+        "none",
+        "jpeg95",
+        "jpeg75",
+        "jpeg60",
+        "noise4",
+        "painted-over",
+        "five-eighths",
+        "three-quarters",
+    ],
 )
 def test_it_survives_what_robust_training_knows(pair, channel) -> None:
     seed = RNG.bytes(SEED_BYTES)
@@ -77,7 +88,9 @@ def test_it_survives_what_robust_training_knows(pair, channel) -> None:
     assert spare.find(channel(sent), pair[0], WEIGHTS) == (seed, BOXES)
 
 
-def test_sharpening_undoes_what_resizing_blurs(pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sharpening_undoes_what_resizing_blurs(
+    pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent = spare.add(photograph(), pair[1], bytes(SEED_BYTES), (), WEIGHTS)
     assert spare.find(BLURRED(sent), pair[0], WEIGHTS)
     monkeypatch.setattr(spare, "SHARPENING", (0.0,))
@@ -93,9 +106,13 @@ def test_it_opens_for_its_key_and_its_weights_alone(pair) -> None:
     assert spare.find(sent[::-1], pair[0], WEIGHTS) is None
 
 
-def test_it_costs_three_levels_and_leaves_the_carriers_of_a_robust_payload_alone(pair) -> None:
+def test_it_costs_three_levels_and_leaves_the_carriers_of_a_robust_payload_alone(
+    pair,
+) -> None:
     grey = np.full((256, 256, 3), 128, np.uint8)
-    change = spare.add(grey, pair[1], bytes(SEED_BYTES), BOXES, WEIGHTS).astype(int) - grey
+    change = (
+        spare.add(grey, pair[1], bytes(SEED_BYTES), BOXES, WEIGHTS).astype(int) - grey
+    )
     cells = change.reshape(64, 4, 64, 4, 3)
     assert (cells == cells[:, :1, :, :1]).all()  # every cell moves as a whole
     assert 0 < np.abs(change).max() <= 9  # three patterns of at most STEP / 2 each
@@ -117,7 +134,10 @@ def test_a_small_picture_has_no_room(pair) -> None:
 def test_more_boxes_than_fit_are_left_out(pair) -> None:
     boxes = tuple((16 * i, 0, 16, 16) for i in range(6))
     sent = spare.add(photograph(), pair[1], bytes(SEED_BYTES), boxes, WEIGHTS)
-    assert spare.find(sent, pair[0], WEIGHTS) == (bytes(SEED_BYTES), boxes[: spare.MOST_BOXES])
+    assert spare.find(sent, pair[0], WEIGHTS) == (
+        bytes(SEED_BYTES),
+        boxes[: spare.MOST_BOXES],
+    )
 
 
 def test_words_mend_as_many_bytes_as_half_their_parity() -> None:
@@ -130,14 +150,27 @@ def test_words_mend_as_many_bytes_as_half_their_parity() -> None:
         assert spare.decoded(damaged, 150) == mended
 
 
-def test_a_disguise_that_became_a_jpeg_opens_with_force_alone(run: Run, monkeypatch, tmp_path) -> None:
+def test_a_disguise_that_became_a_jpeg_opens_with_force_alone(
+    run: Run, monkeypatch, tmp_path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EGAN_WEIGHTS", "robust")
     Image.fromarray(photograph()).save("face.png")
     Image.fromarray(photograph()[::-1].copy()).save("flower.png")
     assert run("keygen", "face.png", "flower.png").status == 0
     assert (
-        run("compose", "face.png", "flower.png", "--at", "64,32", "--size", "64", "-o", "c.png").status == 0
+        run(
+            "compose",
+            "face.png",
+            "flower.png",
+            "--at",
+            "64,32",
+            "--size",
+            "64",
+            "-o",
+            "c.png",
+        ).status
+        == 0
     )
     assert run("encrypt", "--pub", "pub.png", "c.png", "-o", "d.png").status == 0
 

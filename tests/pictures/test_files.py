@@ -40,7 +40,9 @@ def on_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.round(rgb * a + 255 * (1 - a)).astype(int)
 
 
-def read(image: Image.Image | bytes, kind: str = "PNG", **options: object) -> np.ndarray:
+def read(
+    image: Image.Image | bytes, kind: str = "PNG", **options: object
+) -> np.ndarray:
     """What egan sees of a picture: its pixels on white."""
     data = image
     if not isinstance(data, bytes):
@@ -57,9 +59,16 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EGAN_TEST_FILE", str(tmp_path / "picture"))
 
 
-def raw_png(width: int, height: int, depth: int, colour: int, rows: bytes, extra: bytes = b"") -> bytes:
+def raw_png(
+    width: int, height: int, depth: int, colour: int, rows: bytes, extra: bytes = b""
+) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data))
+            + kind
+            + data
+            + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     return (
@@ -87,7 +96,9 @@ def test_rgba_on_white() -> None:
     image = Image.fromarray(np.dstack((RGB, ALPHA)))
     assert np.array_equal(read(image), on_white(RGB, ALPHA))
     assert np.array_equal(read(image, "TIFF"), on_white(RGB, ALPHA))
-    assert np.array_equal(read(image, "WEBP", lossless=True, exact=True), on_white(RGB, ALPHA))
+    assert np.array_equal(
+        read(image, "WEBP", lossless=True, exact=True), on_white(RGB, ALPHA)
+    )
     opaque = Image.fromarray(np.dstack((RGB, np.full_like(ALPHA, 255))))
     assert np.array_equal(read(opaque), RGB)
 
@@ -98,7 +109,8 @@ def test_grey_with_and_without_alpha() -> None:
     with_alpha = Image.merge("LA", (grey, Image.fromarray(ALPHA)))
     assert np.array_equal(read(with_alpha), on_white(three(GREY), ALPHA))
     assert np.array_equal(
-        read(grey, transparency=int(GREY[0, 5])), np.where(three(GREY) == GREY[0, 5], 255, three(GREY))
+        read(grey, transparency=int(GREY[0, 5])),
+        np.where(three(GREY) == GREY[0, 5], 255, three(GREY)),
     )
 
 
@@ -121,9 +133,15 @@ def test_palette_with_and_without_transparency() -> None:
 
 
 def test_sixteen_bits() -> None:
-    assert np.array_equal(read(Image.fromarray(GREY.astype(np.uint16) * 257)), three(GREY))
-    assert np.array_equal(read(Image.fromarray(GREY.astype(np.uint16) * 257), "TIFF"), three(GREY))
-    assert np.array_equal(read(Image.fromarray(GREY.astype(np.int32) * 257), "TIFF"), three(GREY))
+    assert np.array_equal(
+        read(Image.fromarray(GREY.astype(np.uint16) * 257)), three(GREY)
+    )
+    assert np.array_equal(
+        read(Image.fromarray(GREY.astype(np.uint16) * 257), "TIFF"), three(GREY)
+    )
+    assert np.array_equal(
+        read(Image.fromarray(GREY.astype(np.int32) * 257), "TIFF"), three(GREY)
+    )
     for colour, samples in (
         (2, RGB),
         (6, np.dstack((RGB, np.full_like(ALPHA, 255)))),
@@ -136,17 +154,25 @@ def test_sixteen_bits() -> None:
 
 
 def test_floats() -> None:
-    assert np.array_equal(read(Image.fromarray(GREY.astype(np.float32) / 255), "TIFF"), three(GREY))
-    assert np.array_equal(read(Image.fromarray(GREY.astype(np.float32)), "TIFF"), three(GREY))
+    assert np.array_equal(
+        read(Image.fromarray(GREY.astype(np.float32) / 255), "TIFF"), three(GREY)
+    )
+    assert np.array_equal(
+        read(Image.fromarray(GREY.astype(np.float32)), "TIFF"), three(GREY)
+    )
     strange = np.array([[np.nan, -1, 0.5, 1]], dtype=np.float32)
-    assert np.array_equal(read(Image.fromarray(strange), "TIFF")[0, :, 0], [0, 0, 128, 255])
+    assert np.array_equal(
+        read(Image.fromarray(strange), "TIFF")[0, :, 0], [0, 0, 128, 255]
+    )
 
 
 def test_cmyk_and_ycbcr() -> None:
     flat = np.full((8, 8, 3), (200, 40, 90), np.uint8)
     cmyk = read(Image.fromarray(flat).convert("CMYK"), "JPEG", quality=100)
     assert np.abs(cmyk - flat).max() <= 3
-    assert np.abs(read(Image.fromarray(flat).convert("YCbCr"), "TIFF") - flat).max() <= 2
+    assert (
+        np.abs(read(Image.fromarray(flat).convert("YCbCr"), "TIFF") - flat).max() <= 2
+    )
 
 
 @pytest.mark.parametrize(("orientation", "turn"), [(1, 0), (3, 2), (6, -1), (8, 1)])
@@ -165,7 +191,19 @@ def test_a_damaged_file_of_any_format_is_named(tmp_path: Path) -> None:
     picture = Image.fromarray(smooth(40, 40, 3))
     random = np.random.default_rng(4)
     path = tmp_path / "bad"
-    for kind in ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "ICO", "TGA", "PCX", "DDS", "QOI"):
+    for kind in (
+        "PNG",
+        "JPEG",
+        "TIFF",
+        "WEBP",
+        "GIF",
+        "BMP",
+        "ICO",
+        "TGA",
+        "PCX",
+        "DDS",
+        "QOI",
+    ):
         buffer = io.BytesIO()
         picture.save(buffer, kind)
         for _ in range(25):
@@ -179,7 +217,9 @@ def test_a_damaged_file_of_any_format_is_named(tmp_path: Path) -> None:
                 assert str(path) in str(error)
 
 
-def test_any_error_of_a_decoder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_error_of_a_decoder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "bad.png"
     Image.fromarray(RGB).save(path)
 
@@ -231,7 +271,10 @@ def test_the_umask_is_read_and_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     before = os.umask(0o027)
     try:
         with monkeypatch.context() as patched:
-            patched.setattr("os.umask", lambda _mask: pytest.fail("threads beside this one would feel it"))
+            patched.setattr(
+                "os.umask",
+                lambda _mask: pytest.fail("threads beside this one would feel it"),
+            )
             assert atomic.current_umask() == 0o027
     finally:
         os.umask(before)
@@ -259,7 +302,9 @@ def test_of_many_writers_one_wins(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["out.png"]
 
 
-def test_without_hard_links_files_are_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_hard_links_files_are_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def no_links(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
@@ -272,7 +317,11 @@ def test_without_hard_links_files_are_moved(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
-    target, link, pipe = tmp_path / "target.png", tmp_path / "link.png", tmp_path / "pipe"
+    target, link, pipe = (
+        tmp_path / "target.png",
+        tmp_path / "link.png",
+        tmp_path / "pipe",
+    )
     link.symlink_to(target)
     files.write_output(b"one", str(link))
     with pytest.raises(EganError, match="exists already"):
@@ -319,7 +368,9 @@ BODIES = st.binary(max_size=60)
 
 @settings(max_examples=60, deadline=None)
 @given(PICTURES, st.sampled_from(header.Kind), BODIES)
-def test_a_header_is_found_again(picture: np.ndarray, kind: header.Kind, body: bytes) -> None:
+def test_a_header_is_found_again(
+    picture: np.ndarray, kind: header.Kind, body: bytes
+) -> None:
     made = header.embed(picture, kind, body)
     assert header.find(made) == (kind, body)
     assert header.expect(made, kind, "x.png") == body
@@ -336,7 +387,9 @@ def test_no_change_of_a_picture_with_a_header_goes_unseen(
     made = header.embed(picture, kind, body)
     sample = data.draw(st.integers(0, made.size - 1))
     made.reshape(-1)[sample] ^= 1 << data.draw(st.integers(0, 7))
-    with pytest.raises(EganError, match=r"x.png (is .* altered|has an egan header of version)"):
+    with pytest.raises(
+        EganError, match=r"x.png (is .* altered|has an egan header of version)"
+    ):
         header.find(made, "x.png")
 
 
@@ -356,12 +409,16 @@ def test_no_header_is_found_in_other_pictures(picture: np.ndarray) -> None:
     from_right=st.booleans(),
     from_bottom=st.booleans(),
 )
-def test_a_message_is_pasted_inside_or_refused(cover, message, x, y, from_right, from_bottom) -> None:
+def test_a_message_is_pasted_inside_or_refused(
+    cover, message, x, y, from_right, from_bottom
+) -> None:
     canvas = np.zeros((*cover, 3), np.uint8)
     image = Image.new("RGBA", message, "white")
     fits = x + message[0] <= cover[1] and y + message[1] <= cover[0]
     if not fits:
-        with pytest.raises(EganError, match="larger than the cover|does not fit inside"):
+        with pytest.raises(
+            EganError, match="larger than the cover|does not fit inside"
+        ):
             compose.paste(canvas, image, Place(x, y, from_right, from_bottom))
         return
     pasted, box = compose.paste(canvas, image, Place(x, y, from_right, from_bottom))
@@ -409,7 +466,10 @@ def test_boxes_are_noted_and_sealed(these: tuple[envelope.Box, ...]) -> None:
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 99) | st.floats() | st.text(max_size=3),
-    lambda some: st.lists(some, max_size=5) | st.dictionaries(st.text(max_size=3), some, max_size=3),
+    lambda some: (
+        st.lists(some, max_size=5)
+        | st.dictionaries(st.text(max_size=3), some, max_size=3)
+    ),
 )
 
 
@@ -422,11 +482,18 @@ def test_other_notes_are_damaged_or_whole_boxes(text: str) -> None:
         assert "x.png" in str(error)
     else:
         assert all(
-            x >= 0 and y >= 0 and w >= 1 and h >= 1 and x + w <= 80 and y + h <= 64 for x, y, w, h in found
+            x >= 0 and y >= 0 and w >= 1 and h >= 1 and x + w <= 80 and y + h <= 64
+            for x, y, w, h in found
         )
 
 
-@given(st.integers(16, 200), st.integers(16, 200), st.integers(1, 220), st.integers(1, 220), st.integers())
+@given(
+    st.integers(16, 200),
+    st.integers(16, 200),
+    st.integers(1, 220),
+    st.integers(1, 220),
+    st.integers(),
+)
 def test_random_places_fit(width: int, height: int, w: int, h: int, seed: int) -> None:
     place = compose.random_place((width, height), (w, h), seed)
     assert place == compose.random_place((width, height), (w, h), seed)

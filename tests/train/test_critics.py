@@ -18,7 +18,8 @@ def test_a_pyramid_judges_halved_pictures_and_counts_scales_the_same() -> None:
     halved = torch.nn.functional.avg_pool2d(picture, 3, 2, 1, count_include_pad=False)
     assert torch.allclose(half, pyramid.networks[1](halved), atol=1e-5)
     mean = over_scales(
-        lambda s: s.square().mean(), [torch.zeros(1, 1, 10, 10), torch.full((1, 1, 4, 4), 2.0)]
+        lambda s: s.square().mean(),
+        [torch.zeros(1, 1, 10, 10), torch.full((1, 1, 4, 4), 2.0)],
     )
     assert mean == 2
     assert isinstance(make_critic(4, 1), PatchGAN)

@@ -19,7 +19,8 @@ from egan.train.sampler import Sampler
 from egan.train.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(
-    not torch.backends.cuda.is_built(), reason="this build of torch has no CUDA devices, not even fake ones"
+    not torch.backends.cuda.is_built(),
+    reason="this build of torch has no CUDA devices, not even fake ones",
 )
 GPU = torch.device("cuda", 0)
 SMALL = ["image_size=64", "batch=2", "bf16=true"]
@@ -28,13 +29,17 @@ CRITICS = ["critic_scales=2", "critic_augment=color,translation,cutout"]
 
 
 def move(
-    module: nn.Module, change: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True
+    module: nn.Module,
+    change: Callable[[torch.Tensor], torch.Tensor],
+    recurse: bool = True,
 ) -> nn.Module:
     """`Module._apply` by replacing the parameters: torch's own swaps tensors in place, which fake ones do not allow."""
     for part in module.modules():
         for name, p in part._parameters.items():
             if p is not None:
-                part._parameters[name] = nn.Parameter(change(p.detach()), p.requires_grad)
+                part._parameters[name] = nn.Parameter(
+                    change(p.detach()), p.requires_grad
+                )
         for name, b in part._buffers.items():
             if b is not None:
                 part._buffers[name] = change(b)
@@ -45,7 +50,9 @@ def move(
 def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Everything made inside is fake; autocast takes CUDA for present; there is no backward pass, only its gradients."""
 
-    def update(self: Method, name: str, loss: torch.Tensor, clip: float = 0.0) -> torch.Tensor:
+    def update(
+        self: Method, name: str, loss: torch.Tensor, clip: float = 0.0
+    ) -> torch.Tensor:
         for group in self.optimisers[name].param_groups:
             for p in group["params"]:
                 p.grad = torch.zeros_like(p)
@@ -68,12 +75,16 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def fake_trainer(name: str, preset: str, settings: list[str], tmp_path: Path) -> Trainer:
+def fake_trainer(
+    name: str, preset: str, settings: list[str], tmp_path: Path
+) -> Trainer:
     def pictures(count: int, side: int) -> torch.Tensor:
         return torch.empty(count, side, side, 3, dtype=torch.uint8, device=GPU)
 
     sampler = Sampler(pictures(12, 64), pictures(12, 64), [pictures(8, 32)], 0, GPU)
-    trainer = Trainer(make_method(*parse_options(preset, settings, name), sampler), tmp_path)
+    trainer = Trainer(
+        make_method(*parse_options(preset, settings, name), sampler), tmp_path
+    )
     trainer.start()
     return trainer
 
@@ -109,9 +120,13 @@ def test_what_would_stop_a_gpu_is_seen(
 ) -> None:
     trainer = fake_trainer(*RUNS["egan"], tmp_path)
     step = trainer.method.step
-    monkeypatch.setattr(trainer.method, "step", lambda n: {"a": step(n)["cycle"] + torch.ones(3)})
+    monkeypatch.setattr(
+        trainer.method, "step", lambda n: {"a": step(n)["cycle"] + torch.ones(3)}
+    )
     with pytest.raises(RuntimeError, match="devices"):
         trainer.one_step()
-    monkeypatch.setattr(trainer.method, "step", lambda n: {"a": step(n)["cycle"].item()})
+    monkeypatch.setattr(
+        trainer.method, "step", lambda n: {"a": step(n)["cycle"].item()}
+    )
     with pytest.raises(DataDependentOutputException):
         trainer.one_step()

@@ -26,7 +26,13 @@ EXACT = [
     "bf16=false",
     "warmup=1",
 ]
-SMALL = ["width=8", "key_width=4", "key_steps=4", "discriminator_width=4", "learning_rate=0.0005"]
+SMALL = [
+    "width=8",
+    "key_width=4",
+    "key_steps=4",
+    "discriminator_width=4",
+    "learning_rate=0.0005",
+]
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +45,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def train(folder: Path, out: str, processes: int, *extra: str) -> subprocess.CompletedProcess:
+def train(
+    folder: Path, out: str, processes: int, *extra: str
+) -> subprocess.CompletedProcess:
     start = [sys.executable, "-m"]
     if processes > 1:
-        start += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
-    words = (
-        "egan train --preset tiny --x faces --y flowers --messages digits --steps 3 --batch 4 --cache cache"
-    )
+        start += [
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            str(processes),
+            "-m",
+        ]
+    words = "egan train --preset tiny --x faces --y flowers --messages digits --steps 3 --batch 4 --cache cache"
     settings = [w for s in EXACT + SMALL for w in ("--set", s)]
     return subprocess.run(
-        [*start, *words.split(), *settings, "--runs", f"{out}-runs", "--out", f"{out}.safetensors", *extra],
+        [
+            *start,
+            *words.split(),
+            *settings,
+            "--runs",
+            f"{out}-runs",
+            "--out",
+            f"{out}.safetensors",
+            *extra,
+        ],
         cwd=folder,
         env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         stdin=subprocess.DEVNULL,
@@ -67,7 +88,11 @@ def distance(folder: Path, a: str, b: str) -> float:
 
 
 def test_two_processes_train_what_one_trains(folder: Path) -> None:
-    for out, processes, extra in (("one", 1, ()), ("two", 2, ()), ("half", 1, ("--batch", "2"))):
+    for out, processes, extra in (
+        ("one", 1, ()),
+        ("two", 2, ()),
+        ("half", 1, ("--batch", "2")),
+    ):
         result = train(folder, out, processes, *extra)
         assert result.returncode == 0, result.stderr
     # the control has the same start, and half of the batch, as each process would have without the others
@@ -84,28 +109,71 @@ def test_a_batch_that_cannot_be_shared_is_named(folder: Path) -> None:
     assert not (folder / "odd.safetensors").exists()
 
 
-def test_a_dead_process_ends_the_run_with_words_and_its_last_checkpoint(folder: Path) -> None:
+def test_a_dead_process_ends_the_run_with_words_and_its_last_checkpoint(
+    folder: Path,
+) -> None:
     with subprocess.Popen(
         [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
-            *["egan", "train", "--preset", "tiny", "--x", "faces", "--y", "flowers", "--messages", "digits", "--steps", "100000", "--batch", "4"],
-            *["--cache", "cache", "--runs", "dead-runs", "--out", "dead.safetensors", "--set", "save_minutes=0.0"],
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            "-m",
+            *[
+                "egan",
+                "train",
+                "--preset",
+                "tiny",
+                "--x",
+                "faces",
+                "--y",
+                "flowers",
+                "--messages",
+                "digits",
+                "--steps",
+                "100000",
+                "--batch",
+                "4",
+            ],
+            *[
+                "--cache",
+                "cache",
+                "--runs",
+                "dead-runs",
+                "--out",
+                "dead.safetensors",
+                "--set",
+                "save_minutes=0.0",
+            ],
             *(w for s in SMALL for w in ("--set", s)),
         ],
-        cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    ) as run:  # fmt: skip
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
         checkpoint = folder / "dead-runs" / "checkpoint.safetensors"
         begin = time.monotonic()
         while not checkpoint.exists() and time.monotonic() - begin < 90:
             time.sleep(0.1)
         children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-        second = [c for c in children if b"RANK=1" in Path(f"/proc/{c}/environ").read_bytes().split(b"\0")]
+        second = [
+            c
+            for c in children
+            if b"RANK=1" in Path(f"/proc/{c}/environ").read_bytes().split(b"\0")
+        ]
         assert len(second) == 1
         os.kill(int(second[0]), signal.SIGKILL)
         _, words = run.communicate(timeout=90)
     assert run.returncode != 0
-    assert "egan: error: process 0 lost the other processes of the run" in words or "interrupted" in words
+    assert (
+        "egan: error: process 0 lost the other processes of the run" in words
+        or "interrupted" in words
+    )
     assert load_file(checkpoint)
     assert not (folder / "dead.safetensors").exists()
     assert not list((folder / "dead-runs").glob("*.part"))

@@ -42,7 +42,9 @@ from egan.train.starting_codec import (
 )
 from egan.train.trainer import Trainer
 
-TINY = ModelOptions(image_size=64, key_width=4, width=8, encoder_blocks=1, decoder_blocks=1)
+TINY = ModelOptions(
+    image_size=64, key_width=4, width=8, encoder_blocks=1, decoder_blocks=1
+)
 FAST = TrainOptions(
     steps=6,
     batch=2,
@@ -58,13 +60,17 @@ FAST = TrainOptions(
 def smooth(count: int, size: int, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     coarse = torch.from_numpy(random.random((count, 3, 8, 8))).float()
-    fine = torch.nn.functional.interpolate(coarse, (size, size), mode="bicubic").clamp(0, 1)
+    fine = torch.nn.functional.interpolate(coarse, (size, size), mode="bicubic").clamp(
+        0, 1
+    )
     return (fine * 255).byte().permute(0, 2, 3, 1).numpy()
 
 
 def sampler(seed: int = 0) -> Sampler:
     messages = [list(smooth(8, 32, 3))]
-    return Sampler(smooth(12, 64, 1), smooth(12, 64, 2), messages, seed, torch.device("cpu"))
+    return Sampler(
+        smooth(12, 64, 1), smooth(12, 64, 2), messages, seed, torch.device("cpu")
+    )
 
 
 def test_cycle_and_information_losses() -> None:
@@ -83,7 +89,9 @@ def test_lsgan_losses() -> None:
     half = torch.full((2, 1, 3, 3), 0.5)
     assert losses.lsgan_generator_loss(half).item() == 0.25
     assert losses.lsgan_generator_loss(torch.ones(2, 1, 3, 3)).item() == 0
-    assert losses.lsgan_discriminator_loss(torch.ones(2, 1), torch.zeros(2, 1)).item() == 0
+    assert (
+        losses.lsgan_discriminator_loss(torch.ones(2, 1), torch.zeros(2, 1)).item() == 0
+    )
     assert losses.lsgan_discriminator_loss(half, half).item() == 0.25
 
 
@@ -100,7 +108,9 @@ def test_phase_loss() -> None:
     z = torch.stack((torch.ones(1, 2, 3, 3), torch.zeros(1, 2, 3, 3)), 1)
     quarter = torch.full((1, 2, 3, 3), 64)
     assert losses.phase_loss(z, z).item() == 0
-    assert losses.phase_loss(z, rotate_phases(z, quarter, 1)).item() == pytest.approx(1, abs=1e-6)
+    assert losses.phase_loss(z, rotate_phases(z, quarter, 1)).item() == pytest.approx(
+        1, abs=1e-6
+    )
     assert losses.phase_loss(z, -z).item() == 2
 
 
@@ -127,7 +137,9 @@ def test_painting_loss_counts_levels_and_not_only_strokes() -> None:
     a = torch.zeros(1, 3, 16, 16)
     assert losses.painting_loss(a, a).item() == 0
     assert losses.painting_loss(a, a + 0.5).item() == 0.5 + 0.5 * 0.5
-    checks = 0.5 * (1 - 2 * (torch.arange(16) % 2)).float().expand_as(a)  # no mean in 8x8 pixels
+    checks = 0.5 * (1 - 2 * (torch.arange(16) % 2)).float().expand_as(
+        a
+    )  # no mean in 8x8 pixels
     assert losses.painting_loss(a, a + checks).item() == 0.5 + 0.5 * 1.0
 
 
@@ -147,7 +159,9 @@ def test_carriers_are_orthonormal_and_leave_luma_alone() -> None:
     assert (carriers @ grey.flatten()).abs().max() < 1e-5
 
 
-def test_robust_carriers_are_brightness_without_the_mean_and_the_slope_of_a_cell() -> None:
+def test_robust_carriers_are_brightness_without_the_mean_and_the_slope_of_a_cell() -> (
+    None
+):
     carriers = robust_carriers(8)
     assert torch.allclose(carriers @ carriers.T, torch.eye(8), atol=1e-6)
     colours = carriers.reshape(8, 3, 4, 4).numpy()
@@ -155,7 +169,9 @@ def test_robust_carriers_are_brightness_without_the_mean_and_the_slope_of_a_cell
     waves = dctn(colours[:, 0], axes=(1, 2), norm="ortho")
     assert np.abs(waves[:, [0, 0, 1], [0, 1, 0]]).max() < 1e-6
     lowest = {(0, 2), (1, 1), (2, 0), (0, 3), (1, 2), (2, 1), (3, 0), (1, 3)}
-    assert {tuple(map(int, np.unravel_index(np.abs(w).argmax(), (4, 4)))) for w in waves} == lowest
+    assert {
+        tuple(map(int, np.unravel_index(np.abs(w).argmax(), (4, 4)))) for w in waves
+    } == lowest
     assert robust_carriers(40).shape == (40, 48)  # as many as 20 phases need
 
 
@@ -241,14 +257,18 @@ def ctrl_c() -> Iterator[Callable[[], None]]:
     signal.signal(signal.SIGINT, before)
 
 
-def test_an_interruption_waits_for_the_end_of_a_step(tmp_path: Path, ctrl_c: Callable[[], None]) -> None:
+def test_an_interruption_waits_for_the_end_of_a_step(
+    tmp_path: Path, ctrl_c: Callable[[], None]
+) -> None:
     whole = prepared(tmp_path / "whole")
     whole.run()
     cut = prepared(tmp_path / "cut")
     update = cut.method.update
 
     def struck(name: str, *rest: Any) -> torch.Tensor:
-        if name == "critics" and cut.step == 2:  # the generators have learned, the discriminators not yet
+        if (
+            name == "critics" and cut.step == 2
+        ):  # the generators have learned, the discriminators not yet
             ctrl_c()
         return update(name, *rest)
 
@@ -274,23 +294,36 @@ def test_an_interruption_waits_for_the_end_of_a_save(
     monkeypatch.setattr(loop, "save_checkpoint", struck)
     with pytest.raises(KeyboardInterrupt):
         run.save()
-    assert {"checkpoint.safetensors", "weights.safetensors"} <= set(os.listdir(tmp_path))
+    assert {"checkpoint.safetensors", "weights.safetensors"} <= set(
+        os.listdir(tmp_path)
+    )
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     run = prepared(tmp_path)
-    with pytest.raises(EganError, match="cannot write /dev/full: no space left on device"):
+    with pytest.raises(
+        EganError, match="cannot write /dev/full: no space left on device"
+    ):
         save_checkpoint(run, Path("/dev/full"))
-    with pytest.raises(EganError, match="cannot write /dev/full: no space left on device"):
+    with pytest.raises(
+        EganError, match="cannot write /dev/full: no space left on device"
+    ):
         EncryptGAN(TINY).save("/dev/full", {})
 
 
 def test_more_and_augmented_discriminators_train_and_resume(tmp_path: Path) -> None:
-    options = {"critic_scales": 2, "critic_augment": ("color", "translation", "cutout"), "steps": 2}
+    options = {
+        "critic_scales": 2,
+        "critic_augment": ("color", "translation", "cutout"),
+        "steps": 2,
+    }
     whole = prepared(tmp_path / "whole", **options)
     before = [p.clone() for p in whole.method.critics.parameters()]
     whole.run()
-    assert not any(torch.equal(a, b) for a, b in zip(before, whole.method.critics.parameters(), strict=True))
+    assert not any(
+        torch.equal(a, b)
+        for a, b in zip(before, whole.method.critics.parameters(), strict=True)
+    )
     half = prepared(tmp_path / "half", **options)
     half.one_step()
     half.save()
@@ -305,27 +338,35 @@ def test_more_and_augmented_discriminators_train_and_resume(tmp_path: Path) -> N
 def test_training_on_windows_of_pictures(tmp_path: Path) -> None:
     model = dataclasses.replace(TINY, image_size=128)
     messages = [list(smooth(8, 32, 3))]
-    source = Sampler(smooth(4, 128, 1), smooth(4, 128, 2), messages, 0, torch.device("cpu"))
-    method = LockedMethod(model, dataclasses.replace(FAST, crop=64, batch=4, steps=2), source)
+    source = Sampler(
+        smooth(4, 128, 1), smooth(4, 128, 2), messages, 0, torch.device("cpu")
+    )
+    method = LockedMethod(
+        model, dataclasses.replace(FAST, crop=64, batch=4, steps=2), source
+    )
     seen, sizes = set(), set()
     whole_pictures = [p for y in to_unit(source.disguises) for p in (y, y.flip(-1))]
     keys = method.model.K.key_image(torch.stack(whole_pictures), model.public_layers)
     for _ in range(20):
         batch = method.draw()
-        assert {t.shape[2:] for t in (batch.x, batch.y, batch.kx, batch.ky, batch.verifying, batch.box)} == {
-            (64, 64)
-        }
+        assert {
+            t.shape[2:]
+            for t in (batch.x, batch.y, batch.kx, batch.ky, batch.verifying, batch.box)
+        } == {(64, 64)}
         assert batch.keystream.shape[2:] == (16, 16)
         sizes |= {int(row.sum()) for box in batch.box[:, 0] for row in box}
         found = [
-            (n, i, j) for n, y in enumerate(whole_pictures) for i in range(0, 65, 16) for j in range(0, 65, 16)
+            (n, i, j)
+            for n, y in enumerate(whole_pictures)
+            for i in range(0, 65, 16)
+            for j in range(0, 65, 16)
             if torch.equal(y[:, i : i + 64, j : j + 64], batch.y[0])
-        ]  # fmt: skip
+        ]
         assert len(found) == 1, "a window whose corner is on the grid"
         n, i, j = found[0]
-        assert torch.allclose(keys[n, :, i : i + 64, j : j + 64], batch.ky[0], atol=0.02), (
-            "the key image is the whole picture's"
-        )
+        assert torch.allclose(
+            keys[n, :, i : i + 64, j : j + 64], batch.ky[0], atol=0.02
+        ), "the key image is the whole picture's"
         seen.add((i, j))
     assert len(seen) > 8
     assert min(sizes - {0}) >= 128 // 8
@@ -347,9 +388,13 @@ def test_a_run_can_start_from_the_networks_of_a_weights_file(tmp_path: Path) -> 
     assert all(torch.equal(started[k], v) for k, v in weights.state_dict().items())
     second.run()
     found = EncryptGAN.load(second.out / "weights.safetensors")
-    assert all(torch.equal(a, b) for a, b in zip(found.K.parameters(), weights.K.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(found.K.parameters(), weights.K.parameters(), strict=True)
+    )
     assert not all(
-        torch.equal(a, b) for a, b in zip(found.F.parameters(), weights.F.parameters(), strict=True)
+        torch.equal(a, b)
+        for a, b in zip(found.F.parameters(), weights.F.parameters(), strict=True)
     )
     assert found.training_summary["started_from"] == weights.id.hex()
     other = trainer(tmp_path / "other", model=dataclasses.replace(TINY, width=16))
@@ -361,7 +406,12 @@ def test_a_run_can_start_with_new_keys(tmp_path: Path) -> None:
     first = prepared(tmp_path / "first", steps=1)
     first.run()
     weights = EncryptGAN.load(first.out / "weights.safetensors")
-    second = trainer(tmp_path / "second", model=dataclasses.replace(TINY, key_levels=True), seed=7, steps=1)
+    second = trainer(
+        tmp_path / "second",
+        model=dataclasses.replace(TINY, key_levels=True),
+        seed=7,
+        steps=1,
+    )
     lines: list[str] = []
     second.log = second.method.log = lines.append
     second.start_from(weights, new_keys=True)
@@ -371,7 +421,11 @@ def test_a_run_can_start_with_new_keys(tmp_path: Path) -> None:
         "perceptual loss",
     ]
     started = second.model.state_dict()
-    kept = [name for name, value in weights.state_dict().items() if torch.equal(started[name], value)]
+    kept = [
+        name
+        for name, value in weights.state_dict().items()
+        if torch.equal(started[name], value)
+    ]
     assert "F.encoder.stem.weight" in kept
     assert "F.decoder.direct.0.weight" in kept, "the carriers stay"
     assert "F.decoder.head.0.weight" not in kept, "its painter learns with K"
@@ -387,7 +441,10 @@ def test_a_run_can_start_with_new_keys(tmp_path: Path) -> None:
     ("options", "words"),
     [
         (["--new-keys"], "--new-keys goes with --from"),
-        (["--new-keys", "--from", "w.safetensors", "--method", "drit"], "drit has no key images"),
+        (
+            ["--new-keys", "--from", "w.safetensors", "--method", "drit"],
+            "drit has no key images",
+        ),
         (
             ["--from", "w.safetensors", "--set", "key_levels=true"],
             "K has key_levels = False\negan: hint: --new-keys",
@@ -395,7 +452,11 @@ def test_a_run_can_start_with_new_keys(tmp_path: Path) -> None:
     ],
 )
 def test_settings_of_keys_and_starts_that_do_not_go_together(
-    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    words: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     EncryptGAN(TINY).save("w.safetensors", {})
@@ -428,14 +489,20 @@ def test_painters_teach_the_key_network_and_leave_the_carriers_alone() -> None:
         train_key_network(model.K, s, steps, [painter], log=lines.append)
         y = to_unit(s.disguises)  # type: ignore[arg-type]
         with torch.no_grad():
-            return float((paint(model.K.key_image(y, (1, 2, 3))) - y).abs().mean()), model
+            return float(
+                (paint(model.K.key_image(y, (1, 2, 3))) - y).abs().mean()
+            ), model
 
     lines: list[str] = []
     few, before = painted(1)
     many, after = painted(200)
     assert len(lines) == 4 and lines[0].startswith("key network, step 50 of 200, ")
     assert many < 0.6 * few
-    for a, b in zip(before.F.decoder.direct.parameters(), after.F.decoder.direct.parameters(), strict=True):  # type: ignore[union-attr]
+    for a, b in zip(
+        before.F.decoder.direct.parameters(),
+        after.F.decoder.direct.parameters(),
+        strict=True,
+    ):  # type: ignore[union-attr]
         assert torch.equal(a, b)
     assert not torch.equal(before.K.convs[0].weight, after.K.convs[0].weight)
     assert not any(p.requires_grad for p in after.K.parameters())
@@ -444,7 +511,13 @@ def test_painters_teach_the_key_network_and_leave_the_carriers_alone() -> None:
 @pytest.mark.parametrize(("size", "seen"), [(64, 64), (0, 96), (128, 96)])
 def test_the_key_network_learns_from_small_pictures(size: int, seen: int) -> None:
     model = EncryptGAN(TINY)
-    big = Sampler(smooth(4, 96, 1), smooth(4, 96, 2), [list(smooth(2, 32, 3))], 0, torch.device("cpu"))
+    big = Sampler(
+        smooth(4, 96, 1),
+        smooth(4, 96, 2),
+        [list(smooth(2, 32, 3))],
+        0,
+        torch.device("cpu"),
+    )
     shapes = []
     model.K.register_forward_pre_hook(lambda _, given: shapes.append(given[0].shape))
     train_key_network(model.K, big, 2, size=size)
@@ -470,7 +543,10 @@ def test_a_diverged_run_keeps_its_last_good_state(tmp_path: Path) -> None:
         run.run()
     assert (run.out / "checkpoint.safetensors").read_bytes() == good
     assert math.isfinite(
-        sum(float(t.double().sum()) for t in load_file(run.out / "weights.safetensors").values())
+        sum(
+            float(t.double().sum())
+            for t in load_file(run.out / "weights.safetensors").values()
+        )
     )
 
 
@@ -481,7 +557,9 @@ def test_wrong_keys_get_the_adversarial_loss_alone(tmp_path: Path) -> None:
     assert terms["adversarial_x"] > 0
 
 
-def test_signed_pictures_are_verified_with_keys_of_other_flowers_too(tmp_path: Path) -> None:
+def test_signed_pictures_are_verified_with_keys_of_other_flowers_too(
+    tmp_path: Path,
+) -> None:
     method = prepared(tmp_path, batch=32).method
     batch = method.draw()
     own = (batch.verifying == batch.ky).flatten(1).all(1).sum()
@@ -501,15 +579,25 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None
         other.resume(tmp_path / "weights.safetensors")
 
 
-def test_an_older_checkpoint_that_does_not_name_every_option_fits(tmp_path: Path) -> None:
+def test_an_older_checkpoint_that_does_not_name_every_option_fits(
+    tmp_path: Path,
+) -> None:
     one = trainer(tmp_path)
-    for options, right in (({}, True), ({"key_levels": True}, False), ({"future": 1}, False)):
-        known = {k: v for k, v in dataclasses.asdict(TINY).items() if k != "key_levels"} | options
+    for options, right in (
+        ({}, True),
+        ({"key_levels": True}, False),
+        ({"future": 1}, False),
+    ):
+        known = {
+            k: v for k, v in dataclasses.asdict(TINY).items() if k != "key_levels"
+        } | options
         assert fits(one, json.dumps(known)) == right
 
 
 def test_settings_reach_the_right_options_and_unknown_ones_are_named() -> None:
-    model, train = parse_options("tiny", ["phases=8", "wrong_key=0.25", "public_layers=1,3,5", "bf16=false"])
+    model, train = parse_options(
+        "tiny", ["phases=8", "wrong_key=0.25", "public_layers=1,3,5", "bf16=false"]
+    )
     assert (model.phases, model.public_layers, model.image_size) == (8, (1, 3, 5), 64)
     assert (train.wrong_key, train.bf16) == (0.25, False)
     for preset, settings in (
@@ -526,14 +614,24 @@ def test_settings_reach_the_right_options_and_unknown_ones_are_named() -> None:
 
 def test_robust_settings_are_a_start_that_others_can_change() -> None:
     model, train = parse_options("tiny", ["robust=jpeg,noise", "amplitude=20"])
-    assert (model.phases, model.verniers, train.robust, train.amplitude) == (4, 0, ("jpeg", "noise"), 20)
-    assert (train.perceptual, parse_options("egan", ["robust=jpeg"])[1].perceptual) == (0, 5)  # type: ignore[union-attr]
+    assert (model.phases, model.verniers, train.robust, train.amplitude) == (
+        4,
+        0,
+        ("jpeg", "noise"),
+        20,
+    )
+    assert (train.perceptual, parse_options("egan", ["robust=jpeg"])[1].perceptual) == (
+        0,
+        5,
+    )  # type: ignore[union-attr]
     with pytest.raises(EganError, match="unknown channel"):
         parse_options("tiny", ["robust=jpeg,blur"])
 
 
 @pytest.mark.parametrize("name", ["jpeg", "noise", "resize"])
-def test_a_channel_changes_a_picture_a_little_and_passes_the_gradient(name: str) -> None:
+def test_a_channel_changes_a_picture_a_little_and_passes_the_gradient(
+    name: str,
+) -> None:
     red = smooth(2, 64, 5) // 4 + np.array(
         [190, 120, 60], np.uint8
     )  # no block's mean is so near to grey that JPEG drops it
@@ -552,17 +650,23 @@ def test_what_jpeg_does_to_a_gradient() -> None:
     grey = torch.rand(1, 1, 20, 24).expand(-1, 3, -1, -1) * 2 - 1  # luma alone
     assert torch.allclose(jpeg_like(grey, fine), grey, atol=1e-5)
     board = (torch.arange(16)[:, None] + torch.arange(16)) % 2 * 2.0 - 1
-    chroma = torch.linalg.inv(YCC)[:, 1][None, :, None, None] * board / 4  # Cb of +-1/4 in turn, no luma
+    chroma = (
+        torch.linalg.inv(YCC)[:, 1][None, :, None, None] * board / 4
+    )  # Cb of +-1/4 in turn, no luma
     assert jpeg_like(chroma, fine).abs().max() < 1e-5
     # A flat block of v has one coefficient, 8 v. A quarter of a step is cubed, a step and a half stays.
     table = torch.full((1, 8, 8), 12.75)  # of 255: steps of 0.1 in [-1, 1]
     for units, kept in ((0.25, 1 / 64), (1.5, 1.5)):
         flat = torch.full((1, 1, 8, 16), units * 0.1 / 8)
-        assert torch.allclose(quantised(flat, table), torch.full_like(flat, kept * 0.1 / 8), atol=1e-6)
+        assert torch.allclose(
+            quantised(flat, table), torch.full_like(flat, kept * 0.1 / 8), atol=1e-6
+        )
     # A pixel's luma follows itself; its chroma the mean of four, 9/16 of its own (triangle filter), a quarter of that each.
     picture = (torch.rand(1, 3, 16, 16) * 2 - 1).requires_grad_()
     planes = torch.einsum("dc,nchw->dnhw", YCC, jpeg_like(picture, fine))[:2, 0, 5, 5]
-    luma, blue = (torch.autograd.grad(plane, picture, retain_graph=True)[0] for plane in planes)
+    luma, blue = (
+        torch.autograd.grad(plane, picture, retain_graph=True)[0] for plane in planes
+    )
     assert torch.allclose(luma[0, :, 5, 5], YCC[0], atol=1e-4)
     for y, x in ((4, 4), (4, 5), (5, 4), (5, 5)):
         assert torch.allclose(blue[0, :, y, x], 9 / 64 * YCC[1], atol=1e-4)
@@ -577,14 +681,18 @@ def test_a_robust_start_decodes_after_jpeg_and_the_default_does_not() -> None:
         model = EncryptGAN(dataclasses.replace(TINY, **options))
         start_codec(model.F, model.G, pictures, 32.0 if robust else 4.0, robust)  # type: ignore[arg-type]
         keys = np.zeros((6, 64, 64, 3), np.uint8)
-        k = np.random.default_rng(0).integers(0, 256, (6, *model.keystream_shape(64, 64)), dtype=np.uint8)
+        k = np.random.default_rng(0).integers(
+            0, 256, (6, *model.keystream_shape(64, 64)), dtype=np.uint8
+        )
         disguises = []
         for disguise in model.encrypt(to_bytes(pictures), keys, k):
             buffer = io.BytesIO()
             Image.fromarray(disguise).save(buffer, "JPEG", quality=90)
             disguises.append(np.asarray(Image.open(buffer)))
         found = model.decrypt(np.stack(disguises), keys, k)
-        return float(-10 * np.log10(np.mean((found / 255.0 - to_bytes(pictures) / 255.0) ** 2)))
+        return float(
+            -10 * np.log10(np.mean((found / 255.0 - to_bytes(pictures) / 255.0) ** 2))
+        )
 
     assert decode(True, phases=4, verniers=0) > 20
     assert decode(False) < 12
@@ -594,7 +702,13 @@ def test_robust_and_published_training_run(tmp_path: Path) -> None:
     run = prepared(tmp_path / "robust", robust=("jpeg", "noise", "resize"), steps=2)
     run.run()
     method = PublishedMethod(
-        dataclasses.replace(TINY, family="paper", resnet_width=4, resnet_blocks=1, public_layers=(3, 5, 6)),
+        dataclasses.replace(
+            TINY,
+            family="paper",
+            resnet_width=4,
+            resnet_blocks=1,
+            public_layers=(3, 5, 6),
+        ),
         dataclasses.replace(FAST, clip=0.0, average=0.0, wrong_key=0.5, steps=2),
         sampler(),
     )
@@ -603,15 +717,27 @@ def test_robust_and_published_training_run(tmp_path: Path) -> None:
     before = [p.clone() for p in method.both.parameters()]
     paper.run()
     assert all(
-        not torch.equal(a, b) for a, b in zip(before, method.both.parameters(), strict=True) if a.dim() > 1
+        not torch.equal(a, b)
+        for a, b in zip(before, method.both.parameters(), strict=True)
+        if a.dim() > 1
     )
     model = EncryptGAN.load(tmp_path / "paper" / "weights.safetensors")
     assert not model.locked
-    names = {"cycle", "information", "back_cycle", "key_matching", "adversarial", "adversarial_x", "critics"}
+    names = {
+        "cycle",
+        "information",
+        "back_cycle",
+        "key_matching",
+        "adversarial",
+        "adversarial_x",
+        "critics",
+    }
     assert names <= set(losses_of_a_step(paper))
 
 
-def test_a_wrong_key_of_the_paper_family_gets_the_adversarial_loss_alone(tmp_path: Path) -> None:
+def test_a_wrong_key_of_the_paper_family_gets_the_adversarial_loss_alone(
+    tmp_path: Path,
+) -> None:
     method = PublishedMethod(
         dataclasses.replace(TINY, family="paper", resnet_width=4, resnet_blocks=1),
         dataclasses.replace(FAST, wrong_key=1.0),

@@ -30,7 +30,9 @@ def folder(tmp_path: Path) -> Path:
     root = tmp_path / "pictures"
     (root / "deep").mkdir(parents=True)
     for i in range(12):
-        Image.fromarray(smooth(40, 64, i)).save(root / ("deep" if i % 2 else ".") / f"{i:02d}.png")
+        Image.fromarray(smooth(40, 64, i)).save(
+            root / ("deep" if i % 2 else ".") / f"{i:02d}.png"
+        )
     (root / "bad.png").write_bytes((root / "00.png").read_bytes()[:100])
     (root / "notes.txt").write_text("no picture")
     return root
@@ -42,8 +44,14 @@ def test_pictures_are_the_centre_square_and_bad_ones_are_counted(
     pictures, bad = load_cached(str(folder), 32, tmp_path / "cache")
     assert pictures.shape == (12, 32, 32, 3)
     assert bad == 1
-    assert capsys.readouterr().err == f"egan: warning: cannot read {folder / 'bad.png'}\n"
-    middle = Image.open(folder / "00.png").crop((12, 0, 52, 40)).resize((32, 32), Image.Resampling.LANCZOS)
+    assert (
+        capsys.readouterr().err == f"egan: warning: cannot read {folder / 'bad.png'}\n"
+    )
+    middle = (
+        Image.open(folder / "00.png")
+        .crop((12, 0, 52, 40))
+        .resize((32, 32), Image.Resampling.LANCZOS)
+    )
     assert np.abs(pictures[0].astype(int) - np.asarray(middle)).max() <= 2
 
 
@@ -57,12 +65,17 @@ def test_pictures_are_trained_on_as_encrypt_reads_them(tmp_path: Path) -> None:
     ):
         Image.fromarray(pixels).save(tmp_path / name)
         seen = files.flatten(files.read_picture(str(tmp_path / name)))
-        assert np.array_equal(data.square(data.load([tmp_path / name], 0, name), 64), seen)
+        assert np.array_equal(
+            data.square(data.load([tmp_path / name], 0, name), 64), seen
+        )
     assert (seen == 255).all(), "what is clear lies on white"
 
 
 def test_pictures_that_are_too_large_are_skipped(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("egan.pictures.files.MOST_PIXELS", 40 * 64 - 1)
     Image.fromarray(smooth(39, 64, 1)).save(folder / "small.png")
@@ -73,9 +86,17 @@ def test_pictures_that_are_too_large_are_skipped(
 
 
 def test_messages_keep_their_side(folder: Path, tmp_path: Path) -> None:
-    assert load_cached(str(folder), None, tmp_path / "cache")[0].shape[1:] == (40, 40, 3)
+    assert load_cached(str(folder), None, tmp_path / "cache")[0].shape[1:] == (
+        40,
+        40,
+        3,
+    )
     Image.fromarray(smooth(300, 200, 1)).save(folder / "large.png")
-    assert load_cached(str(folder), None, tmp_path / "cache")[0].shape[1:] == (128, 128, 3)
+    assert load_cached(str(folder), None, tmp_path / "cache")[0].shape[1:] == (
+        128,
+        128,
+        3,
+    )
 
 
 def test_the_cache_is_read_again_until_a_file_changes(
@@ -102,7 +123,11 @@ def test_a_damaged_cache_is_made_again(
     if damage == "another array":
         np.save(path, np.zeros((12, 32, 32), np.float32))
     else:
-        path.write_bytes({"shorter": path.read_bytes()[:-1], "text": b"x" * 200, "nothing": b""}[damage])
+        path.write_bytes(
+            {"shorter": path.read_bytes()[:-1], "text": b"x" * 200, "nothing": b""}[
+                damage
+            ]
+        )
     capsys.readouterr()
     again, bad = load_cached(str(folder), 32, tmp_path / "cache")
     assert (again == first).all() and bad == 1
@@ -110,7 +135,9 @@ def test_a_damaged_cache_is_made_again(
 
 
 def test_too_few_pictures_and_no_such_source(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(EganError, match=r"only 12 pictures in .*, 1 more cannot be read"):
+    with pytest.raises(
+        EganError, match=r"only 12 pictures in .*, 1 more cannot be read"
+    ):
         load_cached(str(folder), 32, tmp_path / "cache", fewest=13)
     assert not list((tmp_path / "cache").glob("*.part*"))
     with pytest.raises(EganError, match="no such folder") as caught:
@@ -144,7 +171,9 @@ def test_no_data_set_is_measured_with_the_part_that_it_is_trained_with() -> None
 
 def sampler(rank: int = 0, world: int = 1) -> Sampler:
     pictures = np.stack([smooth(64, 64, i) for i in range(6)])
-    return Sampler(pictures, pictures, [pictures[:, :32, :32]], 3, torch.device("cpu"), rank, world)
+    return Sampler(
+        pictures, pictures, [pictures[:, :32, :32]], 3, torch.device("cpu"), rank, world
+    )
 
 
 def test_the_shares_of_two_processes_are_the_batch_of_one() -> None:
@@ -172,7 +201,10 @@ def test_pictures_on_the_device_are_the_same_pictures() -> None:
     a, b = one.pictures(one.covers, 5), two.pictures(two.covers, 5)
     assert (to_bytes(a) == to_bytes(b)).all()
     assert (to_bytes(one.composite(a)[0]) == to_bytes(two.composite(b)[0])).all()
-    assert on_device(np.zeros((1, 2, 2, 3), np.uint8), torch.device("cpu"), 100) is not None
+    assert (
+        on_device(np.zeros((1, 2, 2, 3), np.uint8), torch.device("cpu"), 100)
+        is not None
+    )
 
 
 @pytest.mark.parametrize("method", ["egan", *OPTIONS])
@@ -181,9 +213,13 @@ def test_no_option_takes_a_number_that_cannot_be(method: str) -> None:
     numbers = [f for f in dataclasses.fields(kind) if type(f.default) in (int, float)]
     assert len(numbers) >= 9
     for field in numbers:
-        wrong = [-1, 2**70] if type(field.default) is int else [-1e-9, math.nan, math.inf]
+        wrong = (
+            [-1, 2**70] if type(field.default) is int else [-1e-9, math.nan, math.inf]
+        )
         for value in wrong:
-            with pytest.raises(EganError, match=f"^{field.name} cannot be {value}$") as caught:
+            with pytest.raises(
+                EganError, match=f"^{field.name} cannot be {value}$"
+            ) as caught:
                 kind(**{field.name: value})
             assert caught.value.status == 2
 
@@ -224,7 +260,11 @@ ONE = [
     ],
 )
 def test_bad_input_is_named_and_leaves_nothing(
-    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch, change: list[str], words: str
+    folder: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    change: list[str],
+    words: str,
 ) -> None:
     monkeypatch.chdir(folder.parent)
     others = folder.parent / "others"
@@ -256,9 +296,16 @@ def test_bad_input_is_named_and_leaves_nothing(
         ),
     ],
 )
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("not enough memory: you tried to allocate")])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("not enough memory: you tried to allocate")]
+)
 def test_no_memory_says_for_what_and_what_to_try(
-    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch, where: str, words: str, error: Exception
+    folder: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    words: str,
+    error: Exception,
 ) -> None:
     def fails(*_: object, **__: object) -> None:
         raise error
@@ -269,9 +316,27 @@ def test_no_memory_says_for_what_and_what_to_try(
         Image.fromarray(smooth(64, 64, 50 + i)).save(f"others/{i}.png")
     monkeypatch.setattr(where, fails)
     result = run(
-        "train", "--x", "pictures", "--y", "others", "--messages", "pictures", "--preset", "tiny", "--batch", "6",
-        "--set", "key_steps=1", "--steps", "1", "--out", "w.safetensors", "--cache", "cache", "--quiet",
-    )  # fmt: skip
+        "train",
+        "--x",
+        "pictures",
+        "--y",
+        "others",
+        "--messages",
+        "pictures",
+        "--preset",
+        "tiny",
+        "--batch",
+        "6",
+        "--set",
+        "key_steps=1",
+        "--steps",
+        "1",
+        "--out",
+        "w.safetensors",
+        "--cache",
+        "cache",
+        "--quiet",
+    )
     assert (result.status, "Traceback" in result.err) == (1, False)
     assert words in result.err
     assert not Path("w.safetensors").exists()
@@ -285,16 +350,39 @@ def test_runs_keep_out_of_each_others_folders(
     for i in range(9):
         Image.fromarray(smooth(64, 64, 50 + i)).save(f"others/{i}.png")
     train = (
-        "train", "--x", "pictures", "--y", "others", "--messages", "pictures", "--cache", "cache", "--preset", "tiny", "--batch", "2",
-        "--set", "key_steps=1", "--set", "width=8", "--set", "key_width=4", "--set", "discriminator_width=4",
-    )  # fmt: skip
+        "train",
+        "--x",
+        "pictures",
+        "--y",
+        "others",
+        "--messages",
+        "pictures",
+        "--cache",
+        "cache",
+        "--preset",
+        "tiny",
+        "--batch",
+        "2",
+        "--set",
+        "key_steps=1",
+        "--set",
+        "width=8",
+        "--set",
+        "key_width=4",
+        "--set",
+        "discriminator_width=4",
+    )
     checkpoint, log = Path("runs/w/checkpoint.safetensors"), Path("runs/w/log.jsonl")
 
     def refused(*options: str, words: str) -> None:
-        before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+        before = {
+            path: path.read_bytes() for path in Path().rglob("*") if path.is_file()
+        }
         result = run(*train, *options)
         assert (result.status, words in result.err) == (1, True), result.err
-        assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+        assert {
+            path: path.read_bytes() for path in Path().rglob("*") if path.is_file()
+        } == before
 
     assert run(*train, "--steps", "2", "--out", "w.safetensors").status == 0
     assert len(log.read_text().splitlines()) == 1
@@ -315,8 +403,17 @@ def test_runs_keep_out_of_each_others_folders(
     )
 
     with filelock.FileLock("runs/w/.lock"):
-        refused("--steps", "3", *resume, "--out", "v.safetensors", words="another run has runs/w")
-    resumed = run(*train, "--steps", "3", *resume, "--runs", "elsewhere", "--out", "v.safetensors")
+        refused(
+            "--steps",
+            "3",
+            *resume,
+            "--out",
+            "v.safetensors",
+            words="another run has runs/w",
+        )
+    resumed = run(
+        *train, "--steps", "3", *resume, "--runs", "elsewhere", "--out", "v.safetensors"
+    )
     assert resumed.status == 0
     assert Path("elsewhere/checkpoint.safetensors").exists()
 
@@ -330,10 +427,30 @@ def test_a_run_that_never_began_leaves_no_folder(
         Image.fromarray(smooth(64, 64, 50 + i)).save(f"others/{i}.png")
     Path("no.safetensors").write_bytes(b"no checkpoint")
     failed = run(
-        "train", "--x", "pictures", "--y", "others", "--messages", "pictures", "--cache", "cache", "--preset", "tiny",
-        "--set", "width=8", "--resume", "no.safetensors", "--runs", "deep/down", "--out", "w.safetensors",
-    )  # fmt: skip
-    assert (failed.status, "cannot read checkpoint no.safetensors" in failed.err) == (1, True)
+        "train",
+        "--x",
+        "pictures",
+        "--y",
+        "others",
+        "--messages",
+        "pictures",
+        "--cache",
+        "cache",
+        "--preset",
+        "tiny",
+        "--set",
+        "width=8",
+        "--resume",
+        "no.safetensors",
+        "--runs",
+        "deep/down",
+        "--out",
+        "w.safetensors",
+    )
+    assert (failed.status, "cannot read checkpoint no.safetensors" in failed.err) == (
+        1,
+        True,
+    )
     assert not Path("deep").exists()
 
 
@@ -353,29 +470,69 @@ def test_the_perceptual_loss_is_there_without_being_asked_for(
     for i in range(9):
         Image.fromarray(smooth(64, 64, 50 + i)).save(f"others/{i}.png")
     train = (
-        "train", "--x", "pictures", "--y", "others", "--messages", "pictures", "--cache", "cache", "--preset", "tiny", "--batch", "2",
-        "--set", "key_steps=1", "--set", "width=8", "--force", "--out", "w.safetensors",
-    )  # fmt: skip
+        "train",
+        "--x",
+        "pictures",
+        "--y",
+        "others",
+        "--messages",
+        "pictures",
+        "--cache",
+        "cache",
+        "--preset",
+        "tiny",
+        "--batch",
+        "2",
+        "--set",
+        "key_steps=1",
+        "--set",
+        "width=8",
+        "--force",
+        "--out",
+        "w.safetensors",
+    )
     asked = ("--set", "perceptual=1", "--set", "perceptual_x=1")
 
     def recorded() -> str:
-        return json.loads(run("inspect", "--json", "w.safetensors").out)["training"]["perceptual_loss"]
+        return json.loads(run("inspect", "--json", "w.safetensors").out)["training"][
+            "perceptual_loss"
+        ]
 
     offline = run(*train, *asked, "--steps", "1")
     assert offline.status == 0
-    assert "warning: training without the perceptual loss: no backbone for LPIPS-squeeze" in offline.err
+    assert (
+        "warning: training without the perceptual loss: no backbone for LPIPS-squeeze"
+        in offline.err
+    )
     assert recorded() == "none"
-    refused = run(*train, *asked, "--steps", "1", "--lpips-backbone", "none.safetensors")
-    assert (refused.status, "no such file: none.safetensors" in refused.err) == (2, True)
+    refused = run(
+        *train, *asked, "--steps", "1", "--lpips-backbone", "none.safetensors"
+    )
+    assert (refused.status, "no such file: none.safetensors" in refused.err) == (
+        2,
+        True,
+    )
     refused = run(*train, "--steps", "1", "--lpips-backbone", "none.safetensors")
-    assert (refused.status, "the perceptual loss has no weight" in refused.err) == (2, True)
+    assert (refused.status, "the perceptual loss has no weight" in refused.err) == (
+        2,
+        True,
+    )
 
-    monkeypatch.setattr("egan.train.run.lpips_network", lambda net, backbone, device: Distance())
+    monkeypatch.setattr(
+        "egan.train.run.lpips_network", lambda net, backbone, device: Distance()
+    )
     assert run(*train, *asked, "--steps", "1").status == 0
     assert recorded() == "LPIPS-squeeze"
-    assert run(*train, *asked, "--steps", "2", "--resume", "runs/w/checkpoint.safetensors").status == 0
+    assert (
+        run(
+            *train, *asked, "--steps", "2", "--resume", "runs/w/checkpoint.safetensors"
+        ).status
+        == 0
+    )
     monkeypatch.undo()
     monkeypatch.chdir(folder.parent)
-    refused = run(*train, *asked, "--steps", "3", "--resume", "runs/w/checkpoint.safetensors")
+    refused = run(
+        *train, *asked, "--steps", "3", "--resume", "runs/w/checkpoint.safetensors"
+    )
     assert refused.status == 1
     assert "was trained with perceptual loss LPIPS-squeeze, not none" in refused.err

@@ -13,13 +13,17 @@ Train = Callable[..., tuple[int, str]]
 SMALL = {"key_steps": 2, "width": 8, "key_width": 4, "discriminator_width": 4}
 
 
-SETTINGS = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
+SETTINGS = [
+    word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")
+]
 BEGIN = ("--preset", "tiny", "--batch", "2", *SETTINGS)
 
 
 def trained(*words: object) -> tuple[int, str]:
     """`egan train` on the pictures of the current folder: exit status and standard error."""
-    done = call("train", "--x", "x", "--y", "y", "--messages", "m", "--cache", "cache", *words)
+    done = call(
+        "train", "--x", "x", "--y", "y", "--messages", "m", "--cache", "cache", *words
+    )
     assert "Traceback" not in done.err
     return done.status, done.err
 
@@ -62,7 +66,9 @@ def facts(run: Run, name: str) -> dict:
     return json.loads(run("inspect", "--json", name).out)["training"]
 
 
-def test_a_run_goes_on_with_the_options_that_it_began_with(train: Train, begun: tuple, run: Run) -> None:
+def test_a_run_goes_on_with_the_options_that_it_began_with(
+    train: Train, begun: tuple, run: Run
+) -> None:
     assert train(*begun, "--steps", 4, "--out", "whole.safetensors")[0] == 0
     status, said = train(*RESUME, "--steps", 4, "--out", "rest.safetensors")
     assert status == 0 and "warning" not in said
@@ -76,16 +82,28 @@ def test_the_same_seed_makes_the_same_file(train: Train, begun: tuple) -> None:
     assert Path("w.safetensors").read_bytes() == Path("again.safetensors").read_bytes()
 
 
-def test_options_that_a_run_began_without_are_named(train: Train, begun: tuple, run: Run) -> None:
+def test_options_that_a_run_began_without_are_named(
+    train: Train, begun: tuple, run: Run
+) -> None:
     status, said = train(*RESUME, "--steps", 3, "--batch", 4, "--out", "v.safetensors")
     assert status == 0
     assert "warning: this run began with batch = 2 and goes on with 4" in said
     assert facts(run, "v.safetensors")["pairs"] == 2 * 2 + 4
     refused = train(*RESUME, "--steps", 4, "--seed", 9, "--out", "u.safetensors")
     assert refused[0] == 2 and "this run began with seed 0" in refused[1]
-    other = train(*RESUME, "--set", "discriminator_width=8", "--steps", 4, "--out", "u.safetensors")
+    other = train(
+        *RESUME,
+        "--set",
+        "discriminator_width=8",
+        "--steps",
+        4,
+        "--out",
+        "u.safetensors",
+    )
     assert other[0] == 1 and "lacks a part, or is of other networks" in other[1]
-    architecture = train(*RESUME, "--preset", "tiny", "--steps", 4, "--out", "u.safetensors")
+    architecture = train(
+        *RESUME, "--preset", "tiny", "--steps", 4, "--out", "u.safetensors"
+    )
     assert architecture[0] == 1 and "another method or architecture" in architecture[1]
     assert not Path("u.safetensors").exists()
 
@@ -96,17 +114,49 @@ def test_a_budget_that_is_used_up_is_said(train: Train, begun: tuple) -> None:
 
 
 def test_steps_take_the_place_of_minutes(train: Train, begun: tuple, run: Run) -> None:
-    assert train(*RESUME, "--minutes", 0.0001, "--out", "v.safetensors", "--runs", "v")[0] == 0
-    assert train("--resume", "v/checkpoint.safetensors", "--steps", 5, "--out", "u.safetensors")[0] == 0
+    assert (
+        train(*RESUME, "--minutes", 0.0001, "--out", "v.safetensors", "--runs", "v")[0]
+        == 0
+    )
+    assert (
+        train(
+            "--resume",
+            "v/checkpoint.safetensors",
+            "--steps",
+            5,
+            "--out",
+            "u.safetensors",
+        )[0]
+        == 0
+    )
     assert facts(run, "u.safetensors")["step"] == 5
 
 
 def test_a_run_that_diverges_at_once_can_go_on_from_its_beginning(train: Train) -> None:
-    rates = ("--set", "learning_rate=1e30", "--set", "discriminator_rate=1e30", "--set", "warmup=1")
-    status, said = train(
-        "--preset", "tiny", "--set", "key_steps=2", *rates, "--steps", 4, "--out", "w.safetensors"
+    rates = (
+        "--set",
+        "learning_rate=1e30",
+        "--set",
+        "discriminator_rate=1e30",
+        "--set",
+        "warmup=1",
     )
-    assert status == 1 and "training diverged" in said and "the last good state is in runs/w" in said
+    status, said = train(
+        "--preset",
+        "tiny",
+        "--set",
+        "key_steps=2",
+        *rates,
+        "--steps",
+        4,
+        "--out",
+        "w.safetensors",
+    )
+    assert (
+        status == 1
+        and "training diverged" in said
+        and "the last good state is in runs/w" in said
+    )
     calm = ("--set", "learning_rate=1e-4", "--set", "discriminator_rate=1e-4")
     assert train(*RESUME, *calm, "--steps", 1, "--out", "w.safetensors")[0] == 0
 
@@ -120,7 +170,9 @@ def test_whoever_interrupts_the_learning_of_keys_is_told(
     monkeypatch.setattr("egan.train.recipes.egan.train_key_network", interrupted)
     status, said = train("--preset", "tiny", "--steps", 4, "--out", "w.safetensors")
     assert status == 130
-    assert said.endswith("stopped before the first step: nothing was saved\negan: error: interrupted\n")
+    assert said.endswith(
+        "stopped before the first step: nothing was saved\negan: error: interrupted\n"
+    )
     assert not Path("runs").exists()
 
 
@@ -129,15 +181,26 @@ def test_whoever_interrupts_the_learning_of_keys_is_told(
     [
         ("--preset paper --robust jpeg", "the family paper has no robust training"),
         ("--from w.safetensors --robust jpeg", "they cannot learn what a channel does"),
-        ("--from w.safetensors --preset paper", "of the family egan, not of preset paper"),
-        ("--from w.safetensors --set public_layers=3,5,6", "K has public_layers = (1, 2, 3)"),
-        ("--from runs/w/checkpoint.safetensors", "is a training checkpoint, and no weights file"),
+        (
+            "--from w.safetensors --preset paper",
+            "of the family egan, not of preset paper",
+        ),
+        (
+            "--from w.safetensors --set public_layers=3,5,6",
+            "K has public_layers = (1, 2, 3)",
+        ),
+        (
+            "--from runs/w/checkpoint.safetensors",
+            "is a training checkpoint, and no weights file",
+        ),
         ("--from nothing.safetensors", "no weights file nothing.safetensors"),
         ("--resume nothing.safetensors", "there is no such file"),
         ("--resume w.safetensors", "is not a training checkpoint of this version"),
     ],
 )
-def test_what_does_not_go_together(words: str, cause: str, train: Train, begun: tuple) -> None:
+def test_what_does_not_go_together(
+    words: str, cause: str, train: Train, begun: tuple
+) -> None:
     status, said = train(*words.split(), "--steps", 1, "--out", "v.safetensors")
     assert status in (1, 2) and cause in said and "hint: " in said
     assert not Path("v.safetensors").exists() and not Path("runs/v").exists()

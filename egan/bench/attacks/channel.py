@@ -36,11 +36,20 @@ def through_file(picture: Pictures, **options: object) -> Pictures:
 
 def jpeg(subsampling: int) -> Callable[[float], Change]:
     """JPEG by its quality, with Pillow's number of a chroma sampling: 0 is 4:4:4, 2 is 4:2:0."""
-    return lambda q: lambda p, r: through_file(p, format="JPEG", quality=int(q), subsampling=subsampling)
+    return lambda q: (
+        lambda p, r: through_file(
+            p, format="JPEG", quality=int(q), subsampling=subsampling
+        )
+    )
 
 
 def noisy(picture: Pictures, sigma: float, random: Random) -> Pictures:
-    return (picture + random.normal(0, sigma, picture.shape)).round().clip(0, 255).astype(np.uint8)
+    return (
+        (picture + random.normal(0, sigma, picture.shape))
+        .round()
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
 
 
 def resized(picture: Pictures, factor: float) -> Pictures:
@@ -71,13 +80,19 @@ def psnr_after(scene: Scene, change: Change) -> list[float]:
     random = scene.random(13)
     changed = np.stack([change(d, random) for d in scene.disguises])
     decodes = scene.scheme.reveal(changed, scene.private, scene.streams)
-    return [box_psnr(scene, i, d, scene.pairs.composites[i]) for i, d in enumerate(decodes)]
+    return [
+        box_psnr(scene, i, d, scene.pairs.composites[i]) for i, d in enumerate(decodes)
+    ]
 
 
 def sweep(scene: Scene) -> dict[str, dict[str, list[float]]]:
     """PSNR of each picture for every kind and strength: {"JPEG quality": {"95": [...], ...}, ...}."""
     kinds = changes()
-    work = [(kind, strength, make(strength)) for kind, (values, make) in kinds.items() for strength in values]
+    work = [
+        (kind, strength, make(strength))
+        for kind, (values, make) in kinds.items()
+        for strength in values
+    ]
     out: dict[str, dict[str, list[float]]] = {kind: {} for kind in kinds}
     for kind, strength, change in progress(work, len(work), "channel"):
         out[kind][f"{strength:g}"] = psnr_after(scene, change)
@@ -111,7 +126,16 @@ def lossy_channel(scene: Scene, budget: Budget) -> Verdict:
         for kind, row in found.items()
     }
     return Verdict(
-        9, "lossy channel", "dB", score(jpeg, "survives" if survives(jpeg) else "lost", {"PNG": float(np.mean(png)), **details}),
-        ceiling(scene), score(png, "sound" if sound else "held", {"grey": float(np.mean(grey))}),
-        "PNG changes nothing, a grey picture leaves nothing", "right key, JPEG at quality 95 4:4:4",
-    )  # fmt: skip
+        9,
+        "lossy channel",
+        "dB",
+        score(
+            jpeg,
+            "survives" if survives(jpeg) else "lost",
+            {"PNG": float(np.mean(png)), **details},
+        ),
+        ceiling(scene),
+        score(png, "sound" if sound else "held", {"grey": float(np.mean(grey))}),
+        "PNG changes nothing, a grey picture leaves nothing",
+        "right key, JPEG at quality 95 4:4:4",
+    )

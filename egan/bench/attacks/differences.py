@@ -20,13 +20,20 @@ WINDOW = 9  # pixels that a difference is averaged over
 def ciphertext_differences(scene: Scene, budget: Budget) -> Verdict:
     leak = SameStream if scene.scheme.locked else ShowsThrough
     leaky = scene.with_leak(leak)
-    score, ceiling = difference_score(scene, scene.disguises, second(scene)), decoded(scene)
+    score, ceiling = (
+        difference_score(scene, scene.disguises, second(scene)),
+        decoded(scene),
+    )
     return Verdict(
-        5, "ciphertext differences", "AUC", score, ceiling,
+        5,
+        "ciphertext differences",
+        "AUC",
+        score,
+        ceiling,
         difference_score(leaky, leaky.disguises, second(leaky)),
         leak.words,
         "two disguises of each pair",
-    )  # fmt: skip
+    )
 
 
 def second(scene: Scene) -> Pictures:
@@ -39,7 +46,9 @@ def decoded(scene: Scene) -> float:
     """The same figure for the receiver, who compares the decodes."""
     streams = scene.scheme.streams(len(scene.decoys), scene.side, scene.random(12))
     made = scene.scheme.disguise(scene.decoys, scene.public, streams, scene.pairs.boxes)
-    return difference_score(scene, scene.decodes, scene.scheme.reveal(made, scene.private, streams)).value
+    return difference_score(
+        scene, scene.decodes, scene.scheme.reveal(made, scene.private, streams)
+    ).value
 
 
 def difference_score(scene: Scene, a: Pictures, b: Pictures) -> Score:
@@ -52,6 +61,16 @@ def difference_score(scene: Scene, a: Pictures, b: Pictures) -> Score:
         difference = uniform_filter(np.abs(a[i].astype(float) - b[i]).mean(2), WINDOW)
         others = [inside[(i + shift) % n] for shift in range(1, min(n, OTHERS + 1))]
         own.append(area(difference[inside[i]], difference[~inside[i]]))
-        other.append(float(np.mean([area(difference[w], difference[~w]) for w in others])))
-    finding = "broken" if above([x - y for x, y in zip(own, other, strict=True)]) else "held"
-    return Score(float(np.mean(own)), bootstrap(own, scene.seed), float(np.mean(other)), finding, n)
+        other.append(
+            float(np.mean([area(difference[w], difference[~w]) for w in others]))
+        )
+    finding = (
+        "broken" if above([x - y for x, y in zip(own, other, strict=True)]) else "held"
+    )
+    return Score(
+        float(np.mean(own)),
+        bootstrap(own, scene.seed),
+        float(np.mean(other)),
+        finding,
+        n,
+    )

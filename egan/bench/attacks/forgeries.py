@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 STEPS = 80  # of the gradient search
 
 
-def try_all(model: EncryptGAN, signed: Signed, threshold: float, tries: int, seed: int) -> dict[str, Any]:
+def try_all(
+    model: EncryptGAN, signed: Signed, threshold: float, tries: int, seed: int
+) -> dict[str, Any]:
     """Per attempt: how many of how many pass the match, and how many pass verify. None: the question has no sense."""
     random = np.random.default_rng(seed)
     count = min(len(signed.secrets) - 1, 20)
@@ -36,7 +38,9 @@ def try_all(model: EncryptGAN, signed: Signed, threshold: float, tries: int, see
     def verdict(picture: Picture, public: keys.PublicKey, secret: Picture) -> bool:
         return passes(model, picture, public, secret, threshold)
 
-    def attempt(name: str, forge: Callable[[int], tuple[Picture, Picture]], of: int) -> None:
+    def attempt(
+        name: str, forge: Callable[[int], tuple[Picture, Picture]], of: int
+    ) -> None:
         """forge(i): a forged picture, with public key i, and the secret that it is to show."""
         match = full = 0
         for i in range(of):
@@ -44,7 +48,11 @@ def try_all(model: EncryptGAN, signed: Signed, threshold: float, tries: int, see
             public = signed.pairs[i][1]
             full += verdict(picture, public, secret)
             match += shows(model, picture, public, secret, threshold)
-        found[name] = {"of": of, "match": match, "verify": full if model.locked else None}
+        found[name] = {
+            "of": of,
+            "match": match,
+            "verify": full if model.locked else None,
+        }
 
     def own_key(i: int) -> tuple[Picture, Picture]:
         other = signed.pairs[(i + 1) % len(signed.pairs)][0]
@@ -56,10 +64,16 @@ def try_all(model: EncryptGAN, signed: Signed, threshold: float, tries: int, see
         ), signed.secrets[i]
 
     attempt(
-        "the signer's own, shown again (replay)", lambda i: (signed.pictures[i], signed.secrets[i]), count
+        "the signer's own, shown again (replay)",
+        lambda i: (signed.pictures[i], signed.secrets[i]),
+        count,
     )
     attempt("signed with the forger's own private key", own_key, count)
-    attempt("gradient search through F from the public key alone", searched, min(tries, count))
+    attempt(
+        "gradient search through F from the public key alone",
+        searched,
+        min(tries, count),
+    )
     if model.locked:
         others = [(signed.pictures[i], signed.pictures[i + 1]) for i in range(count)]
         attempt(
@@ -68,7 +82,9 @@ def try_all(model: EncryptGAN, signed: Signed, threshold: float, tries: int, see
             count,
         )
         attempt(
-            "two genuine pictures, half of each", lambda i: (halves(*others[i]), signed.secrets[i]), count
+            "two genuine pictures, half of each",
+            lambda i: (halves(*others[i]), signed.secrets[i]),
+            count,
         )
         attempt(
             "one sample changed by one level",
@@ -79,19 +95,29 @@ def try_all(model: EncryptGAN, signed: Signed, threshold: float, tries: int, see
 
 
 def passes(
-    model: EncryptGAN, picture: Picture, public: keys.PublicKey, secret: Picture, threshold: float
+    model: EncryptGAN,
+    picture: Picture,
+    public: keys.PublicKey,
+    secret: Picture,
+    threshold: float,
 ) -> bool:
     """What `egan verify --secret` says."""
     copy = files.Loaded(secret, None, "the secret")
     try:
-        job = intake.open_signed(files.Loaded(picture, None, "a picture"), "a picture", public, model, copy)
+        job = intake.open_signed(
+            files.Loaded(picture, None, "a picture"), "a picture", public, model, copy
+        )
         return pipeline.verify_batch(model, public, [job], threshold)[0].verified
     except EganError:
         return False
 
 
 def shows(
-    model: EncryptGAN, picture: Picture, public: keys.PublicKey, secret: Picture, threshold: float
+    model: EncryptGAN,
+    picture: Picture,
+    public: keys.PublicKey,
+    secret: Picture,
+    threshold: float,
 ) -> bool:
     """Whether a picture decodes to the secret, with the keystream that its header asks for, valid or not."""
     seed = seed_of(picture) if model.locked else b""
@@ -135,7 +161,11 @@ def nudged(picture: Picture, random: np.random.Generator) -> Picture:
 
 
 def search(
-    model: EncryptGAN, public: keys.PublicKey, secret: Picture, genuine: Picture, random: np.random.Generator
+    model: EncryptGAN,
+    public: keys.PublicKey,
+    secret: Picture,
+    genuine: Picture,
+    random: np.random.Generator,
 ) -> Picture:
     """A picture that F decodes to the secret, by gradient descent (Adam) on its pixels from noise, then 8 bits.
 
@@ -150,16 +180,22 @@ def search(
 
     target = to_unit(secret[None], model.device)
     key = fit_keys(public.picture[None], secret.shape[:2], model.device)
-    start = torch.from_numpy(random.normal(0, 0.3, target.shape)).float().to(model.device)
+    start = (
+        torch.from_numpy(random.normal(0, 0.3, target.shape)).float().to(model.device)
+    )
     pixels = start.requires_grad_(True)
     f: Any = model.F
     if model.locked:
         shape = model.keystream_shape(*secret.shape[:2])
-        k = torch.from_numpy(keystream(seed_of(genuine), shape).copy())[None].to(model.device)
+        k = torch.from_numpy(keystream(seed_of(genuine), shape).copy())[None].to(
+            model.device
+        )
     optimiser = torch.optim.Adam([pixels], 0.05)
     for _ in range(STEPS):
         if model.locked:
-            decoded = f.decode(rotate_phases(f.measure(pixels, key, model.G), k, -1), key, REVEAL)
+            decoded = f.decode(
+                rotate_phases(f.measure(pixels, key, model.G), k, -1), key, REVEAL
+            )
         else:
             decoded = f(torch.cat((pixels, key), 1))
         loss = nnf.mse_loss(decoded, target)

@@ -27,10 +27,22 @@ Forgery = tuple[str, Pictures]  # kind, picture
 
 def forgeries(scene: Scene, budget: Budget) -> Verdict:
     """Attacks on two disguises to one receiver and on two pictures of one signer; all public keys are known."""
-    name, planted = "forged envelopes and signatures", "envelopes and signatures not bound to the pixels"
+    name, planted = (
+        "forged envelopes and signatures",
+        "envelopes and signatures not bound to the pixels",
+    )
     if not scene.scheme.locked:
-        open_to_all = Score(1.0, [1.0, 1.0], 0.0, "broken", 0, {"envelope": "none, so anything is accepted"})
-        return Verdict(8, name, "of 1", open_to_all, 1.0, open_to_all, planted, "nothing to forge")
+        open_to_all = Score(
+            1.0,
+            [1.0, 1.0],
+            0.0,
+            "broken",
+            0,
+            {"envelope": "none, so anything is accepted"},
+        )
+        return Verdict(
+            8, name, "of 1", open_to_all, 1.0, open_to_all, planted, "nothing to forge"
+        )
     random, weights = scene.random(14), scene.scheme.model.id
     (private, public), (thief, other) = (keys_of(scene, i) for i in (0, 1))
     sent = [sealed(scene, i, public, random) for i in (0, 1)]
@@ -45,9 +57,13 @@ def forgeries(scene: Scene, budget: Budget) -> Verdict:
         [(kind, opens(p, sent[0], private)) for kind, p in letters]
         + [(kind, verifies(p, signed[0], public)) for kind, p in pictures]
     )
-    genuine = opens(sent[0].copy(), sent[0], private) and verifies(signed[0].copy(), signed[0], public)
+    genuine = opens(sent[0].copy(), sent[0], private) and verifies(
+        signed[0].copy(), signed[0], public
+    )
     score.details["unaltered copies replayed"] = "accepted" if genuine else "refused"
-    return Verdict(8, name, "of 1", score, 1.0, control, planted, f"{score.n} forgeries")
+    return Verdict(
+        8, name, "of 1", score, 1.0, control, planted, f"{score.n} forgeries"
+    )
 
 
 def keys_of(scene: Scene, i: int) -> tuple[PrivateKey, PublicKey]:
@@ -57,7 +73,9 @@ def keys_of(scene: Scene, i: int) -> tuple[PrivateKey, PublicKey]:
 def sealed(scene: Scene, i: int, public: PublicKey, random: Random) -> Pictures:
     box = scene.pairs.boxes[i]
     where = ((box.x, box.y, box.size, box.size),)
-    return envelope.seal(scene.disguises[i], public, random.bytes(32), where, scene.scheme.model.id)
+    return envelope.seal(
+        scene.disguises[i], public, random.bytes(32), where, scene.scheme.model.id
+    )
 
 
 def opens(picture: Pictures, bound: Pictures, private: PrivateKey) -> bool:
@@ -67,7 +85,9 @@ def opens(picture: Pictures, bound: Pictures, private: PrivateKey) -> bool:
             return envelope.unseal(picture, private, "the disguise") is not None
         body = header.expect(picture, Kind.DISGUISE, "the disguise")
         weights, cipher = body[: envelope.WEIGHTS_BYTES], body[envelope.WEIGHTS_BYTES :]
-        envelope.SUITE.decrypt(cipher, private.decryption, info=envelope.bound_info(bound, weights))
+        envelope.SUITE.decrypt(
+            cipher, private.decryption, info=envelope.bound_info(bound, weights)
+        )
         return True
     except (EganError, InvalidTag, ValueError):
         return False
@@ -107,21 +127,33 @@ def accepted(results: list[tuple[str, bool]]) -> Score:
     rate = float(np.mean(everything))
     n = len(everything)
     # Without a success the rule of three bounds the rate at 95 %; the bootstrap would say zero.
-    high = 3 / n if rate == 0 else min(1.0, rate + 1.96 * float(np.sqrt(rate * (1 - rate) / n)))
+    high = (
+        3 / n
+        if rate == 0
+        else min(1.0, rate + 1.96 * float(np.sqrt(rate * (1 - rate) / n)))
+    )
     low = max(0.0, rate - 1.96 * float(np.sqrt(rate * (1 - rate) / n)))
     details = {kind: f"{sum(found)} of {len(found)}" for kind, found in counts.items()}
     return Score(rate, [low, high], 0.0, "broken" if rate else "held", n, details)
 
 
-def on_envelopes(sent: list[Pictures], other: PublicKey, weights: bytes, random: Random) -> Iterator[Forgery]:
+def on_envelopes(
+    sent: list[Pictures], other: PublicKey, weights: bytes, random: Random
+) -> Iterator[Forgery]:
     """TRIES of each kind, made from two sealed disguises to one receiver."""
     body, other_body = (header.expect(p, Kind.DISGUISE, "a disguise") for p in sent)
     for _ in range(TRIES):
         for kind, picture in altered(sent, len(body), random):
             yield f"envelope, {kind}", header.embed(picture, Kind.DISGUISE, body)
-        yield "envelope, one bit changed", header.embed(sent[0], Kind.DISGUISE, one_bit(body, random))
+        yield (
+            "envelope, one bit changed",
+            header.embed(sent[0], Kind.DISGUISE, one_bit(body, random)),
+        )
         cut = int(random.integers(1, len(body)))
-        yield "envelope, half of another", header.embed(sent[0], Kind.DISGUISE, body[:cut] + other_body[cut:])
+        yield (
+            "envelope, half of another",
+            header.embed(sent[0], Kind.DISGUISE, body[:cut] + other_body[cut:]),
+        )
         yield (
             "envelope, sealed to another receiver",
             envelope.seal(sent[0], other, random.bytes(32), (), weights),
@@ -129,23 +161,43 @@ def on_envelopes(sent: list[Pictures], other: PublicKey, weights: bytes, random:
 
 
 def on_signatures(
-    signed: list[Pictures], owner: PrivateKey, thief: PrivateKey, weights: bytes, random: Random
+    signed: list[Pictures],
+    owner: PrivateKey,
+    thief: PrivateKey,
+    weights: bytes,
+    random: Random,
 ) -> Iterator[Forgery]:
     """TRIES of each kind, made from two pictures of one signer, by someone with a key of their own."""
-    body, other_body = (header.expect(p, Kind.SIGNED, "a signed picture") for p in signed)
+    body, other_body = (
+        header.expect(p, Kind.SIGNED, "a signed picture") for p in signed
+    )
     pack, unpack = signatures.BODY.pack, signatures.BODY.unpack
     for _ in range(TRIES):
         for kind, picture in altered(signed, len(body), random):
             yield f"signature, {kind}", header.embed(picture, Kind.SIGNED, body)
-        yield "signature, one bit changed", header.embed(signed[0], Kind.SIGNED, one_bit(body, random))
+        yield (
+            "signature, one bit changed",
+            header.embed(signed[0], Kind.SIGNED, one_bit(body, random)),
+        )
         _, salt, committed, signer, _ = unpack(body)
         statement = signatures.statement(signed[0], weights, salt, committed, signer)
-        claimed = pack(weights, salt, committed, owner.identity, thief.signing.sign(statement))
-        yield "signature, by another key in the owner's name", header.embed(signed[0], Kind.SIGNED, claimed)
+        claimed = pack(
+            weights, salt, committed, owner.identity, thief.signing.sign(statement)
+        )
+        yield (
+            "signature, by another key in the owner's name",
+            header.embed(signed[0], Kind.SIGNED, claimed),
+        )
         swapped = pack(*unpack(body)[:2], unpack(other_body)[2], *unpack(body)[3:])
-        yield "signature, another secret's commitment", header.embed(signed[0], Kind.SIGNED, swapped)
+        yield (
+            "signature, another secret's commitment",
+            header.embed(signed[0], Kind.SIGNED, swapped),
+        )
         salt, secret = random.bytes(signatures.SALT_BYTES), signed[1]
-        yield "signature, the thief's own", signatures.attach(signed[0], thief, weights, salt, secret)
+        yield (
+            "signature, the thief's own",
+            signatures.attach(signed[0], thief, weights, salt, secret),
+        )
 
 
 def altered(pictures: list[Pictures], body: int, random: Random) -> Iterator[Forgery]:

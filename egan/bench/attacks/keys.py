@@ -7,8 +7,22 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from egan.bench.attacks.scene import Budget, LockOff, Random, Scene, Scheme, ShowsThrough
-from egan.bench.attacks.verdict import MOST, Score, Verdict, ceiling, judge_decodes, judge_psnr
+from egan.bench.attacks.scene import (
+    Budget,
+    LockOff,
+    Random,
+    Scene,
+    Scheme,
+    ShowsThrough,
+)
+from egan.bench.attacks.verdict import (
+    MOST,
+    Score,
+    Verdict,
+    ceiling,
+    judge_decodes,
+    judge_psnr,
+)
 from egan.bench.metrics import Floats
 from egan.bench.protocol import chunks
 from egan.core.encryptgan import Pictures
@@ -28,7 +42,9 @@ def plain_pair(
     private = PrivateKey(header.embed(private_image, Kind.PRIVATE_KEY, network))
     x25519, ed25519 = private.decryption.public_key(), private.signing.public_key()
     body = BODY.pack(network, x25519.public_bytes_raw(), ed25519.public_bytes_raw())
-    return private, PublicKey(header.embed(public_image, Kind.PUBLIC_KEY, body), network, x25519, ed25519)
+    return private, PublicKey(
+        header.embed(public_image, Kind.PUBLIC_KEY, body), network, x25519, ed25519
+    )
 
 
 def recomputed_key(scene: Scene, budget: Budget) -> Verdict:
@@ -38,16 +54,26 @@ def recomputed_key(scene: Scene, budget: Budget) -> Verdict:
     open, the keystream is what `decrypt --force` takes.
     """
     if not scene.scheme.locked:
-        score = judge_decodes(scene, scene.scheme.reveal(scene.disguises, scene.exact, None))
+        score = judge_decodes(
+            scene, scene.scheme.reveal(scene.disguises, scene.exact, None)
+        )
         leaky = scene.with_leak(ShowsThrough)
-        control = judge_decodes(leaky, leaky.disguises)  # there is no key to leave plain
+        control = judge_decodes(
+            leaky, leaky.disguises
+        )  # there is no key to leave plain
     else:
         score = through_pipeline(scene, plain=False)
         control = through_pipeline(scene, plain=True)
     return Verdict(
-        1, "private key from the public cover", "dB", score, ceiling(scene), control,
-        "keygen without random levels" if scene.scheme.locked else ShowsThrough.words, "one try",
-    )  # fmt: skip
+        1,
+        "private key from the public cover",
+        "dB",
+        score,
+        ceiling(scene),
+        control,
+        "keygen without random levels" if scene.scheme.locked else ShowsThrough.words,
+        "one try",
+    )
 
 
 def through_pipeline(scene: Scene, plain: bool) -> Score:
@@ -56,21 +82,39 @@ def through_pipeline(scene: Scene, plain: bool) -> Score:
     random = scene.random(3)
     decodes, opened = [], 0
     for i, composite in enumerate(pairs.composites):
-        pair = (plain_pair if plain else make_pair)(scene.exact[i], scene.public[i], model.key_network)
+        pair = (plain_pair if plain else make_pair)(
+            scene.exact[i], scene.public[i], model.key_network
+        )
         seed = random.bytes(32)
-        made = model.encrypt(composite[None], pair[1].picture[None], keystream(seed, shape)[None])[0]
+        made = model.encrypt(
+            composite[None], pair[1].picture[None], keystream(seed, shape)[None]
+        )[0]
         box = pairs.boxes[i]
-        sealed = envelope.seal(made, pair[1], seed, ((box.x, box.y, box.size, box.size),), model.id)
-        stolen = PrivateKey(header.embed(scene.exact[i], Kind.PRIVATE_KEY, model.key_network))
+        sealed = envelope.seal(
+            made, pair[1], seed, ((box.x, box.y, box.size, box.size),), model.id
+        )
+        stolen = PrivateKey(
+            header.embed(scene.exact[i], Kind.PRIVATE_KEY, model.key_network)
+        )
         content = envelope.unseal(sealed, stolen, "the disguise")
         opened += content is not None
-        guess = content.seed if content else stolen.wrong_keystream_seed(envelope.pixel_digest(sealed))
+        guess = (
+            content.seed
+            if content
+            else stolen.wrong_keystream_seed(envelope.pixel_digest(sealed))
+        )
         key = stolen.image[None]
-        decodes.append(model.decrypt(sealed[None], key, keystream(guess, shape)[None])[0])
-    return judge_decodes(scene, np.stack(decodes), {"envelopes_opened": f"{opened} of {len(decodes)}"})
+        decodes.append(
+            model.decrypt(sealed[None], key, keystream(guess, shape)[None])[0]
+        )
+    return judge_decodes(
+        scene, np.stack(decodes), {"envelopes_opened": f"{opened} of {len(decodes)}"}
+    )
 
 
-Trial = tuple[str, Pictures, Pictures | None]  # name, key images (N, S, S, 3), keystreams
+Trial = tuple[
+    str, Pictures, Pictures | None
+]  # name, key images (N, S, S, 3), keystreams
 
 
 def trivial_keys(scene: Scene, budget: Budget) -> Verdict:
@@ -82,11 +126,15 @@ def trivial_keys(scene: Scene, budget: Budget) -> Verdict:
     leak = LockOff if scene.scheme.locked else ShowsThrough
     leaky = few.with_leak(leak)
     return Verdict(
-        2, "trivial and wrong keys", "dB", best_of(few, scene, budget), ceiling(few),
+        2,
+        "trivial and wrong keys",
+        "dB",
+        best_of(few, scene, budget),
+        ceiling(few),
         best_of(leaky, scene, Budget(keys=0, batch=budget.batch)),
         leak.words,
         f"{budget.keys} wrong keys and 7 trivial ones on each of {len(few.pairs.boxes)} disguises, the best of all",
-    )  # fmt: skip
+    )
 
 
 def best_of(few: Scene, everyone: Scene, budget: Budget) -> Score:
@@ -97,7 +145,8 @@ def best_of(few: Scene, everyone: Scene, budget: Budget) -> Score:
         best_decoy = 0.0
         for name, boxes in tries(few, everyone, i, budget):
             against = [
-                box_psnrs(boxes, few.pairs.boxes[i].cut(p[i])) for p in (few.pairs.composites, few.decoys)
+                box_psnrs(boxes, few.pairs.boxes[i].cut(p[i]))
+                for p in (few.pairs.composites, few.decoys)
             ]
             if against[0].max() > best[0]:
                 best = (float(against[0].max()), name, 0.0)
@@ -105,24 +154,37 @@ def best_of(few: Scene, everyone: Scene, budget: Budget) -> Score:
         mine.append(best[0])
         decoy.append(best_decoy)
         names.append(best[1])
-    return judge_psnr(few, mine, decoy, {"max_dB": max(mine), "best_were": " ".join(sorted(set(names)))})
+    return judge_psnr(
+        few,
+        mine,
+        decoy,
+        {"max_dB": max(mine), "best_were": " ".join(sorted(set(names)))},
+    )
 
 
 def box_psnrs(boxes: Pictures, truth: Pictures) -> Floats:
     """PSNR of each of (N, s, s, 3) against (s, s, 3)."""
     error = (
-        np.square(boxes.astype(np.float32) - truth.astype(np.float32)).mean((1, 2, 3), np.float64) / 255**2
+        np.square(boxes.astype(np.float32) - truth.astype(np.float32)).mean(
+            (1, 2, 3), np.float64
+        )
+        / 255**2
     )
     return np.minimum(MOST, -10 * np.log10(np.maximum(error, 1e-12)))
 
 
-def tries(few: Scene, everyone: Scene, i: int, budget: Budget) -> Iterator[tuple[str, Pictures]]:
+def tries(
+    few: Scene, everyone: Scene, i: int, budget: Budget
+) -> Iterator[tuple[str, Pictures]]:
     """What every key decodes of the message box of disguise i: (N, s, s, 3) by kind of key."""
     disguise, box, scheme = few.disguises[i], few.pairs.boxes[i], few.scheme
     yield "no-key-at-all", box.cut(disguise[None])
     random = few.random(4, i)
     others = np.array([j for j in range(len(everyone.exact)) if j != i] or [i])
-    distance = [np.square(everyone.exact[j].astype(float) - everyone.exact[i]).mean() for j in others]
+    distance = [
+        np.square(everyone.exact[j].astype(float) - everyone.exact[i]).mean()
+        for j in others
+    ]
     named = {
         "zeros": np.zeros_like(disguise),
         "noise": random.integers(0, 256, disguise.shape, dtype=np.uint8),
@@ -131,23 +193,40 @@ def tries(few: Scene, everyone: Scene, i: int, budget: Budget) -> Iterator[tuple
         "nearest-key": everyone.exact[others[int(np.argmin(distance))]],
     }
     for name, key in named.items():
-        stream = forced_stream(scheme, disguise, PrivateKey(key)) if scheme.locked else None
+        stream = (
+            forced_stream(scheme, disguise, PrivateKey(key)) if scheme.locked else None
+        )
         yield name, box.cut(scheme.reveal(disguise[None], key[None], stream))
     if scheme.locked:
-        zero = np.zeros((1, *scheme.model.keystream_shape(few.side, few.side)), np.uint8)
-        yield "zero-keystream", box.cut(scheme.reveal(disguise[None], few.exact[i][None], zero))
+        zero = np.zeros(
+            (1, *scheme.model.keystream_shape(few.side, few.side)), np.uint8
+        )
+        yield (
+            "zero-keystream",
+            box.cut(scheme.reveal(disguise[None], few.exact[i][None], zero)),
+        )
         decode = one_encoding(scheme, disguise, few.exact[i])
         for part in chunks(range(budget.keys), budget.batch):
             keys = [PrivateKey(shaken(few.exact[i], random)) for _ in part]
             yield (
                 "wrong-key",
-                box.cut(decode(np.concatenate([forced_stream(scheme, disguise, k) for k in keys]))),
+                box.cut(
+                    decode(
+                        np.concatenate(
+                            [forced_stream(scheme, disguise, k) for k in keys]
+                        )
+                    )
+                ),
             )
         return
     for part in chunks(range(budget.keys), budget.batch):
         chosen = everyone.pairs.covers[random.choice(others, len(part))].copy()
-        for cover in chosen:  # more keys than covers: mirrored and shifted ones are keys of their own
-            cover[:] = np.roll(cover[:, :: random.choice((-1, 1))], random.integers(-16, 17, 2), (0, 1))
+        for cover in (
+            chosen
+        ):  # more keys than covers: mirrored and shifted ones are keys of their own
+            cover[:] = np.roll(
+                cover[:, :: random.choice((-1, 1))], random.integers(-16, 17, 2), (0, 1)
+            )
         yield (
             "wrong-key",
             box.cut(
@@ -165,7 +244,9 @@ def shaken(key: Pictures, random: Random) -> Pictures:
     return (key + random.integers(-1, 2, key.shape)).clip(0, 255).astype(np.uint8)
 
 
-def forced_stream(scheme: Scheme, disguise: Pictures, key: PrivateKey) -> NDArray[np.uint8]:
+def forced_stream(
+    scheme: Scheme, disguise: Pictures, key: PrivateKey
+) -> NDArray[np.uint8]:
     """The keystream of `egan decrypt --force` with a key that does not open the envelope: (1, P, h, w)."""
     seed = key.wrong_keystream_seed(envelope.pixel_digest(disguise))
     return keystream(seed, scheme.model.keystream_shape(*disguise.shape[:2]))[None]

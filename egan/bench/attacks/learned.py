@@ -12,8 +12,22 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from egan.bench.attacks.learner import Attacker, fit, least_squares
-from egan.bench.attacks.scene import Budget, Factory, LockOff, Marked, Scene, ShowsThrough
-from egan.bench.attacks.verdict import Score, Verdict, above, area, ceiling, judge_decodes
+from egan.bench.attacks.scene import (
+    Budget,
+    Factory,
+    LockOff,
+    Marked,
+    Scene,
+    ShowsThrough,
+)
+from egan.bench.attacks.verdict import (
+    Score,
+    Verdict,
+    above,
+    area,
+    ceiling,
+    judge_decodes,
+)
 from egan.bench.protocol import Box, chunks
 from egan.bench.summary import bootstrap
 from egan.core.encryptgan import Pictures, to_bytes, to_unit
@@ -37,11 +51,19 @@ def learned_decoder(scene: Scene, budget: Budget) -> Verdict:
     """A decoder without any key, trained on composites and their disguises, judged on fresh pairs of held-out pictures."""
     leak = LockOff if scene.scheme.locked else ShowsThrough
     score, top = decode_score(scene, budget, "attack 3")
-    control, _ = decode_score(scene.with_leak(leak), smaller(budget), "attack 3, control")
+    control, _ = decode_score(
+        scene.with_leak(leak), smaller(budget), "attack 3, control"
+    )
     return Verdict(
-        3, "decoder trained without a key", "dB", score, top, control,
-        leak.words, str(budget),
-    )  # fmt: skip
+        3,
+        "decoder trained without a key",
+        "dB",
+        score,
+        top,
+        control,
+        leak.words,
+        str(budget),
+    )
 
 
 def decode_score(scene: Scene, budget: Budget, words: str) -> tuple[Score, float]:
@@ -52,7 +74,9 @@ def decode_score(scene: Scene, budget: Budget, words: str) -> tuple[Score, float
     attacker = Attacker(3 * CELL**2).to(device)
     disguises, composites, _ = factory.draw(START)
     least_squares(
-        attacker, to_unit(disguises, device), nnf.pixel_unshuffle(to_unit(composites, device), CELL)
+        attacker,
+        to_unit(disguises, device),
+        nnf.pixel_unshuffle(to_unit(composites, device), CELL),
     )
 
     def batch() -> tuple[Tensor, Tensor, Tensor]:
@@ -60,13 +84,17 @@ def decode_score(scene: Scene, budget: Budget, words: str) -> tuple[Score, float
         weight = 0.1 + mask(boxes, scene.side, device)
         return to_unit(disguises, device), to_unit(composites, device), weight
 
-    def loss(attacker: Attacker, disguise: Tensor, composite: Tensor, weight: Tensor) -> Tensor:
+    def loss(
+        attacker: Attacker, disguise: Tensor, composite: Tensor, weight: Tensor
+    ) -> Tensor:
         error = nnf.pixel_shuffle(attacker(disguise), CELL) - composite
         return (error.square() * weight).sum() / weight.sum() / 3
 
     steps = fit(attacker, batch, loss, budget, words)
     judged = Factory(scene, True, scene.random(15)).judged(JUDGED)
-    decodes = to_bytes(nnf.pixel_shuffle(answers(attacker, judged.disguises, scene), CELL))
+    decodes = to_bytes(
+        nnf.pixel_shuffle(answers(attacker, judged.disguises, scene), CELL)
+    )
     score = judge_decodes(judged, decodes, {"training_steps": steps})
     return score, ceiling(judged)
 
@@ -97,7 +125,9 @@ def box_finder(scene: Scene, factory: Factory) -> Attacker:
     device = scene.scheme.model.device
     attacker = Attacker(1).to(device)
     disguises, _, boxes = factory.draw(START)
-    least_squares(attacker, to_unit(disguises, device), cell_mask(boxes, scene.side, device))
+    least_squares(
+        attacker, to_unit(disguises, device), cell_mask(boxes, scene.side, device)
+    )
     return attacker
 
 
@@ -106,10 +136,15 @@ def located_box(scene: Scene, budget: Budget) -> Verdict:
     another picture, which is what guessing that boxes are in the middle earns.
     """
     return Verdict(
-        6, "box located from the disguise", "AUC", locate_score(scene, budget, "attack 6"), 1.0,
+        6,
+        "box located from the disguise",
+        "AUC",
+        locate_score(scene, budget, "attack 6"),
+        1.0,
         locate_score(scene.with_leak(Marked), smaller(budget), "attack 6, control"),
-        Marked.words, str(budget),
-    )  # fmt: skip
+        Marked.words,
+        str(budget),
+    )
 
 
 def locate_score(scene: Scene, budget: Budget, words: str) -> Score:
@@ -130,20 +165,31 @@ def locate_score(scene: Scene, budget: Budget, words: str) -> Score:
     masks = cell_mask(boxes, scene.side, torch.device("cpu")).numpy()[:, 0] > 0.5
     own = [area(m[k], m[~k]) for m, k in zip(maps, masks, strict=True)]
     other = [area(m[k], m[~k]) for m, k in zip(maps, np.roll(masks, 1, 0), strict=True)]
-    finding = "broken" if above([a - b for a, b in zip(own, other, strict=True)]) else "held"
+    finding = (
+        "broken" if above([a - b for a, b in zip(own, other, strict=True)]) else "held"
+    )
     return Score(
-        float(np.mean(own)), bootstrap(own, scene.seed), float(np.mean(other)), finding, len(own),
+        float(np.mean(own)),
+        bootstrap(own, scene.seed),
+        float(np.mean(other)),
+        finding,
+        len(own),
         {"training_steps": steps},
-    )  # fmt: skip
+    )
 
 
 def detected_message(scene: Scene, budget: Budget) -> Verdict:
     """A network tells disguises with a message from disguises of the bare cover, both made by egan."""
     return Verdict(
-        7, "message present or absent", "AUC", presence_score(scene, budget, "attack 7"), 1.0,
+        7,
+        "message present or absent",
+        "AUC",
+        presence_score(scene, budget, "attack 7"),
+        1.0,
         presence_score(scene.with_leak(Marked), smaller(budget), "attack 7, control"),
-        Marked.words, str(budget),
-    )  # fmt: skip
+        Marked.words,
+        str(budget),
+    )
 
 
 def presence_score(scene: Scene, budget: Budget, words: str) -> Score:
@@ -165,9 +211,13 @@ def presence_score(scene: Scene, budget: Budget, words: str) -> Score:
     pairs, random = len(full), scene.random(10)
     draws = [area(full[i], none[i]) for i in random.integers(pairs, size=(1000, pairs))]
     return Score(
-        area(full, none), [float(v) for v in np.percentile(draws, (2.5, 97.5))], 0.5,
-        "broken" if above(full - none) else "held", 2 * pairs, {"training_steps": steps},
-    )  # fmt: skip
+        area(full, none),
+        [float(v) for v in np.percentile(draws, (2.5, 97.5))],
+        0.5,
+        "broken" if above(full - none) else "held",
+        2 * pairs,
+        {"training_steps": steps},
+    )
 
 
 def pooled(maps: Tensor) -> Tensor:

@@ -31,7 +31,10 @@ class Attacker(nn.Module):
         self.near = nn.Sequential(Block(w), Block(w))
         self.down = nn.Conv2d(w, 2 * w, 2, stride=2)
         self.far = nn.Sequential(
-            Block(2 * w), nn.Conv2d(2 * w, 2 * w, 2, stride=2), Block(2 * w), Block(2 * w)
+            Block(2 * w),
+            nn.Conv2d(2 * w, 2 * w, 2, stride=2),
+            Block(2 * w),
+            Block(2 * w),
         )
         self.up = nn.Conv2d(2 * w, w, 1)
         self.head = nn.Conv2d(w, outputs, 3, padding=1)
@@ -41,7 +44,9 @@ class Attacker(nn.Module):
     def forward(self, disguises: Tensor) -> Tensor:
         cells = nnf.pixel_unshuffle(disguises, CELL)
         h = self.near(self.stem(cells))
-        deep = nnf.interpolate(self.up(self.far(self.down(h))), scale_factor=4, mode="nearest")
+        deep = nnf.interpolate(
+            self.up(self.far(self.down(h))), scale_factor=4, mode="nearest"
+        )
         return self.linear(cells) + self.head(nnf.silu(h + deep))
 
 

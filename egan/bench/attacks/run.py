@@ -32,12 +32,17 @@ LEAST_PAIRS = 6  # to train on one half and to judge on the other
 
 
 def run_attacks(
-    model: Any, sets: PictureSets, budget: Budget, seed: int, numbers: tuple[int, ...] = tuple(ATTACKS)
+    model: Any,
+    sets: PictureSets,
+    budget: Budget,
+    seed: int,
+    numbers: tuple[int, ...] = tuple(ATTACKS),
 ) -> list[Verdict]:
     """Verdicts in order. Raises EganError for too few pairs."""
     if len(sets.covers) < LEAST_PAIRS:
         raise EganError(
-            f"{len(sets.covers)} pairs are too few for attacks", f"give {LEAST_PAIRS} or more with --limit"
+            f"{len(sets.covers)} pairs are too few for attacks",
+            f"give {LEAST_PAIRS} or more with --limit",
         )
     scene = Scene.make(Scheme(model, budget.batch), sets, seed)
     verdicts = []

@@ -51,26 +51,38 @@ class Scheme:
         """Keystreams, uint8 (count, P, S/4, S/4), or None for a scheme without a lock."""
         if not self.locked:
             return None
-        return random.integers(0, 256, (count, *self.model.keystream_shape(side, side)), dtype=np.uint8)
+        return random.integers(
+            0, 256, (count, *self.model.keystream_shape(side, side)), dtype=np.uint8
+        )
 
     def disguise(
-        self, composites: Pictures, public: Pictures, streams: Pictures | None, boxes: Sequence[Box]
+        self,
+        composites: Pictures,
+        public: Pictures,
+        streams: Pictures | None,
+        boxes: Sequence[Box],
     ) -> Pictures:
         """Disguises of composites, uint8 (N, S, S, 3). `boxes` is for planted leaks; the scheme itself never sees it."""
         parts = chunks(range(len(composites)), self.batch)
         return np.concatenate(
             [
-                self.model.encrypt(composites[p], public[p], None if streams is None else streams[p])
+                self.model.encrypt(
+                    composites[p], public[p], None if streams is None else streams[p]
+                )
                 for p in parts
             ]
         )
 
-    def reveal(self, disguises: Pictures, keys: Pictures, streams: Pictures | None) -> Pictures:
+    def reveal(
+        self, disguises: Pictures, keys: Pictures, streams: Pictures | None
+    ) -> Pictures:
         """Decodes of disguises with key images and keystreams."""
         parts = chunks(range(len(disguises)), self.batch)
         return np.concatenate(
             [
-                self.model.decrypt(disguises[p], keys[p], None if streams is None else streams[p])
+                self.model.decrypt(
+                    disguises[p], keys[p], None if streams is None else streams[p]
+                )
                 for p in parts
             ]
         )
@@ -93,7 +105,11 @@ class OneByte(Scheme):
 
     def streams(self, count: int, side: int, random: Random) -> Pictures | None:
         found = super().streams(count, side, np.random.default_rng(7))
-        return None if found is None else np.broadcast_to(found[:1, :1, :1, :1], found.shape).copy()
+        return (
+            None
+            if found is None
+            else np.broadcast_to(found[:1, :1, :1, :1], found.shape).copy()
+        )
 
 
 class SameStream(Scheme):
@@ -112,10 +128,16 @@ class ShowsThrough(Scheme):
     words = "the composite shows through"
 
     def disguise(
-        self, composites: Pictures, public: Pictures, streams: Pictures | None, boxes: Sequence[Box]
+        self,
+        composites: Pictures,
+        public: Pictures,
+        streams: Pictures | None,
+        boxes: Sequence[Box],
     ) -> Pictures:
         made = super().disguise(composites, public, streams, boxes)
-        return ((made.astype(np.uint16) + 3 * composites.astype(np.uint16) + 2) // 4).astype(np.uint8)
+        return (
+            (made.astype(np.uint16) + 3 * composites.astype(np.uint16) + 2) // 4
+        ).astype(np.uint8)
 
 
 class Marked(Scheme):
@@ -125,7 +147,11 @@ class Marked(Scheme):
     words = "box 24 levels brighter"
 
     def disguise(
-        self, composites: Pictures, public: Pictures, streams: Pictures | None, boxes: Sequence[Box]
+        self,
+        composites: Pictures,
+        public: Pictures,
+        streams: Pictures | None,
+        boxes: Sequence[Box],
     ) -> Pictures:
         made = super().disguise(composites, public, streams, boxes).astype(np.int16)
         for picture, box in zip(made, boxes, strict=True):
@@ -152,16 +178,26 @@ class Scene:
             messages=[group[1:] + group[:1] for group in sets.messages],
             message_names=[names[1:] + names[:1] for names in sets.message_names],
         )
-        return cls(scheme, sets, make_pairs(sets, seed), make_pairs(rolled, seed).composites, seed)
+        return cls(
+            scheme,
+            sets,
+            make_pairs(sets, seed),
+            make_pairs(rolled, seed).composites,
+            seed,
+        )
 
     def with_leak(self, leak: type[Scheme]) -> Scene:
         """The same pairs under a scheme with a planted leak."""
-        return dataclasses.replace(self, scheme=leak(self.scheme.model, self.scheme.batch))
+        return dataclasses.replace(
+            self, scheme=leak(self.scheme.model, self.scheme.batch)
+        )
 
     def first(self, count: int) -> Scene:
         """The first pairs only, for attacks that cost much a picture."""
         p, n = self.pairs, min(count, len(self.pairs.boxes))
-        pairs = Pairs(p.composites[:n], p.covers[:n], p.flowers[:n], p.boxes[:n], p.names[:n])
+        pairs = Pairs(
+            p.composites[:n], p.covers[:n], p.flowers[:n], p.boxes[:n], p.names[:n]
+        )
         return dataclasses.replace(self, pairs=pairs, decoys=self.decoys[:n])
 
     @property
@@ -223,7 +259,11 @@ class Factory:
     @cached_property
     def indices(self) -> np.ndarray:
         n = len(self.scene.pairs.boxes)
-        return np.arange(n)[(n + 1) // 2 :] if self.held_out and n > 1 else np.arange(n)[: (n + 1) // 2]
+        return (
+            np.arange(n)[(n + 1) // 2 :]
+            if self.held_out and n > 1
+            else np.arange(n)[: (n + 1) // 2]
+        )
 
     def draw(self, count: int) -> tuple[Pictures, Pictures, list[Box]]:
         """Disguises and composites, uint8 (count, S, S, 3), and boxes."""
@@ -235,9 +275,13 @@ class Factory:
         """Disguises of `count` composites, and of their bare covers, to the same public keys."""
         covers, public, boxes = self.places(count)
         full = self.disguise(self.paste(covers, boxes), public, boxes)
-        return full, self.disguise(covers, public, [Box(box.x, box.y, 0) for box in boxes])
+        return full, self.disguise(
+            covers, public, [Box(box.x, box.y, 0) for box in boxes]
+        )
 
-    def disguise(self, pictures: Pictures, public: np.ndarray, boxes: Sequence[Box]) -> Pictures:
+    def disguise(
+        self, pictures: Pictures, public: np.ndarray, boxes: Sequence[Box]
+    ) -> Pictures:
         scheme = self.scene.scheme
         streams = scheme.streams(len(pictures), self.scene.side, self.random)
         return scheme.disguise(pictures, self.scene.public[public], streams, boxes)
@@ -246,7 +290,13 @@ class Factory:
         """A scene of `count` fresh pairs, for the judge."""
         covers, public, boxes = self.places(count)
         composites, decoys = self.paste(covers, boxes), self.paste(covers, boxes)
-        pairs = Pairs(composites, covers, self.scene.pairs.flowers[public], boxes, [("", "", "")] * count)
+        pairs = Pairs(
+            composites,
+            covers,
+            self.scene.pairs.flowers[public],
+            boxes,
+            [("", "", "")] * count,
+        )
         return Scene(self.scene.scheme, self.scene.sets, pairs, decoys, self.scene.seed)
 
     def places(self, count: int) -> tuple[Pictures, np.ndarray, list[Box]]:
@@ -258,16 +308,22 @@ class Factory:
         covers[flip] = covers[flip, :, ::-1]
         sizes = [int(v) for v in random.integers(side // 8, side // 2 + 1, count)]
         corners = [random.integers(0, side - size + 1, 2) for size in sizes]
-        boxes = [Box(int(x), int(y), s) for (x, y), s in zip(corners, sizes, strict=True)]
+        boxes = [
+            Box(int(x), int(y), s) for (x, y), s in zip(corners, sizes, strict=True)
+        ]
         return covers, chosen[1], boxes
 
     def paste(self, covers: Pictures, boxes: Sequence[Box]) -> Pictures:
         """Composites of covers and random messages."""
         composites = covers.copy()
         for composite, box in zip(composites, boxes, strict=True):
-            group = self.scene.sets.messages[int(self.random.integers(len(self.scene.sets.messages)))]
+            group = self.scene.sets.messages[
+                int(self.random.integers(len(self.scene.sets.messages)))
+            ]
             half = (len(group) + 1) // 2
             mine = group[half:] if self.held_out and len(group) > 1 else group[:half]
             message = Image.fromarray(mine[int(self.random.integers(len(mine)))])
-            box.cut(composite)[:] = np.asarray(message.resize((box.size, box.size), Image.Resampling.BICUBIC))
+            box.cut(composite)[:] = np.asarray(
+                message.resize((box.size, box.size), Image.Resampling.BICUBIC)
+            )
         return composites

@@ -19,7 +19,14 @@ from torch import Tensor
 from egan.bench.attacks.keys import ATTACKED
 from egan.bench.attacks.learned import mask
 from egan.bench.attacks.learner import spend
-from egan.bench.attacks.scene import Budget, OneByte, Random, Scene, Scheme, ShowsThrough
+from egan.bench.attacks.scene import (
+    Budget,
+    OneByte,
+    Random,
+    Scene,
+    Scheme,
+    ShowsThrough,
+)
 from egan.bench.attacks.verdict import Score, Verdict, ceiling, judge_decodes
 from egan.core.encryptgan import Pictures, to_bytes, to_unit
 from egan.core.networks import CELL, REVEAL
@@ -27,7 +34,11 @@ from egan.core.phases import rotate_phases
 
 GRID = 16  # phases tried per plane before the gradient takes over
 STEPS = 60  # of the steps budget per disguise, at most
-MAPS = (8, 32, 64)  # side of a picture divided by the sides of K's maps of layers 3, 5 and 6
+MAPS = (
+    8,
+    32,
+    64,
+)  # side of a picture divided by the sides of K's maps of layers 3, 5 and 6
 
 
 def searched_key(scene: Scene, budget: Budget) -> Verdict:
@@ -35,11 +46,17 @@ def searched_key(scene: Scene, budget: Budget) -> Verdict:
     leak = OneByte if scene.scheme.locked else ShowsThrough
     leaky = few.with_leak(leak)
     return Verdict(
-        4, "gradient search through the leaked G", "dB", search(few, budget), ceiling(few), search(leaky, budget),
+        4,
+        "gradient search through the leaked G",
+        "dB",
+        search(few, budget),
+        ceiling(few),
+        search(leaky, budget),
         leak.words,
         f"{min(STEPS, budget.steps or STEPS)} steps on each of {len(few.pairs.boxes)} disguises"
-        if budget.seconds is None else str(budget),
-    )  # fmt: skip
+        if budget.seconds is None
+        else str(budget),
+    )
 
 
 def search(scene: Scene, budget: Budget) -> Score:
@@ -51,10 +68,14 @@ def search(scene: Scene, budget: Budget) -> Score:
     )
     decodes, fits = [], []
     for i in range(count):
-        decode, outside = (search_streams if scene.scheme.locked else search_image)(scene, i, each)
+        decode, outside = (search_streams if scene.scheme.locked else search_image)(
+            scene, i, each
+        )
         decodes.append(decode)
         fits.append(outside)
-    return judge_decodes(scene, np.stack(decodes), {"fit_outside_of_the_box_dB": float(np.mean(fits))})
+    return judge_decodes(
+        scene, np.stack(decodes), {"fit_outside_of_the_box_dB": float(np.mean(fits))}
+    )
 
 
 def known_error(found: Tensor, cover: Tensor, outside: Tensor) -> Tensor:
@@ -74,7 +95,9 @@ def search_streams(scene: Scene, i: int, budget: Budget) -> tuple[Pictures, floa
     with torch.no_grad():
         z = model.G.measure(picture, key, model.F)
 
-    def decode(k: Tensor, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+    def decode(
+        k: Tensor, rows: slice = slice(None), columns: slice = slice(None)
+    ) -> Tensor:
         n = len(k)
         seen = z[..., rows, columns].expand(n, -1, -1, -1, -1)
         image = key[..., pixels(rows), pixels(columns)].expand(n, -1, -1, -1)
@@ -105,12 +128,20 @@ def search_streams(scene: Scene, i: int, budget: Budget) -> tuple[Pictures, floa
 def clear_quarter(outside: Tensor) -> tuple[slice, slice]:
     """The quarter of the picture, in cells, with the least of the box: enough to judge one byte per plane by."""
     half = outside.shape[-1] // 2 // CELL
-    corners = [(slice(a, a + half), slice(b, b + half)) for a in (0, half) for b in (0, half)]
-    return max(corners, key=lambda c: float(outside[..., pixels(c[0]), pixels(c[1])].sum()))
+    corners = [
+        (slice(a, a + half), slice(b, b + half)) for a in (0, half) for b in (0, half)
+    ]
+    return max(
+        corners, key=lambda c: float(outside[..., pixels(c[0]), pixels(c[1])].sum())
+    )
 
 
 def pixels(cells: slice) -> slice:
-    return slice(None) if cells == slice(None) else slice(cells.start * CELL, cells.stop * CELL)
+    return (
+        slice(None)
+        if cells == slice(None)
+        else slice(cells.start * CELL, cells.stop * CELL)
+    )
 
 
 @torch.no_grad()
@@ -121,7 +152,10 @@ def plane_search(decode: Any, planes: int, error: Any, device: torch.device) -> 
     tried = []
     for begin in range(0, 256, GRID):
         trial = (
-            torch.arange(begin, begin + GRID, device=device).float().view(-1, 1, 1, 1).repeat(1, planes, 1, 1)
+            torch.arange(begin, begin + GRID, device=device)
+            .float()
+            .view(-1, 1, 1, 1)
+            .repeat(1, planes, 1, 1)
         )
         errors = error(decode(trial))
         tried.append((float(errors.min()), trial[int(errors.argmin())][None]))
@@ -158,7 +192,10 @@ def search_image(scene: Scene, i: int, budget: Budget) -> tuple[Pictures, float]
     optimiser = torch.optim.Adam(maps, 0.05)
 
     def decode() -> Tensor:
-        sized = [nnf.interpolate(m, (side, side), mode="bilinear", align_corners=False) for m in maps]
+        sized = [
+            nnf.interpolate(m, (side, side), mode="bilinear", align_corners=False)
+            for m in maps
+        ]
         return model.G(torch.cat((disguise, torch.tanh(torch.cat(sized, 1))), 1))
 
     best, best_error = scene.disguises[i], math.inf
@@ -170,7 +207,9 @@ def search_image(scene: Scene, i: int, budget: Budget) -> tuple[Pictures, float]
         optimiser.zero_grad(set_to_none=True)
         error.backward()
         optimiser.step()
-    as_it_is = known_error(disguise, cover, outside).item()  # a disguise that shows its message needs no G
+    as_it_is = known_error(
+        disguise, cover, outside
+    ).item()  # a disguise that shows its message needs no G
     if as_it_is < best_error:
         best, best_error = scene.disguises[i], as_it_is
     return best, -10 * math.log10(best_error / 4 + 1e-12)

@@ -56,12 +56,19 @@ class Verdict:
     @property
     def idle(self) -> bool:
         """Whether there was nothing to hold: the right key itself reads no more than the floor."""
-        return self.unit == "dB" and not self.score.found and self.ceiling <= self.score.floor
+        return (
+            self.unit == "dB"
+            and not self.score.found
+            and self.ceiling <= self.score.floor
+        )
 
     def line(self) -> str:
         s, c = self.score, self.control
         digits = 3 if self.unit in ("AUC", "of 1") else 2
-        extra = "".join(f"; {name.replace('_', ' ')} {shown(value)}" for name, value in s.details.items())
+        extra = "".join(
+            f"; {name.replace('_', ' ')} {shown(value)}"
+            for name, value in s.details.items()
+        )
         if self.idle:
             extra += "; the right key reads no more than the floor, so there was nothing to hold"
         return (
@@ -101,16 +108,29 @@ def box_psnr(scene: Scene, i: int, decode: Pictures, truth: Pictures) -> float:
 
 def floors(scene: Scene) -> list[float]:
     p = scene.pairs
-    return [min(MOST, psnr(blind_mse(b.cut(c)))) for b, c in zip(p.boxes, p.composites, strict=True)]
+    return [
+        min(MOST, psnr(blind_mse(b.cut(c))))
+        for b, c in zip(p.boxes, p.composites, strict=True)
+    ]
 
 
 def ceiling(scene: Scene) -> float:
     p = scene.pairs
-    return float(np.mean([box_psnr(scene, i, d, p.composites[i]) for i, d in enumerate(scene.decodes)]))
+    return float(
+        np.mean(
+            [
+                box_psnr(scene, i, d, p.composites[i])
+                for i, d in enumerate(scene.decodes)
+            ]
+        )
+    )
 
 
 def judge_psnr(
-    scene: Scene, mine: Sequence[float], decoy: Sequence[float], details: dict[str, Any] | None = None
+    scene: Scene,
+    mine: Sequence[float],
+    decoy: Sequence[float],
+    details: dict[str, Any] | None = None,
 ) -> Score:
     """Score decodes by their PSNR in dB against the truth and against the decoys, one of each per picture.
 
@@ -122,15 +142,28 @@ def judge_psnr(
     lead = [a - b for a, b in zip(mine, decoy, strict=True)]
     read = sum(o >= READ for o in over)
     finding = "broken" if read or above(over) else "leaks" if above(lead) else "held"
-    extra = {"lead_over_decoys_dB": float(np.mean(lead)), "pictures_read": read, **(details or {})}
+    extra = {
+        "lead_over_decoys_dB": float(np.mean(lead)),
+        "pictures_read": read,
+        **(details or {}),
+    }
     return Score(
-        float(np.mean(mine)), bootstrap(mine, scene.seed), float(np.mean(floor)), finding, len(mine), extra
+        float(np.mean(mine)),
+        bootstrap(mine, scene.seed),
+        float(np.mean(floor)),
+        finding,
+        len(mine),
+        extra,
     )
 
 
-def judge_decodes(scene: Scene, decodes: Pictures, details: dict[str, Any] | None = None) -> Score:
+def judge_decodes(
+    scene: Scene, decodes: Pictures, details: dict[str, Any] | None = None
+) -> Score:
     """Score one decode (n, S, S, 3) per pair of the scene."""
-    mine = [box_psnr(scene, i, d, scene.pairs.composites[i]) for i, d in enumerate(decodes)]
+    mine = [
+        box_psnr(scene, i, d, scene.pairs.composites[i]) for i, d in enumerate(decodes)
+    ]
     decoy = [box_psnr(scene, i, d, scene.decoys[i]) for i, d in enumerate(decodes)]
     return judge_psnr(scene, mine, decoy, details)
 

@@ -42,19 +42,38 @@ def activations(scene: Scene) -> Pictures:
     """Figure 4a: what each layer of K sees in covers and in flowers, averaged over channels and scaled to full range."""
     rows: list[list[Cell]] = []
     model = scene.scheme.model
-    for words, pictures in (("cover", scene.pairs.covers), ("flower", scene.pairs.flowers)):
+    for words, pictures in (
+        ("cover", scene.pairs.covers),
+        ("flower", scene.pairs.flowers),
+    ):
         for picture in pictures[: ROWS // 2]:
             maps = model.K.features(to_unit(picture[None], model.device))
             row: list[Cell] = [(words, picture)]
             for layer, found in enumerate(maps, 1):
                 m = found[0].mean(0).cpu().numpy()
-                level = (255 * (m - m.min()) / max(float(np.ptp(m)), 1e-6)).astype(np.uint8)
-                large = Image.fromarray(level).resize(picture.shape[1::-1], Image.Resampling.NEAREST)
-                row.append((f"L{layer}, {found.shape[-1]}x{found.shape[-2]}", np.asarray(large)))
+                level = (255 * (m - m.min()) / max(float(np.ptp(m)), 1e-6)).astype(
+                    np.uint8
+                )
+                large = Image.fromarray(level).resize(
+                    picture.shape[1::-1], Image.Resampling.NEAREST
+                )
+                row.append(
+                    (
+                        f"L{layer}, {found.shape[-1]}x{found.shape[-2]}",
+                        np.asarray(large),
+                    )
+                )
             rows.append(row)
     o = model.options
-    public, private = (", ".join(f"L{i}" for i in layers) for layers in (o.public_layers, o.private_layers))
-    return sheet(f"Figure 4a: activations of K (public key: {public}; private key: {private})", rows, 144)
+    public, private = (
+        ", ".join(f"L{i}" for i in layers)
+        for layers in (o.public_layers, o.private_layers)
+    )
+    return sheet(
+        f"Figure 4a: activations of K (public key: {public}; private key: {private})",
+        rows,
+        144,
+    )
 
 
 def wrong_keys(scene: Scene) -> Pictures:
@@ -67,48 +86,78 @@ def wrong_keys(scene: Scene) -> Pictures:
         keys = {
             "another person's key": scene.private[(i + 1) % n],
             "the public key": scene.public[i],
-            "mean of other keys": others.mean(0).round().astype(np.uint8) if n > 1 else scene.exact[i],
+            "mean of other keys": others.mean(0).round().astype(np.uint8)
+            if n > 1
+            else scene.exact[i],
             "black": np.zeros_like(disguise),
-            "noise": scene.random(20, i).integers(0, 256, disguise.shape, dtype=np.uint8),
+            "noise": scene.random(20, i).integers(
+                0, 256, disguise.shape, dtype=np.uint8
+            ),
         }
         right = box_psnr(scene, i, scene.decodes[i], scene.pairs.composites[i])
-        row: list[Cell] = [("disguise", disguise), (f"right key: {right:.1f} dB", scene.decodes[i])]
+        row: list[Cell] = [
+            ("disguise", disguise),
+            (f"right key: {right:.1f} dB", scene.decodes[i]),
+        ]
         for name, key in keys.items():
             decode = decode_with(scene, disguise, key)
-            row.append((f"{name}: {box_psnr(scene, i, decode, scene.pairs.composites[i]):.1f} dB", decode))
+            row.append(
+                (
+                    f"{name}: {box_psnr(scene, i, decode, scene.pairs.composites[i]):.1f} dB",
+                    decode,
+                )
+            )
         rows.append(row)
     return sheet("Figure 4b: decodes with wrong keys (PSNR in the message box)", rows)
 
 
 def decode_with(scene: Scene, disguise: Pictures, key: Pictures) -> Pictures:
     """What `egan decrypt --force` shows to someone with a wrong private key picture."""
-    stream = forced_stream(scene.scheme, disguise, PrivateKey(key)) if scene.scheme.locked else None
+    stream = (
+        forced_stream(scene.scheme, disguise, PrivateKey(key))
+        if scene.scheme.locked
+        else None
+    )
     return scene.scheme.reveal(disguise[None], key[None], stream)[0]
 
 
 def there_and_back(scene: Scene, composite: Pictures) -> tuple[Pictures, Pictures]:
     """Disguise and decode of one composite with the keys of the scene's first pair."""
     stream = None if scene.streams is None else scene.streams[:1]
-    disguise = scene.scheme.disguise(composite[None], scene.public[:1], stream, [Box(0, 0, 0)])
+    disguise = scene.scheme.disguise(
+        composite[None], scene.public[:1], stream, [Box(0, 0, 0)]
+    )
     return disguise[0], scene.scheme.reveal(disguise, scene.private[:1], stream)[0]
 
 
-def pasted(cover: Pictures, message: Pictures, size: int, x: int, y: int) -> tuple[Pictures, Box]:
+def pasted(
+    cover: Pictures, message: Pictures, size: int, x: int, y: int
+) -> tuple[Pictures, Box]:
     out, box = cover.copy(), Box(x, y, size)
-    box.cut(out)[:] = np.asarray(Image.fromarray(message).resize((size, size), Image.Resampling.BICUBIC))
+    box.cut(out)[:] = np.asarray(
+        Image.fromarray(message).resize((size, size), Image.Resampling.BICUBIC)
+    )
     return out, box
 
 
-def columns_of(scene: Scene, title: str, places: list[tuple[str, int, int, int]]) -> Pictures:
+def columns_of(
+    scene: Scene, title: str, places: list[tuple[str, int, int, int]]
+) -> Pictures:
     """Composite, disguise and decode under each other, one column per (words, size, x, y) of the message."""
     rows: list[list[Cell]] = [[], [], []]
     for words, size, x, y in places:
-        composite, box = pasted(scene.pairs.covers[0], scene.sets.messages[-1][0], size, x, y)
+        composite, box = pasted(
+            scene.pairs.covers[0], scene.sets.messages[-1][0], size, x, y
+        )
         disguise, decode = there_and_back(scene, composite)
         quality = psnr(mean_squared_error(box.cut(decode), box.cut(composite)))
         for row, cell in zip(
             rows,
-            ((words, composite), ("disguise", disguise), (f"decode {quality:.1f} dB", decode)),
+            (
+                (words, composite),
+                ("disguise", disguise),
+                (f"decode {quality:.1f} dB", decode),
+            ),
             strict=True,
         ):
             row.append(cell)
@@ -120,10 +169,18 @@ def positions(scene: Scene) -> Pictures:
     size = scene.side // 4
     low, mid, high = 0, (scene.side - size) // 2, scene.side - size
     places = [
-        ("top left", low, low), ("top", mid, low), ("top right", high, low), ("middle", mid, mid),
-        ("bottom left", low, high), ("bottom right", high, high),
-    ]  # fmt: skip
-    return columns_of(scene, "Figure 4e: position of the message", [(w, size, x, y) for w, x, y in places])
+        ("top left", low, low),
+        ("top", mid, low),
+        ("top right", high, low),
+        ("middle", mid, mid),
+        ("bottom left", low, high),
+        ("bottom right", high, high),
+    ]
+    return columns_of(
+        scene,
+        "Figure 4e: position of the message",
+        [(w, size, x, y) for w, x, y in places],
+    )
 
 
 def large_messages(scene: Scene) -> Pictures:

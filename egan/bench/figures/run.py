@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from egan.bench.attacks.scene import Scene
-from egan.bench.figures.pictures import activations, large_messages, methods, positions, wrong_keys
+from egan.bench.figures.pictures import (
+    activations,
+    large_messages,
+    methods,
+    positions,
+    wrong_keys,
+)
 from egan.bench.figures.plot import Sweep, plot
 from egan.bench.figures.sweeps import disguise_noise, key_noise
 from egan.core.encryptgan import Pictures
@@ -27,7 +33,11 @@ def draw_figures(scenes: Mapping[str, Scene]) -> tuple[Files, list[str]]:
         scene = whole.first(PAIRS)
         tail = f"-{name.replace('/', '_')}" if len(scenes) > 1 else ""
 
-        def keep(figure: str, drawn: tuple[Pictures, list[Sweep]] | Pictures, tail: str = tail) -> None:
+        def keep(
+            figure: str,
+            drawn: tuple[Pictures, list[Sweep]] | Pictures,
+            tail: str = tail,
+        ) -> None:
             picture, sweeps = drawn if isinstance(drawn, tuple) else (drawn, [])
             files[f"{figure}{tail}.png"] = png_bytes(picture)
             if not sweeps:
@@ -58,14 +68,19 @@ def check_folder(folder: Path, force: bool) -> None:
         raise EganError(f"{folder} is no folder", status=2)
     taken = sorted(folder.glob("figure-*")) if folder.is_dir() else []
     if taken and not force:
-        raise EganError(f"{taken[0]} exists already", "replace figures with --force, or name another folder")
+        raise EganError(
+            f"{taken[0]} exists already",
+            "replace figures with --force, or name another folder",
+        )
 
 
 def write_figures(files: Files, folder: Path, force: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EganError(f"cannot make {folder}: {(error.strerror or '').lower()}") from error
+        raise EganError(
+            f"cannot make {folder}: {(error.strerror or '').lower()}"
+        ) from error
     for name, data in files.items():
         check_output(str(folder / name), force, suffix=Path(name).suffix)
         write_output(data, str(folder / name), force)

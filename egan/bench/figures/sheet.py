@@ -27,11 +27,16 @@ def sheet(title: str, rows: Sequence[Sequence[Cell]], tile: int = TILE) -> Pictu
     for r, row in enumerate(rows):
         for c, (words, picture) in enumerate(row):
             x, y = GAP + c * (tile + GAP), TITLE + r * (LABEL + tile + GAP)
-            draw.text((x, y + LABEL // 2), shortened(words, tile), INK, font(13), anchor="lm")
+            draw.text(
+                (x, y + LABEL // 2), shortened(words, tile), INK, font(13), anchor="lm"
+            )
             im = Image.fromarray(np.ascontiguousarray(picture)).convert("RGB")
             scale = tile / max(im.size)
-            sampling = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS
-            out.paste(im.resize(tuple(max(1, round(s * scale)) for s in im.size), sampling), (x, y + LABEL))  # type: ignore[arg-type]
+            sampling = (
+                Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS
+            )
+            width, height = (max(1, round(s * scale)) for s in im.size)
+            out.paste(im.resize((width, height), sampling), (x, y + LABEL))
     return np.asarray(out)
 
 

@@ -37,7 +37,10 @@ def noisy_keys(scene: Scene, sigma: float, source: bool) -> Pictures:
     random = scene.random(21, int(sigma))
     if not source:
         return np.stack([noisy(k, sigma, random) for k in scene.private])
-    return scene.key_images(np.stack([noisy(c, sigma, random) for c in scene.pairs.covers]), "private_layers")
+    return scene.key_images(
+        np.stack([noisy(c, sigma, random) for c in scene.pairs.covers]),
+        "private_layers",
+    )
 
 
 def key_noise(scene: Scene) -> tuple[Pictures, list[Sweep]]:
@@ -50,24 +53,53 @@ def key_noise(scene: Scene) -> tuple[Pictures, list[Sweep]]:
         for sigma in progress(SIGMAS, len(SIGMAS), "figure 4c"):
             keys = noisy_keys(scene, sigma, source)
             known = scene.scheme.reveal(scene.disguises, keys, scene.streams)
-            add(curves, "keystream known" if scene.scheme.locked else "decode", scene, known)
+            add(
+                curves,
+                "keystream known" if scene.scheme.locked else "decode",
+                scene,
+                known,
+            )
             if scene.scheme.locked:
-                forced = known if sigma == 0 else np.stack(
-                    [decode_with(scene, d, k) for d, k in zip(scene.disguises, keys, strict=True)]
-                )  # fmt: skip
+                forced = (
+                    known
+                    if sigma == 0
+                    else np.stack(
+                        [
+                            decode_with(scene, d, k)
+                            for d, k in zip(scene.disguises, keys, strict=True)
+                        ]
+                    )
+                )
                 add(curves, "as egan decrypts", scene, forced)
                 known = forced
             if sigma in SHOWN:
-                row += [(f"key, noise {sigma:g}", keys[0]), (f"decode, noise {sigma:g}", known[0])]
-        sweeps.append(Sweep(f"Figure 4c: noise on {words}", "noise, standard deviation in levels",
-                            "message PSNR, dB", list(SIGMAS), curves, floor))  # fmt: skip
+                row += [
+                    (f"key, noise {sigma:g}", keys[0]),
+                    (f"decode, noise {sigma:g}", known[0]),
+                ]
+        sweeps.append(
+            Sweep(
+                f"Figure 4c: noise on {words}",
+                "noise, standard deviation in levels",
+                "message PSNR, dB",
+                list(SIGMAS),
+                curves,
+                floor,
+            )
+        )
         rows.append((words, row))
     title = "Figure 4c: noise on the key's source picture (rows 1, 2) and on the key (rows 3, 4)"
-    return sheet(title, [r for _, row in rows for r in (row[0::2], row[1::2])], 160), sweeps
+    return sheet(
+        title, [r for _, row in rows for r in (row[0::2], row[1::2])], 160
+    ), sweeps
 
 
-def add(curves: dict[str, list[Point]], name: str, scene: Scene, decodes: Pictures) -> None:
-    values = [box_psnr(scene, i, d, scene.pairs.composites[i]) for i, d in enumerate(decodes)]
+def add(
+    curves: dict[str, list[Point]], name: str, scene: Scene, decodes: Pictures
+) -> None:
+    values = [
+        box_psnr(scene, i, d, scene.pairs.composites[i]) for i, d in enumerate(decodes)
+    ]
     curves.setdefault(name, []).append(point(scene, values))
 
 
@@ -83,8 +115,17 @@ def disguise_noise(scene: Scene) -> tuple[Pictures, list[Sweep]]:
             stream = None if scene.streams is None else scene.streams[:1]
             rows[0].append((f"disguise, noise {sigma:g}", changed[0]))
             rows[1].append(
-                (f"decode, noise {sigma:g}", scene.scheme.reveal(changed, scene.private[:1], stream)[0])
+                (
+                    f"decode, noise {sigma:g}",
+                    scene.scheme.reveal(changed, scene.private[:1], stream)[0],
+                )
             )
-    sweep = Sweep("Figure 4d: noise on the disguise, right key", "noise, standard deviation in levels",
-                  "message PSNR, dB", list(SIGMAS), {"right key": curve}, float(np.mean(floors(scene))))  # fmt: skip
+    sweep = Sweep(
+        "Figure 4d: noise on the disguise, right key",
+        "noise, standard deviation in levels",
+        "message PSNR, dB",
+        list(SIGMAS),
+        {"right key": curve},
+        float(np.mean(floors(scene))),
+    )
     return sheet("Figure 4d: noise on the disguise", rows, 160), [sweep]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -36,7 +36,9 @@ class Method(abc.ABC):
     def __init__(self, options: RunOptions, sampler: Sampler) -> None:
         self.options, self.sampler, self.device = options, sampler, sampler.device
         self.optimisers = {}
-        self.log: Callable[[str], None] = lambda line: None  # where `prepare` may put lines
+        self.log: Callable[[str], None] = lambda line: (
+            None
+        )  # where `prepare` may put lines
         torch.manual_seed(options.seed)
 
     @property
@@ -84,7 +86,8 @@ class Method(abc.ABC):
     def share_out(self) -> None:
         """Compile both passes where asked to, and average the gradients over all processes (DistributedDataParallel)."""
         if self.options.compile:
-            self.passes, self.judge = (torch.compile(m) for m in (self.passes, self.judge))  # type: ignore[assignment]
+            self.passes = cast(nn.Module, torch.compile(self.passes))
+            self.judge = cast(nn.Module, torch.compile(self.judge))
         if self.sampler.world == 1:
             return
         from torch.nn.parallel import DistributedDataParallel
@@ -92,15 +95,22 @@ class Method(abc.ABC):
         devices = [self.device] if self.device.type == "cuda" else None
         # A step without the backward cycle or without a discriminator leaves some parameters out.
         self.passes, self.judge = (
-            DistributedDataParallel(m, devices, broadcast_buffers=False, find_unused_parameters=True)
+            DistributedDataParallel(
+                m, devices, broadcast_buffers=False, find_unused_parameters=True
+            )
             for m in (self.passes, self.judge)
         )
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.bf16)
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.options.bf16
+        )
 
     def optimiser(
-        self, parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float]
+        self,
+        parameters: Iterable[nn.Parameter],
+        rate: float,
+        betas: tuple[float, float],
     ) -> torch.optim.Adam:
         """Adam, fused on CUDA, that remembers its full rate."""
         groups = [{"params": list(parameters), "base": rate}]
@@ -123,7 +133,9 @@ class LSGANJudge(nn.Module):
     which is augmented before that where augment names how.
     """
 
-    def __init__(self, critics: nn.ModuleDict, noise: float, augment: Sequence[str] = ()) -> None:
+    def __init__(
+        self, critics: nn.ModuleDict, noise: float, augment: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self.critics, self.noise, self.augment = critics, noise, augment
 
@@ -148,14 +160,23 @@ def round8(picture: Tensor) -> Tensor:
 
 def noisy(picture: Tensor, deviation: float) -> Tensor:
     """A picture with Gaussian noise added, drawn contiguous whatever its layout (strided filling is ten times slower on a CPU)."""
-    return picture + deviation * torch.randn(picture.shape, device=picture.device) if deviation else picture
+    return (
+        picture + deviation * torch.randn(picture.shape, device=picture.device)
+        if deviation
+        else picture
+    )
 
 
-def random_window(side: int, size: int, sampler: Sampler, grid: int = 1) -> Callable[[Tensor], Tensor]:
+def random_window(
+    side: int, size: int, sampler: Sampler, grid: int = 1
+) -> Callable[[Tensor], Tensor]:
     """One random square window of `size` (0: all), the same for every tensor (…, H, W) it is applied to.
 
     Its corner is at multiples of `grid`.
     """
     size = min(size or side, side)
-    i, j = (grid * int(v) for v in sampler.random.integers(0, (side - size) // grid + 1, size=2))
+    i, j = (
+        grid * int(v)
+        for v in sampler.random.integers(0, (side - size) // grid + 1, size=2)
+    )
     return lambda t: t[..., i : i + size, j : j + size].contiguous()

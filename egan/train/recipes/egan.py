@@ -73,39 +73,63 @@ class LockedCycle(nn.Module):
         def travel(picture: Tensor) -> Tensor:
             return through(picture, channel, self.random) + b.noise
 
-        there = cycle(self.F, self.G, b.composite, b.ky, b.kx, b.keystream, b.used, travel)
+        there = cycle(
+            self.F, self.G, b.composite, b.ky, b.kx, b.keystream, b.used, travel
+        )
         few = len(b.other)
-        again = self.F.decode(rotate_phases(there.sent[:few].detach(), b.other, +1), b.ky[:few], HIDE)
+        again = self.F.decode(
+            rotate_phases(there.sent[:few].detach(), b.other, +1), b.ky[:few], HIDE
+        )
         grain = losses.grain_loss(there.painted[:few], again)
         back = None
         if backward:
-            back = cycle(self.G, self.F, b.y, b.kx, b.verifying, b.keystream, b.keystream, travel)
+            back = cycle(
+                self.G, self.F, b.y, b.kx, b.verifying, b.keystream, b.keystream, travel
+            )
         return there, back, grain
 
 
 def cycle(
-    hider: LockedGenerator, revealer: LockedGenerator, picture: Tensor, hide_key: Tensor, reveal_key: Tensor,
-    keystream: Tensor, used: Tensor, travel: Callable[[Tensor], Tensor],
-) -> Cycle:  # fmt: skip
+    hider: LockedGenerator,
+    revealer: LockedGenerator,
+    picture: Tensor,
+    hide_key: Tensor,
+    reveal_key: Tensor,
+    keystream: Tensor,
+    used: Tensor,
+    travel: Callable[[Tensor], Tensor],
+) -> Cycle:
     """Hide a picture, round to 8 bits, send it through a channel, and reveal it with the keystream `used`."""
     sent = quantise_phases(hider.encode(picture, hide_key))
     locked = rotate_phases(sent, keystream, +1)
     painted = hider.decode(locked, hide_key, HIDE)
-    rounded = painted + (hider.levels(painted) / 127.5 - 1 - painted).detach()  # a straight-through gradient
+    rounded = (
+        painted + (hider.levels(painted) / 127.5 - 1 - painted).detach()
+    )  # a straight-through gradient
     measured = revealer.measure(travel(rounded), reveal_key, hider)
     recovered = revealer.decode(rotate_phases(measured, used, -1), reveal_key, REVEAL)
     return Cycle(painted, recovered, sent, locked.detach(), measured)
 
 
-def painting(hider: LockedGenerator) -> tuple[Callable[[Tensor], Tensor], list[nn.Parameter]]:
+def painting(
+    hider: LockedGenerator,
+) -> tuple[Callable[[Tensor], Tensor], list[nn.Parameter]]:
     """A generator as a painter from key images, with random phases for payload, and what learns: not the carriers."""
 
     def paint(key: Tensor) -> Tensor:
         n, _, h, w = key.shape
-        angle = torch.rand(n, hider.payload[0], h // CELL, w // CELL, device=key.device) * (2 * math.pi)
-        return hider.decode(torch.stack((torch.cos(angle), torch.sin(angle)), 1), key, HIDE)
+        angle = torch.rand(
+            n, hider.payload[0], h // CELL, w // CELL, device=key.device
+        ) * (2 * math.pi)
+        return hider.decode(
+            torch.stack((torch.cos(angle), torch.sin(angle)), 1), key, HIDE
+        )
 
-    parameters = [p for name, p in hider.decoder.named_parameters() if not name.startswith("direct.")]
+    parameters = [
+        p
+        for name, p in hider.decoder.named_parameters()
+        if not name.startswith("direct.")
+    ]
     return paint, parameters
 
 
@@ -126,7 +150,9 @@ class LockedMethod(KeyedMethod):
         self.share_out()
 
     def facts(self) -> dict[str, Any]:
-        used = self.perceptual is not None and (self.options.perceptual or self.options.perceptual_x)
+        used = self.perceptual is not None and (
+            self.options.perceptual or self.options.perceptual_x
+        )
         return {"perceptual_loss": "LPIPS-squeeze" if used else "none"}
 
     def prepare(self) -> dict[str, Any]:
@@ -134,7 +160,13 @@ class LockedMethod(KeyedMethod):
         s, o = self.sampler.alone(), self.options
         composites, _ = s.composite(s.pictures(s.covers, 64), 3)
         start_codec(self.both.F, self.both.G, composites, o.amplitude, bool(o.robust))
-        start_codec(self.both.G, self.both.F, s.pictures(s.disguises, 64), o.amplitude, bool(o.robust))
+        start_codec(
+            self.both.G,
+            self.both.F,
+            s.pictures(s.disguises, 64),
+            o.amplitude,
+            bool(o.robust),
+        )
         return self.make_keys()
 
     def make_keys(self) -> dict[str, Any]:
@@ -143,18 +175,31 @@ class LockedMethod(KeyedMethod):
         painters = []
         if o.key_painting:
             painters = [
-                Painter(s.covers, m.private_layers, *painting(self.both.G), SIGNED * o.key_painting),
-                Painter(s.disguises, m.public_layers, *painting(self.both.F), o.key_painting),
+                Painter(
+                    s.covers,
+                    m.private_layers,
+                    *painting(self.both.G),
+                    SIGNED * o.key_painting,
+                ),
+                Painter(
+                    s.disguises, m.public_layers, *painting(self.both.F), o.key_painting
+                ),
             ]
-        accuracy = train_key_network(self.model.K, s, o.key_steps, painters, o.bf16, self.log, o.key_size)
+        accuracy = train_key_network(
+            self.model.K, s, o.key_steps, painters, o.bf16, self.log, o.key_size
+        )
         return {"key_network_accuracy": round(accuracy, 4)}
 
     def start_optimisers(self) -> None:
         o = self.options
         self.model.K.requires_grad_(False)
         self.optimisers = {
-            "generators": self.optimiser(self.both.parameters(), o.learning_rate, (0.9, 0.99)),
-            "critics": self.optimiser(self.critics.parameters(), o.discriminator_rate, (0.5, 0.99)),
+            "generators": self.optimiser(
+                self.both.parameters(), o.learning_rate, (0.9, 0.99)
+            ),
+            "critics": self.optimiser(
+                self.critics.parameters(), o.discriminator_rate, (0.5, 0.99)
+            ),
         }
 
     def rate(self, progress: float, number: int) -> float:
@@ -162,7 +207,9 @@ class LockedMethod(KeyedMethod):
         o = self.options
         falling = max(0.0, progress - o.hold) / max(1 - o.hold, 1e-9)
         cosine = 0.5 * (1 + math.cos(math.pi * falling))
-        return min(1.0, (number + 1) / o.warmup) * (FLOOR_RATE + (1 - FLOOR_RATE) * cosine)
+        return min(1.0, (number + 1) / o.warmup) * (
+            FLOOR_RATE + (1 - FLOOR_RATE) * cosine
+        )
 
     @torch.no_grad()
     def draw(self, backward: bool = True) -> Batch:
@@ -188,7 +235,9 @@ class LockedMethod(KeyedMethod):
         A secret need not be the flower of the public key. Were it always in training, F would learn to copy from the key.
         """
         s, m = self.sampler, self.model
-        others = self.key_images(s.pictures(s.disguises, self.options.batch), m.options.public_layers)
+        others = self.key_images(
+            s.pictures(s.disguises, self.options.batch), m.options.public_layers
+        )
         own = s.uniform(self.options.batch) < 0.5
         return torch.where(own[:, None, None, None], ky, others)
 
@@ -199,12 +248,17 @@ class LockedMethod(KeyedMethod):
         window = random_window(batch.x.shape[-1], o.critic_crop, self.sampler)
         with self.autocast():
             there, back, grain = self.passes(
-                batch, backward, choose(o.robust, self.sampler.random) if o.robust else None
+                batch,
+                backward,
+                choose(o.robust, self.sampler.random) if o.robust else None,
             )
             terms = self.terms(batch, there, window)
             terms["grain"] = o.grain * grain
             if back:
-                terms |= {f"back_{name}": v for name, v in self.backward_terms(batch, back, window).items()}
+                terms |= {
+                    f"back_{name}": v
+                    for name, v in self.backward_terms(batch, back, window).items()
+                }
             total = torch.stack(list(terms.values())).sum()
         norm = self.update("generators", total, o.clip)
         if o.adversarial or o.adversarial_x:
@@ -212,29 +266,42 @@ class LockedMethod(KeyedMethod):
                 d_loss = self.critics_loss(batch, there, back, window)
             self.update("critics", d_loss)
             terms["critics"] = d_loss
-        terms |= {"gradient": norm, "box_mse": self.box_mse(there.recovered, batch, batch.right)}
+        terms |= {
+            "gradient": norm,
+            "box_mse": self.box_mse(there.recovered, batch, batch.right),
+        }
         return {name: value.detach() for name, value in terms.items()}
 
     def terms(self, b: Batch, c: Cycle, window: Window) -> dict[str, Tensor]:
         """The generators' weighted losses of the cycle X-Y-X."""
         o = self.options
-        fake_x, fake_y = window(c.recovered).clamp(-1, 1), window(c.painted).clamp(-1, 1)
+        fake_x, fake_y = (
+            window(c.recovered).clamp(-1, 1),
+            window(c.painted).clamp(-1, 1),
+        )
         real_x, real_y = window(b.x), window(b.y)
         out = {
             "phase": o.phase * losses.phase_loss(c.measured, c.locked),
             "cycle": o.cycle * losses.cycle_loss(c.recovered, b.composite, b.right),
-            "information": o.information * losses.information_loss(c.recovered, b.composite, b.box, b.right),
+            "information": o.information
+            * losses.information_loss(c.recovered, b.composite, b.box, b.right),
             "disguise": o.disguise * (c.painted - b.y).abs().mean(),
             "detail": o.detail * losses.detail_loss(c.painted, b.y),
         }
         if self.perceptual is not None:
             if o.perceptual:
-                out["perceptual"] = o.perceptual * self.perceptual(fake_y, real_y).mean()
+                out["perceptual"] = (
+                    o.perceptual * self.perceptual(fake_y, real_y).mean()
+                )
             if o.perceptual_x:
                 distance = self.perceptual(fake_x, window(b.composite)).flatten()
-                out["perceptual_x"] = o.perceptual_x * losses.sample_mean(distance, b.right)
+                out["perceptual_x"] = o.perceptual_x * losses.sample_mean(
+                    distance, b.right
+                )
         if o.key_matching:
-            out["key_matching"] = o.key_matching * self.key_matching((fake_y, fake_x), (real_y, real_x))
+            out["key_matching"] = o.key_matching * self.key_matching(
+                (fake_y, fake_x), (real_y, real_x)
+            )
         if o.adversarial:
             out["adversarial"] = o.adversarial * self.fooling("d_y", fake_y)
         if o.adversarial_x:
@@ -251,10 +318,14 @@ class LockedMethod(KeyedMethod):
             "detail": o.detail * losses.detail_loss(c.painted, b.x),
         }
         if o.adversarial_x:
-            out["adversarial"] = o.adversarial_x * self.fooling("d_x", window(c.painted).clamp(-1, 1))
+            out["adversarial"] = o.adversarial_x * self.fooling(
+                "d_x", window(c.painted).clamp(-1, 1)
+            )
         return out
 
-    def critics_loss(self, b: Batch, there: Cycle, back: Cycle | None, window: Window) -> Tensor:
+    def critics_loss(
+        self, b: Batch, there: Cycle, back: Cycle | None, window: Window
+    ) -> Tensor:
         """LSGAN's loss of both discriminators, with noise on all that they see."""
         o = self.options
         pairs = []
@@ -265,7 +336,10 @@ class LockedMethod(KeyedMethod):
             if back:
                 pairs.append(("d_x", b.x + self.payload(self.both.G, b), back.painted))
         return self.judge(
-            [(name, window(real).clamp(-1, 1), window(fake).clamp(-1, 1)) for name, real, fake in pairs]
+            [
+                (name, window(real).clamp(-1, 1), window(fake).clamp(-1, 1))
+                for name, real, fake in pairs
+            ]
         )
 
     @torch.no_grad()

@@ -22,7 +22,9 @@ from egan.train.recipes.base import LSGANJudge, Method, noisy, random_window
 from egan.train.sampler import Sampler
 from egan.train.samples import sample_sheet
 
-GRID = 16  # pixels: what the corners of windows are multiples of, so that cells stay whole
+GRID = (
+    16  # pixels: what the corners of windows are multiples of, so that cells stay whole
+)
 SMALLEST = 24  # pixels of the side that a PatchGAN needs
 
 
@@ -44,7 +46,9 @@ class KeyedMethod(Method):
     options: TrainOptions
     model: EncryptGAN
 
-    def __init__(self, model_options: ModelOptions, options: TrainOptions, sampler: Sampler) -> None:
+    def __init__(
+        self, model_options: ModelOptions, options: TrainOptions, sampler: Sampler
+    ) -> None:
         super().__init__(options, sampler)
         self.model = EncryptGAN(model_options).to(self.device)
         width, scales = options.discriminator_width, options.critic_scales
@@ -56,12 +60,18 @@ class KeyedMethod(Method):
                 f"the coarsest needs {SMALLEST}: fewer scales, or a larger critic_crop or image_size",
                 2,
             )
-        self.critics = nn.ModuleDict({d: make_critic(width, scales) for d in ("d_x", "d_y")})
+        self.critics = nn.ModuleDict(
+            {d: make_critic(width, scales) for d in ("d_x", "d_y")}
+        )
         for module in (self.model, self.critics):
             module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.window: Callable[[Tensor], Tensor] = lambda t: t  # of one step
-        self.layers = sorted({*model_options.public_layers, *model_options.private_layers})
-        self.judge = LSGANJudge(self.critics, options.input_noise, options.critic_augment)
+        self.layers = sorted(
+            {*model_options.public_layers, *model_options.private_layers}
+        )
+        self.judge = LSGANJudge(
+            self.critics, options.input_noise, options.critic_augment
+        )
 
     def draw_pairs(self) -> Pairs:
         """The pictures of one step."""
@@ -91,7 +101,9 @@ class KeyedMethod(Method):
     def fooling(self, critic: str, fake: Tensor) -> Tensor:
         """LSGAN's loss of the generator, with noise, and what `critic_augment` names, on what the discriminator sees."""
         d = self.critics[critic].requires_grad_(False)
-        seen = noisy(augmented(fake, self.options.critic_augment), self.options.input_noise)
+        seen = noisy(
+            augmented(fake, self.options.critic_augment), self.options.input_noise
+        )
         loss = over_scales(losses.lsgan_generator_loss, d(seen))
         d.requires_grad_(True)
         return loss
@@ -100,7 +112,9 @@ class KeyedMethod(Method):
     def box_mse(recovered: Tensor, batch: Pairs, right: Tensor) -> Tensor:
         """The squared error of the decoded messages in [0, 1] units, of the samples with the right key."""
         inside = (right[:, None, None, None] * batch.box).expand_as(batch.composite)
-        error = ((recovered.detach().clamp(-1, 1) - batch.composite) / 2).square() * inside
+        error = (
+            (recovered.detach().clamp(-1, 1) - batch.composite) / 2
+        ).square() * inside
         return error.sum() / inside.sum().clamp_min(1)
 
     def sheet(self, model: nn.Module) -> NDArray[np.uint8]:

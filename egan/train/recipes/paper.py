@@ -27,7 +27,9 @@ from egan.train.sampler import Sampler
 class Batch(Pairs):
     """Also the key images in use; right_* (N,) is 1 where the key fits."""
 
-    used_x: Tensor  # the private key that G decrypts with: K(x), or that of another cover
+    used_x: (
+        Tensor  # the private key that G decrypts with: K(x), or that of another cover
+    )
     used_y: Tensor  # the public key that F verifies with
     right_x: Tensor
     right_y: Tensor
@@ -64,7 +66,9 @@ class KeyedCycle(nn.Module):
 class PublishedMethod(KeyedMethod):
     """Family `paper`."""
 
-    def __init__(self, model_options: ModelOptions, options: TrainOptions, sampler: Sampler) -> None:
+    def __init__(
+        self, model_options: ModelOptions, options: TrainOptions, sampler: Sampler
+    ) -> None:
         super().__init__(model_options, options, sampler)
         self.both = KeyedCycle(self.model, options.noise)
         self.passes = self.both
@@ -72,7 +76,9 @@ class PublishedMethod(KeyedMethod):
 
     def make_keys(self) -> dict[str, Any]:
         o, alone = self.options, self.sampler.alone()
-        accuracy = train_key_network(self.model.K, alone, o.key_steps, log=self.log, size=o.key_size)
+        accuracy = train_key_network(
+            self.model.K, alone, o.key_steps, log=self.log, size=o.key_size
+        )
         return {"key_network_accuracy": round(accuracy, 4)}
 
     def start_optimisers(self) -> None:
@@ -81,7 +87,9 @@ class PublishedMethod(KeyedMethod):
         generators = [*self.model.F.parameters(), *self.model.G.parameters()]
         self.optimisers = {
             "generators": self.optimiser(generators, o.learning_rate, (0.5, 0.999)),
-            "critics": self.optimiser(self.critics.parameters(), o.discriminator_rate, (0.5, 0.999)),
+            "critics": self.optimiser(
+                self.critics.parameters(), o.discriminator_rate, (0.5, 0.999)
+            ),
         }
 
     def rate(self, progress: float, number: int) -> float:
@@ -106,7 +114,13 @@ class PublishedMethod(KeyedMethod):
             for w, good, bad in zip(wrong, keys, wrong_keys, strict=True)
         ]
         right = 1 - wrong.float()
-        return Batch(**vars(pairs), used_x=used[0], used_y=used[1], right_x=right[0], right_y=right[1])
+        return Batch(
+            **vars(pairs),
+            used_x=used[0],
+            used_y=used[1],
+            right_x=right[0],
+            right_y=right[1],
+        )
 
     def step(self, number: int) -> dict[str, Tensor]:
         o = self.options
@@ -119,13 +133,17 @@ class PublishedMethod(KeyedMethod):
                 "d_x": [window(c.recovered), window(c.signed)],
             }
             terms = {
-                "cycle": o.cycle * losses.cycle_loss(c.recovered, b.composite, b.right_x),
+                "cycle": o.cycle
+                * losses.cycle_loss(c.recovered, b.composite, b.right_x),
                 "information": o.information
                 * losses.information_loss(c.recovered, b.composite, b.box, b.right_x),
                 "back_cycle": o.cycle * losses.cycle_loss(c.verified, b.y, b.right_y),
-                "key_matching": o.key_matching * self.key_matching((c.disguise, c.recovered), (b.y, b.x)),
-                "adversarial": o.adversarial * self.fooling("d_y", torch.cat(fakes["d_y"])),
-                "adversarial_x": o.adversarial_x * self.fooling("d_x", torch.cat(fakes["d_x"])),
+                "key_matching": o.key_matching
+                * self.key_matching((c.disguise, c.recovered), (b.y, b.x)),
+                "adversarial": o.adversarial
+                * self.fooling("d_y", torch.cat(fakes["d_y"])),
+                "adversarial_x": o.adversarial_x
+                * self.fooling("d_x", torch.cat(fakes["d_x"])),
             }
             total = torch.stack(list(terms.values())).sum()
         norm = self.update("generators", total, o.clip)
@@ -133,5 +151,9 @@ class PublishedMethod(KeyedMethod):
             reals = {"d_y": window(b.y), "d_x": window(b.x)}
             d_loss = self.judge([(d, reals[d], torch.cat(fakes[d])) for d in reals])
         self.update("critics", d_loss)
-        terms |= {"critics": d_loss, "gradient": norm, "box_mse": self.box_mse(c.recovered, b, b.right_x)}
+        terms |= {
+            "critics": d_loss,
+            "gradient": norm,
+            "box_mse": self.box_mse(c.recovered, b, b.right_x),
+        }
         return {name: value.detach() for name, value in terms.items()}
