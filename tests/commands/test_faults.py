@@ -295,7 +295,7 @@ def test_a_folder_without_the_right_to_write(here: Path) -> None:
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)  # root may write everywhere\n"
         "sys.exit(terminal.run(lambda: files.write_output(b'x', 'closed/x.png')))"
     )
-    folders = [here, *here.parents[:2]]
+    folders = [here, *here.parents[:3]]
     modes = [folder.stat().st_mode for folder in folders]
     for folder in folders:
         folder.chmod(0o755)
