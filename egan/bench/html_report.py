@@ -30,6 +30,8 @@ ul { padding-left: 1.1rem } li { margin: .1rem 0 } figure { margin: 1rem 0 } img
 
 COLUMNS = (
     ("FID", "fid", 2),
+    ("Fréchet", "frechet.comparable", 1),
+    ("KID", "kid.comparable", 4),
     ("Enc. LPIPS", "encryption.lpips", 4),
     ("Enc. MSE", "encryption.mse", 4),
     ("MSE", "message.mse", 4),

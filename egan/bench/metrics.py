@@ -1,4 +1,4 @@
-"""Pixel metrics and the Frechet distance: functions of arrays that know no network and no file.
+"""Pixel metrics and distances of sets: functions of arrays that know no network and no file.
 
 Pictures are uint8 RGB (H, W, 3); every figure is on their values divided by 255, so in [0, 1].
 """
@@ -40,24 +40,59 @@ def blind_mse(message: Pictures) -> float:
     return mean_squared_error(message, message.mean((0, 1), keepdims=True))
 
 
-def gaussian(features: Floats) -> tuple[Floats, Floats]:
-    """Mean (d,) and covariance (d, d) of features (n, d), n >= 2."""
-    return features.mean(0), np.atleast_2d(np.cov(features, rowvar=False))
+def frechet_distance(
+    a: Floats,
+    b: Floats,
+    a_weights: Floats | None = None,
+    b_weights: Floats | None = None,
+) -> float:
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of features (n, d) and (m, d).
 
-
-def frechet_distance(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> float:
-    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of two Gaussians (mean, covariance) (Dowson and Landau 1982).
-
-    The trace of the root is the sum of the roots of the eigenvalues of C1^(1/2) C2 C1^(1/2), which is symmetric, so
-    covariances of too few pictures (singular) need no epsilon.
+    Means and covariances are the sets' own (Dowson and Landau 1982; Heusel et al. 2017).
+    weights: how often each row counts. The trace of the root is the sum of the singular
+    values of A B^T, A and B the centred rows divided by the roots of n - 1 and m - 1, so
+    sets of fewer pictures than features (singular covariances) need no epsilon.
     """
-    from scipy.linalg import eigh
+    (m1, rows1), (m2, rows2) = centred(a, a_weights), centred(b, b_weights)
+    cross = np.linalg.svd(rows1 @ rows2.T, compute_uv=False).sum()
+    spread = np.square(rows1).sum() + np.square(rows2).sum()
+    return max(0.0, float(np.square(m1 - m2).sum() + spread - 2 * cross))
 
-    (m1, c1), (m2, c2) = a, b
-    values, vectors = eigh(c1)
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    middle = root @ c2 @ root
-    cross = np.sqrt(eigh((middle + middle.T) / 2, eigvals_only=True).clip(0)).sum()
-    return max(
-        0.0, float(np.square(m1 - m2).sum() + np.trace(c1) + np.trace(c2) - 2 * cross)
+
+def centred(features: Floats, weights: Floats | None) -> tuple[Floats, Floats]:
+    """The mean (d,) and rows (at most d, d) whose sum of squares is the covariance."""
+    w = np.ones(len(features)) if weights is None else weights
+    mean = w @ features / w.sum()
+    rows = (features - mean)[w > 0] * np.sqrt(w[w > 0, None] / (w.sum() - 1))
+    if len(rows) > rows.shape[1]:
+        rows = np.asarray(np.linalg.qr(rows, mode="r"))
+    return mean, rows
+
+
+def kernel_distance(
+    a: Floats,
+    b: Floats,
+    a_weights: Floats | None = None,
+    b_weights: Floats | None = None,
+) -> float:
+    """KID (Binkowski et al. 2018): the unbiased MMD^2 of features (n, d) and (m, d).
+
+    The kernel is (x.y / d + 1)^3. weights: how often each row counts; a row is never
+    compared with itself. The expectation for two sets of one kind is 0, so a figure may
+    be negative.
+    """
+    v, w = (
+        np.ones(len(f)) if g is None else g for f, g in ((a, a_weights), (b, b_weights))
     )
+
+    def within(x: Floats, weight: Floats) -> float:
+        pairs = np.outer(weight, weight)
+        np.fill_diagonal(pairs, 0)
+        return float((pairs * kernel(x, x)).sum() / pairs.sum())
+
+    between = float(v @ kernel(a, b) @ w / (v.sum() * w.sum()))
+    return within(a, v) + within(b, w) - 2 * between
+
+
+def kernel(x: Floats, y: Floats) -> Floats:
+    return (x @ y.T / x.shape[1] + 1) ** 3

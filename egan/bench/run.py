@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -18,9 +19,9 @@ from egan.bench.extras import add_extras, extra_lines, scene_of
 from egan.bench.features import (
     Distance,
     Features,
+    load_efficientnet_features,
     load_inception_features,
     load_lpips,
-    load_squeeze_features,
 )
 from egan.bench.figures.run import Files, check_folder, draw_figures, write_figures
 from egan.bench.frechet import realism
@@ -170,38 +171,51 @@ def add_realism(
     options: BenchOptions,
     device: torch.device,
 ) -> None:
-    """Put `fid` and `frechet` into the figures, or None and the reason into their notes."""
-    squeeze = options.lpips_backbone if options.lpips_net == "squeeze" else None
-    kinds: dict[str, tuple[Callable[[], Features], str]] = {
-        "fid": (
+    """Put `fid`, `frechet` and `kid` into the figures, or None and why into the notes."""
+    kinds: tuple[tuple[Callable[[], Features], dict[str, str], str], ...] = (
+        (
             lambda: load_inception_features(options.inception, device),
+            {"fid": "frechet"},
             "Inception pool features (2048), TF1 bilinear resize to 299",
         ),
-        "frechet": (
-            lambda: load_squeeze_features(squeeze, device),
-            "SqueezeNet 1.1 last features, averaged over the picture (512), no resize",
+        (
+            lambda: load_efficientnet_features(device),
+            {"frechet": "frechet", "kid": "kid"},
+            "EfficientNet-Lite0, mean of 1280 features, bicubic to 224; no loss here",
         ),
-    }
-    for name, (load, words) in kinds.items():
-        figures[name] = None
-        if name not in options.metrics:
-            figures["notes"][name] = f"not asked for: add --metrics {name}"
+    )
+    for load, names, words in kinds:
+        wanted = {name: way for name, way in names.items() if name in options.metrics}
+        for name in names:
+            figures[name] = None
+            if name not in wanted:
+                figures["notes"][name] = f"not asked for: add --metrics {name}"
+        if not wanted:
             continue
         found, why = attempt(
-            lambda load=load: realism(
-                load(), disguises, flowers, options.reference, options.batch
-            )  # type: ignore[misc]
-        )
-        if found is None:
-            figures["notes"][name] = why
-            continue
-        figures[name] = found["distance"] if name == "fid" else found
-        figures["preprocessing"][name] = f"{found['sets']}; {words}"
-        if name == "fid":
-            figures["fid_comparable"], figures["fid_real"] = (
-                found["comparable"],
-                found["real"],
+            partial(
+                realism,
+                load,
+                disguises,
+                flowers,
+                options.reference,
+                options.batch,
+                options.seed,
+                tuple(wanted.values()),
             )
+        )
+        for name, way in wanted.items():
+            if found is None:
+                figures["notes"][name] = why
+                continue
+            distances = found[way]
+            figures["ci"][name] = distances.pop("ci")
+            figures["preprocessing"][name] = f"{distances['sets']}; {words}"
+            figures[name] = distances["distance"] if name == "fid" else distances
+            if name == "fid":
+                figures["fid_comparable"] = distances["comparable"]
+                figures["fid_real"] = distances["real"]
+                figures["ci"][name] = figures["ci"][name]["distance"]
 
 
 def attempt(load: Callable[[], T]) -> tuple[T | None, str]:

@@ -167,6 +167,7 @@ def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
     for heading in (
         "",
         "FID",
+        "KID",
         "Encryption\nLPIPS/MSE",
         "MSE",
         "RMSE",
@@ -183,6 +184,7 @@ def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
         table.add_row(
             name,
             shown(figures, "fid", 2),
+            shown(figures, "kid.comparable"),
             shown(figures, "encryption.lpips") + "/" + shown(figures, "encryption.mse"),
             *(
                 shown(figures, f"message.{m}", 2 if m == "psnr" else 4)
@@ -191,6 +193,21 @@ def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
             shown(figures, "security.lpips") + "/" + shown(figures, "security.mse"),
         )
     return table
+
+
+def distance_line(
+    name: str, digits: int, found: dict[str, Any], ci: dict[str, list[float]]
+) -> str:
+    """Distances between sets of pictures, with what they can be read beside."""
+    low, high = ci["comparable"]
+    jpeg = ", ".join(f"{q}: {v:.{digits}f}" for q, v in found["jpeg"].items())
+    return (
+        f"{name}: like for like {found['comparable']:.{digits}f} "
+        f"(95% {low:.{digits}f} to {high:.{digits}f}), "
+        f"real against real {found['real']:.{digits}f}; "
+        f"all with their own flowers {found['distance']:.{digits}f}; "
+        f"photographs after JPEG of quality {jpeg}"
+    )
 
 
 def detail_lines(figures: dict[str, Any]) -> list[str]:
@@ -213,12 +230,9 @@ def detail_lines(figures: dict[str, Any]) -> list[str]:
         value = shown(figures, f"{group}.{name}", 2)
         if value != "-":
             lines.append(f"{words}: {value} dB{interval(group, name)}")
-    frechet = figures.get("frechet")
-    if frechet:
-        lines.append(
-            f"frechet: {frechet['distance']:.1f}; "
-            f"like for like {frechet['comparable']:.1f}, real against real {frechet['real']:.1f}"
-        )
+    for name, digits in (("frechet", 1), ("kid", 4)):
+        if figures.get(name):
+            lines.append(distance_line(name, digits, figures[name], ci.get(name, {})))
     lines.append(f"seconds per picture, encrypt and decrypt: {figures['seconds']:.4f}")
     if figures.get("gmac") is not None:
         lines.append(f"GMAC per picture, encrypt and decrypt: {figures['gmac']:.2f}")

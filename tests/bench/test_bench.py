@@ -14,12 +14,9 @@ import torch
 from PIL import Image
 
 from egan.bench.data import PictureSets, load_pictures, load_smoke
-from egan.bench.features import load_lpips, load_squeeze_features
-from egan.bench.frechet import realism
+from egan.bench.features import load_lpips
 from egan.bench.metrics import (
     blind_mse,
-    frechet_distance,
-    gaussian,
     mean_squared_error,
     psnr,
     ssim,
@@ -154,21 +151,6 @@ def test_known_pixel_figures() -> None:
     assert blind_mse(white) == 0
 
 
-def test_frechet_of_equal_covariances_is_the_squared_distance_of_the_means() -> None:
-    random = np.random.default_rng(0)
-    features = random.normal(size=(7, 12))  # fewer samples than dimensions: singular
-    mean, covariance = gaussian(features)
-    shift = random.normal(size=12)
-    assert frechet_distance(
-        (mean, covariance), (mean + shift, covariance)
-    ) == pytest.approx(shift @ shift)
-    assert frechet_distance((mean, covariance), (mean, covariance)) == pytest.approx(
-        0, abs=1e-8
-    )
-    one, four = (np.zeros(3), np.eye(3)), (np.zeros(3), 4 * np.eye(3))
-    assert frechet_distance(one, four) == pytest.approx(3 * (1 - 2) ** 2)
-
-
 def test_identity_channel(pairs: Pairs) -> None:
     model = Identity(ModelOptions.from_dict(SMALL)).eval()
     rows, disguises = measure(model, pairs, batch=2)
@@ -245,7 +227,7 @@ def test_means_of_the_csv_are_the_means_of_the_json(
     metrics = tuple(
         m
         for m in METRICS
-        if m not in ("lpips", "encryption", "security", "fid", "frechet")
+        if m not in ("lpips", "encryption", "security", "fid", "frechet", "kid")
     )
     options = BenchOptions(
         weights=(weights,), limit=3, metrics=metrics, json=True, csv=table, device="cpu"
@@ -266,7 +248,7 @@ def test_means_of_the_csv_are_the_means_of_the_json(
         mean = np.mean([float(line[column]) for line in lines])
         low, high = figures["ci"][group][name]
         assert figures[group][name] == pytest.approx(mean) and low <= mean <= high
-    for absent in ("fid", "frechet", "encryption.lpips", "security.mse"):
+    for absent in ("fid", "frechet", "kid", "encryption.lpips", "security.mse"):
         assert "not asked for" in figures["notes"][absent]
     assert figures["security"]["mse"] is None and lines[0]["security_mse"] == ""
     with pytest.raises(EganError, match="exists already"):
@@ -295,6 +277,8 @@ def test_everything_with_a_backbone_from_folders(
     assert figures["n"] == 4 and "1 in" in figures["notes"]["skipped"]
     assert figures["fid"] is None and "--inception" in figures["notes"]["fid"]
     assert figures["frechet"]["distance"] >= 0 and figures["gmac"] > 0
+    assert "real against real" in captured.out and figures["kid"]["n"] == 4
+    assert "no loss here" in figures["preprocessing"]["kid"]
     for group in ("encryption", "message", "security"):
         assert figures[group]["lpips"] >= 0
     assert "2 of 3 per picture" in figures["preprocessing"]["wrong keys"]
@@ -309,14 +293,6 @@ def test_learned_metrics_are_zero_between_equal_pictures(
     assert (
         np.abs(lpips(small, small)).max() == 0 and lpips(small[:1], small[1:2])[0] > 0
     )
-    features = load_squeeze_features(backbone, cpu)
-    found = realism(features, pairs.flowers, pairs.flowers, None, 2)
-    assert found["distance"] == pytest.approx(0, abs=1e-6) and float(found["real"]) > 0
-    assert found["comparable"] == pytest.approx(
-        found["real"]
-    )  # flowers pass as flowers
-    with pytest.raises(EganError, match="too few"):
-        realism(features, pairs.flowers[:3], pairs.flowers[:3], None, 2)
     with pytest.raises(EganError, match="does not hold the features"):
         load_lpips("alex", backbone, cpu)
 
