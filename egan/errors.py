@@ -1,6 +1,8 @@
-"""The one exception type that reaches the user: a cause, a hint and an exit status."""
+"""What reaches the user: errors with a cause, a hint and an exit status, and notes about work that goes on."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 NO_MEMORY = (
     "not enough memory",
@@ -21,8 +23,27 @@ class EganError(Exception):
         self.status = status
 
 
+@dataclass(frozen=True)
+class Note:
+    """Something to tell the user about work that goes on.
+
+    A warning is printed as such. An urgent note is about secrecy or authenticity, so
+    nothing hushes it.
+    """
+
+    text: str
+    warning: bool = False
+    urgent: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def out_of_memory(error: BaseException) -> bool:
-    """Whether a computation failed for want of memory: Python says so by a type of its own, torch by a RuntimeError."""
+    """Whether a computation failed for want of memory.
+
+    Python says so by a type of its own, torch by a RuntimeError.
+    """
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
         and any(words in str(error) for words in NO_MEMORY)

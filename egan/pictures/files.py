@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
 
 from egan import terminal
-from egan.errors import EganError
+from egan.errors import EganError, Note
 from egan.pictures import atomic
 
 MOST_PIXELS = 50_000_000
@@ -42,12 +42,22 @@ Picture = NDArray[np.uint8]  # (H, W, 3), or (H, W) of alpha
 
 @dataclass
 class Loaded:
-    """A picture that was read: uint8 pixels (H, W, 3), alpha (H, W) or None, and the PNG text chunks."""
+    """A picture that was read: uint8 pixels (H, W, 3), alpha (H, W) or None, and the PNG text chunks.
+
+    notes: what a caller may want to tell of how it was read.
+    """
 
     pixels: Picture
     alpha: Picture | None
     name: str
     text: dict[str, str] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+
+@functools.cache
+def endings() -> frozenset[str]:
+    """The endings of file names that pictures have, in lower case with their dot."""
+    return frozenset(Image.registered_extensions())
 
 
 def shown(source: str) -> str:
