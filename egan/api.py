@@ -13,8 +13,8 @@ Pictures go in as Pillow images, uint8 arrays (H, W, 3) or (H, W), or paths, and
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
@@ -22,82 +22,112 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from egan.core.encryptgan import BATCH
-from egan.core.encryptgan import EncryptGAN as Networks
-from egan.crypto import keys
+from egan.crypto import keys as crypto_keys
 from egan.crypto.envelope import Box
 from egan.crypto.keys import PrivateKey, PublicKey
 from egan.errors import EganError
 from egan.pictures import compose as composing
 from egan.pictures import files
 from egan.pictures.compose import CHUNK
-from egan.verbs import intake, pipeline
-from egan.verbs import keygen as keyfiles
-from egan.verbs.intake import Job
+from egan.verbs import hide, keys, unhide
+from egan.verbs import sign as signing
+from egan.verbs.batching import batches
+from egan.verbs.job import Job
+from egan.verbs.keygen import key_pair
+from egan.verbs.weights import Weights, find_weights
 
 Picture = Image.Image | NDArray[np.uint8] | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
 class Decrypted:
-    """What a disguise decodes to: the composite, the messages cut out of it, and the fingerprint of who signed it."""
+    """What a disguise decodes to.
+
+    picture: the composite. messages: cut out of it, in the order of boxes. sender: the
+    fingerprint of who signed it; None: anyone may have sent it. authentic: it is proven to be
+    what was sealed for this key. notes: what else a user should know.
+    """
 
     picture: Image.Image
     messages: list[Image.Image]
     boxes: tuple[Box, ...]
     sender: str | None
+    authentic: bool = True
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What `verify` found. True where the signature is valid and the secret, if one was given, matches."""
+    """What `verify` found. True where the signature is valid and the secret, if any, matches.
+
+    reason: why not, in words; empty where verified. score, threshold: RMSE on RGB in [0, 1];
+    None without a secret. exact: whether the very same secret was signed, to the last bit.
+    picture: the decoded secret image.
+    """
 
     verified: bool
-    reason: str  # why not, in words; empty where verified
+    reason: str
     fingerprint: str
-    score: float | None = None  # RMSE on RGB in [0, 1]; None without a secret
+    score: float | None = None
     threshold: float | None = None
-    exact: bool | None = (
-        None  # whether the very same secret was signed, to the last bit
-    )
-    picture: Image.Image | None = None  # the decoded secret image
+    exact: bool | None = None
+    picture: Image.Image | None = None
+    notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.verified
 
 
 class EncryptGAN:
-    """A model with its verbs. `networks` is the torch module with F, G and K."""
+    """A model with its verbs. notes: what a user of these weights should know, in words."""
 
-    def __init__(self, networks: Networks) -> None:
-        self.networks = networks
+    def __init__(self, weights: Weights, named: bool = True) -> None:
+        self.weights = weights
+        self.named = named
 
     @classmethod
     def load(
         cls, weights: str | os.PathLike[str] | None = None, device: str = "auto"
     ) -> EncryptGAN:
-        """The model of a weights file: the one given, else $EGAN_WEIGHTS, else the one that came with egan.
+        """The model of a weights file: the one given, else $EGAN_WEIGHTS, else egan's own.
 
-        device: "auto" (CUDA where there is one), "cpu" or "cuda". Raises EganError for weights that cannot be used.
+        device: "auto" (CUDA where there is one), "cpu" or "cuda". Raises EganError for
+        weights that cannot be used, and for such without a lock that are not given here.
         """
-        return cls(
-            pipeline.load_model(None if weights is None else os.fspath(weights), device)
-        )
+        found = Weights(find_weights(None if weights is None else os.fspath(weights)))
+        found.device = device
+        if not found.keyed:
+            raise EganError(f"{found.path} holds weights of a method without keys")
+        if found.note is not None and weights is None:
+            raise EganError(
+                f"EGAN_WEIGHTS names {found.path}, which keeps nothing secret: {found.note}",
+                "to use such weights all the same, name them in load()",
+            )
+        # Refuse what cannot be loaded here, and not at the first picture.
+        _ = found.model
+        return cls(found, weights is not None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return () if self.weights.note is None else (str(self.weights.note),)
 
     @property
     def size(self) -> int:
         """The side of the pictures that the networks were trained on, in pixels."""
-        return self.networks.options.image_size
+        return self.weights.options.image_size
 
     def keygen(
         self, face: Picture, flower: Picture, size: int | None = None
     ) -> tuple[PrivateKey, PublicKey]:
-        """A fresh key pair, private first; `save_keys` writes it. The pictures are cut to squares of `size` pixels."""
+        """A fresh key pair, private first; `save_keys` writes it.
+
+        The pictures are cut to squares of `size` pixels.
+        """
         side = (size or self.size,) * 2
         x, y = (
             composing.fit_cover(loaded(one), side, "size") for one in (face, flower)
         )
-        return keyfiles.key_pair(self.networks, x, y)
+        return key_pair(self.weights, x, y)
 
     @staticmethod
     def compose(
@@ -107,23 +137,21 @@ class EncryptGAN:
         size: int | tuple[int, int] | None = None,
         cover_size: int | tuple[int, int] | None = 256,
     ) -> Image.Image:
-        """Paste a message on a cover; its box is noted in `info` of the image, where `encrypt` finds it.
+        """Paste a message on a cover; its box is noted in `info`, where `encrypt` finds it.
 
-        at: margins in pixels, negative from the right or bottom; None is the middle. size: the message's longer side,
-        or width and height. cover_size: the cover is cut and resized to it; None leaves it as it is.
+        at: margins in pixels, negative from the right or bottom; None is the middle. size:
+        the message's longer side, or width and height. cover_size: the cover is cut and
+        resized to it; None leaves it as it is.
         """
-        place = (
-            None
-            if at is None
-            else composing.Place(abs(at[0]), abs(at[1]), at[0] < 0, at[1] < 0)
-        )
-        recipe = composing.Recipe(
-            place, measure(size), cover_size=measure(cover_size) or "keep"
-        )
+        place = None
+        if at is not None:
+            place = composing.Place(abs(at[0]), abs(at[1]), at[0] < 0, at[1] < 0)
         under = loaded(cover)
+        wanted = measure(cover_size) or "keep"
         if composing.noted_boxes(under):
-            recipe = composing.Recipe(place, measure(size))
-        pixels, text = recipe.apply(under, loaded(message))
+            wanted = None
+        recipe = composing.Recipe(place, measure(size), cover_size=wanted)
+        pixels, text, _notes = recipe.apply(under, loaded(message))
         return image_of(pixels, text)
 
     @overload
@@ -143,30 +171,25 @@ class EncryptGAN:
         flower: Picture | None = None,
     ) -> list[Image.Image]: ...
     def encrypt(
-        self,
-        composite: Any,
-        public: Any,
-        sign: Any = None,
-        flower: Picture | None = None,
+        self, composite: Any, public: Any, sign: Any = None, flower: Any = None
     ) -> Any:
         """The disguise of a composite, or of each of a list.
 
-        sign: the sender's private key, for the receiver to know. flower: what disguises are to look like instead of the
-        flower of the public key; the receiver needs nothing of it.
+        sign: the sender's private key, for the receiver to know. flower: what disguises are
+        to look like instead of the flower of the public key; the receiver needs nothing of it.
         """
         key, signer = public_key(public), None if sign is None else private_key(sign)
-        pipeline.can_sign(self.networks, signer)
-        if flower is not None:
-            key = replace(key, flower=loaded(flower))
+        look = None if flower is None else loaded(flower)
 
-        def work(jobs: Sequence[Job]) -> list[Any]:
-            return pipeline.encrypt_batch(self.networks, key, jobs, signer)
+        def read(one: Picture) -> Job:
+            picture = loaded(one)
+            return hide.composite_job(picture, picture.name, self.weights, signer)
 
         return each(
             composite,
-            lambda one: intake.composite_job(loaded(one)),
-            work,
-            lambda _job, p: image_of(p),
+            read,
+            lambda jobs: hide.encrypt(jobs, key, signer, look),
+            lambda _job, pixels: image_of(pixels),
         )
 
     @overload
@@ -174,47 +197,49 @@ class EncryptGAN:
         self,
         disguise: Picture,
         private: PrivateKey | Picture,
-        sender: PublicKey | Picture | None = None,
-        force: bool = False,
+        sender: PublicKey | Picture | Sequence[PublicKey | Picture] = (),
+        damaged: bool = False,
     ) -> Decrypted: ...
     @overload
     def decrypt(
         self,
         disguise: list[Any],
         private: PrivateKey | Picture,
-        sender: PublicKey | Picture | None = None,
-        force: bool = False,
+        sender: PublicKey | Picture | Sequence[PublicKey | Picture] = (),
+        damaged: bool = False,
     ) -> list[Decrypted]: ...
     def decrypt(
-        self, disguise: Any, private: Any, sender: Any = None, force: bool = False
+        self, disguise: Any, private: Any, sender: Any = (), damaged: bool = False
     ) -> Any:
         """What a disguise, or each of a list, decodes to.
 
-        sender: refuse what this public key did not sign. force: decode, to noise, even with a wrong key or an altered
-        picture. Raises EganError for what does not open.
+        sender: refuse what none of these public keys signed. damaged: decode also what does
+        not authenticate; nobody vouches for that, and `authentic` is false. Raises EganError
+        for what does not open.
         """
-        key, known = (
-            private_key(private),
-            None if sender is None else public_key(sender),
-        )
+        key = private_key(private)
+        known = [public_key(one) for one in senders(sender)]
 
         def read(one: Picture) -> Job:
             picture = loaded(one)
-            return intake.open_disguise(
-                picture, picture.name, key, self.networks, force, known
+            return unhide.open_disguise(
+                picture,
+                picture.name,
+                key,
+                self.weights,
+                named=self.named,
+                damaged=damaged,
+                senders=known,
             )
 
         def made(job: Job, pixels: NDArray[np.uint8]) -> Decrypted:
-            text = composing.boxes_text(job.boxes) if job.boxes else {}
-            cut = [image_of(part) for part in intake.cut_messages(job, pixels)]
-            return Decrypted(image_of(pixels, text), cut, job.boxes, job.sender)
+            text = composing.boxes_text(job.boxes, pixels) if job.boxes else {}
+            cut = [image_of(part) for part in unhide.cut_messages(job, pixels)]
+            notes = tuple(map(str, job.notes))
+            picture = image_of(pixels, text)
+            return Decrypted(picture, cut, job.boxes, job.sender, job.authentic, notes)
 
-        return each(
-            disguise,
-            read,
-            lambda jobs: pipeline.decrypt_batch(self.networks, key, jobs),
-            made,
-        )
+        return each(disguise, read, lambda jobs: unhide.decrypt(jobs, key), made)
 
     @overload
     def sign(
@@ -231,21 +256,27 @@ class EncryptGAN:
         size: int | tuple[int, int] | None = None,
     ) -> list[Image.Image]: ...
     def sign(
-        self, secret: Any, private: Any, size: int | tuple[int, int] | None = None
+        self,
+        secret: Any,
+        private: Any,
+        size: int | tuple[int, int] | None = None,
     ) -> Any:
-        """The signed picture of a secret image, or of each of a list, cut and resized to `size` where it is given."""
+        """The signed picture of a secret image, or of each of a list.
+
+        size: what the secret is cut and resized to, where it is given.
+        """
         key, text = private_key(private), measure(size)
         wanted = None if text is None else composing.parse_size(text, "size")
 
         def read(one: Picture) -> Job:
             picture = loaded(one)
-            return intake.secret_job(picture, picture.name, wanted)
+            return signing.secret_job(picture, picture.name, self.weights, wanted)
 
         return each(
             secret,
             read,
-            lambda jobs: pipeline.sign_batch(self.networks, key, jobs),
-            lambda _job, p: image_of(p),
+            lambda jobs: signing.sign(jobs, key),
+            lambda _job, pixels: image_of(pixels),
         )
 
     def verify(
@@ -256,17 +287,19 @@ class EncryptGAN:
         threshold: float | None = None,
         exact: bool = False,
     ) -> Verified:
-        """Whether a picture is signed with the private half of `public`, and shows `secret` where one is given.
+        """Whether a picture is signed with the private half of `public`, and shows `secret`.
 
         Does not raise for a picture that is not verified: the answer is false and says why.
         """
         key, picture = public_key(public), loaded(signed)
         copy = None if secret is None else loaded(secret)
         try:
-            job = intake.open_signed(picture, picture.name, key, self.networks, copy)
+            job = signing.open_signed(
+                picture, picture.name, key, self.weights, copy, named=self.named
+            )
         except EganError as error:
             return Verified(False, str(error), key.fingerprint)
-        (found,) = pipeline.verify_batch(self.networks, key, [job], threshold)
+        (found,) = signing.verify([job], key, threshold)
         failure = found.failure(exact)
         return Verified(
             failure is None,
@@ -276,22 +309,33 @@ class EncryptGAN:
             found.threshold,
             found.exact,
             image_of(found.picture),
+            tuple(map(str, job.notes)),
         )
 
 
-def each(inputs: Any, read: Any, work: Any, made: Any) -> Any:
-    """One input to one result, a list to a list, in batches of pictures of one size; order is kept."""
-    from egan.commands.batches import batches
-
-    if not isinstance(inputs, list):
-        job = read(inputs)
-        return made(job, work([job])[0])
-    jobs = (read(one) for one in inputs)
-    return [
-        made(job, p)
-        for run in batches(jobs, BATCH)
-        for job, p in zip(run, work(run), strict=True)
+def each(
+    inputs: Any,
+    read: Callable[[Picture], Job],
+    work: Callable[[Sequence[Job]], Sequence[NDArray[np.uint8]]],
+    made: Callable[[Job, NDArray[np.uint8]], Any],
+) -> Any:
+    """One input to one result, a list to a list, in batches of one size; order is kept."""
+    jobs = map(read, inputs if isinstance(inputs, list) else [inputs])
+    results = [
+        made(job, pixels)
+        for run in batches(jobs)
+        for job, pixels in zip(run, work(run), strict=True)
     ]
+    return results if isinstance(inputs, list) else results[0]
+
+
+def senders(given: Any) -> list[Any]:
+    """Public keys from none, one or several."""
+    if given is None:
+        return []
+    if isinstance(given, list | tuple):
+        return list(given)
+    return [given]
 
 
 def loaded(picture: Picture) -> files.Loaded:
@@ -347,8 +391,8 @@ def private_key(key: PrivateKey | Picture) -> PrivateKey:
     if isinstance(key, PrivateKey):
         return key
     if isinstance(key, str | os.PathLike):
-        return keyfiles.read_private(os.fspath(key))
-    return keys.read_private(loaded(key).pixels, "the private key")
+        return keys.read_private(os.fspath(key))[0]
+    return crypto_keys.read_private(loaded(key).pixels, "the private key")
 
 
 def public_key(key: PublicKey | Picture) -> PublicKey:
@@ -356,8 +400,8 @@ def public_key(key: PublicKey | Picture) -> PublicKey:
     if isinstance(key, PublicKey):
         return key
     if isinstance(key, str | os.PathLike):
-        return keyfiles.read_public(os.fspath(key))
-    return keys.read_public(loaded(key).pixels, "the public key")
+        return keys.read_public(os.fspath(key))
+    return crypto_keys.read_public(loaded(key).pixels, "the public key")
 
 
 def save(
@@ -381,8 +425,8 @@ def save_keys(
 ) -> None:
     """Write pub.png, and priv.png with mode 0600, into a folder; a private key is never overwritten."""
     pub, priv = (str(Path(folder) / name) for name in ("pub.png", "priv.png"))
-    keyfiles.check_key_files(pub, priv, force=False)
-    keyfiles.write_keys(private, public, pub, priv, force=False)
+    keys.check_key_files(pub, priv, force=False)
+    keys.write_keys(private, public, pub, priv, force=False)
 
 
 __all__ = [

@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from egan.errors import EganError, out_of_memory
+from egan.errors import EganError, Note, out_of_memory
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +32,7 @@ quiet = False  # set by the commands' --quiet
 
 def say(kind: str, text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
-        print(f"egan: {kind}: {printable(' '.join(text.split()))}", file=sys.stderr)
+        print(f"egan: {kind}: {printable(text)}", file=sys.stderr)
 
 
 def note(text: str) -> None:
@@ -54,6 +54,15 @@ def printable(text: str) -> str:
 def warn(text: str) -> None:
     if not quiet:
         say("warning", text)
+
+
+def tell(notes: Iterable[Note]) -> None:
+    """Print notes of the middle layers; with --quiet only the urgent ones."""
+    for one in notes:
+        if one.warning and (one.urgent or not quiet):
+            say("warning", one.text)
+        elif not one.warning:
+            note(one.text)
 
 
 def report(error: EganError) -> int:

@@ -1,7 +1,7 @@
 """`egan calibrate`: how well the match of `egan verify` tells secrets apart, the threshold that follows, and forgeries.
 
 Held-out secrets are signed with several keys, decoded, and compared with their own secret and with every other one. The
-threshold is chosen on one half of them and judged on the other. What is measured is the score of `egan.verbs.pipeline`, after
+threshold is chosen on one half of them and judged on the other. What is measured is the score of `egan.verbs.sign`, after
 8-bit pictures, as `egan verify` sees it.
 """
 
@@ -19,18 +19,17 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from egan import terminal
 from egan.bench.attacks import forgeries
-from egan.commands import batches
 from egan.core.options import LARGEST_SEED
-from egan.core.weights import find_weights, read_header, with_header
+from egan.core.weights import read_header, with_header
 from egan.crypto import keys
 from egan.errors import EganError
 from egan.pictures import compose, files
 from egan.pictures.files import Picture
-from egan.verbs import intake, pipeline
-from egan.verbs import keygen as keyfiles
+from egan.verbs import sign as signing
+from egan.verbs.keygen import key_pair
 
 if TYPE_CHECKING:
-    from egan.core.encryptgan import EncryptGAN
+    from egan.verbs.weights import Weights
 
 Scores = files.NDArray[np.float64]
 KEYS = 8  # pairs that the secrets are signed with, in turn
@@ -55,8 +54,7 @@ def run_calibrate(
     output: str | None,
     json: bool,
     force: bool,
-    weights: str | None,
-    device: str,
+    weights: Weights,
 ) -> None:
     """Measure, print, and with `output` write a copy of the weights that carries the threshold."""
     if output is not None:
@@ -68,18 +66,17 @@ def run_calibrate(
     if not 0 <= seed <= LARGEST_SEED:
         raise EganError(f"--seed {seed} is not from 0 to {LARGEST_SEED}", status=2)
     covers, flowers = (sampled(folder, limit, seed) for folder in (x, y))
-    model = pipeline.load_model(weights, device)
-    side = model.options.image_size
-    signed = sign_all(model, fitted(flowers, side), fitted(covers[: 2 * KEYS], side))
+    side = weights.options.image_size
+    signed = sign_all(weights, fitted(flowers, side), fitted(covers[: 2 * KEYS], side))
     figures = measure(signed)
     figures |= {"near_copies": near_copies(signed, figures["threshold"])}
     figures |= {
-        "forgeries": forgeries.try_all(model, signed, figures["threshold"], tries, seed)
+        "forgeries": forgeries.try_all(weights, signed, figures["threshold"], tries, seed)
     }
     figures = {
         "secrets": len(signed.secrets),
         "image_size": side,
-        "family": model.options.family,
+        "family": weights.options.family,
         **figures,
     }
     print(codec.dumps(figures)) if json else show(figures)
@@ -92,7 +89,7 @@ def run_calibrate(
             "genuine",
             "impostor",
         )
-        data = with_signing(find_weights(weights), {key: figures[key] for key in kept})
+        data = with_signing(weights.path, {key: figures[key] for key in kept})
         files.write_output(data, output, force)
         terminal.note(
             f"weights with the threshold: {output}; they have another id, so make keys anew"
@@ -101,7 +98,7 @@ def run_calibrate(
 
 def sampled(folder: str, limit: int, seed: int) -> list[str]:
     """At most `limit` pictures of a folder, in a seeded order."""
-    paths = [source.path for source in batches.in_folder(Path(folder))]
+    paths = [source.path for source in walk(Path(folder)).sources]
     order = np.random.default_rng(seed).permutation(len(paths))
     return [paths[i] for i in order[:limit]]
 
@@ -111,7 +108,7 @@ def fitted(paths: Sequence[str], side: int) -> list[Picture]:
 
 
 def sign_all(
-    model: EncryptGAN, flowers: list[Picture], covers: list[Picture]
+    weights: Weights, flowers: list[Picture], covers: list[Picture]
 ) -> Signed:
     """Sign every flower but those that keys are made of, and decode it with the signer's public key."""
     count = min(KEYS, len(covers), len(flowers) // 4)
@@ -120,23 +117,22 @@ def sign_all(
             "too few pictures: at least 2 covers and 8 flowers are needed", status=2
         )
     pairs = [
-        keyfiles.key_pair(model, cover, flower)
+        key_pair(weights, cover, flower)
         for cover, flower in zip(covers, flowers[:count], strict=False)
     ]
     secrets = flowers[count:]
     done = Signed(secrets, [pairs[i % count] for i in range(len(secrets))], [], [])
     for at in terminal.progress(range(len(secrets)), len(secrets), "signing"):
         private, public = done.pairs[at]
-        job = intake.secret_job(
-            files.Loaded(secrets[at], None, "a secret"), "a secret", None
-        )
-        (picture,) = pipeline.sign_batch(model, private, [job])
+        secret = files.Loaded(secrets[at], None, "a secret")
+        job = signing.secret_job(secret, "a secret", weights, None)
+        (picture,) = signing.sign([job], private)
         loaded = files.Loaded(picture, None, "a signed picture")
-        copy = files.Loaded(secrets[at], None, "the secret")
-        opened = intake.open_signed(loaded, "a signed picture", public, model, copy)
-        (verdict,) = pipeline.verify_batch(
-            model, public, [opened], threshold=1.0
-        )  # anything passes
+        opened = signing.open_signed(
+            loaded, "a signed picture", public, weights, secret
+        )
+        # Anything passes a threshold of 1.
+        (verdict,) = signing.verify([opened], public, threshold=1.0)
         done.pictures.append(picture)
         done.decoded.append(verdict.picture)
     return done
@@ -165,7 +161,7 @@ def measure(signed: Signed) -> dict[str, Any]:
 
 
 def all_scores(decoded: Sequence[Picture], secrets: Sequence[Picture]) -> Scores:
-    """`pipeline.rmse` of every decoded picture with every secret, (N, N), through one product of matrices."""
+    """`rmse` of every decoded picture with every secret, (N, N), through one product of matrices."""
     a, b = (
         np.stack(list(these)).reshape(len(these), -1).astype(np.float32) - 127.5
         for these in (decoded, secrets)
@@ -212,7 +208,7 @@ def near_copies(signed: Signed, threshold: float) -> dict[str, float]:
     for secret, decoded in list(zip(signed.secrets, signed.decoded, strict=True))[:100]:
         for name, copy in changed_copies(secret).items():
             shares.setdefault(name, []).append(
-                pipeline.rmse(decoded, copy) <= threshold
+                rmse(decoded, copy) <= threshold
             )
     return {name: round(float(np.mean(hits)), 4) for name, hits in shares.items()}
 

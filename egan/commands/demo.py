@@ -1,31 +1,138 @@
-"""`egan demo`: keygen, compose, encrypt, decrypt, sign and verify on built-in pictures, and a contact sheet of all of it."""
+"""`egan demo`: the whole trip on built-in pictures, and a contact sheet of all of it."""
 
 from __future__ import annotations
 
-import dataclasses
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+import typer
 
 from egan import terminal
-from egan.crypto import keys
+from egan.commands.options import Device, Force, Quiet, Weights
 from egan.errors import EganError
-from egan.pictures import builtin as pictures
-from egan.pictures import compose, files
-from egan.verbs import intake, pipeline
-from egan.verbs import keygen as keyfiles
 
-SHEET = "contact-sheet.png"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from egan.crypto.keys import PrivateKey, PublicKey
+    from egan.pictures.files import Loaded, Picture
+    from egan.verbs.weights import Weights as WeightsFile
+
+EXAMPLES = (
+    "egan demo",
+    "egan demo --cover me.jpg --flower rose.jpg --message note.png -d mine",
+)
+SHEET = "contact-sheet"
+SIZE = 256
+# Digests of the files that a demo wrote, by which the next one knows them.
+RECORD = "demo.json"
+
+
+def demo(
+    directory: Annotated[
+        str,
+        typer.Option(
+            "-d",
+            "--directory",
+            metavar="DIR",
+            help="Where everything goes; made if missing. A second demo reuses the keys there.",
+        ),
+    ] = "egan-demo",
+    cover: Annotated[
+        str | None,
+        typer.Option(
+            "--cover", metavar="FILE", help="Your face instead of the built-in one."
+        ),
+    ] = None,
+    flower: Annotated[
+        str | None,
+        typer.Option(
+            "--flower", metavar="FILE", help="Your flower instead of the built-in one."
+        ),
+    ] = None,
+    message: Annotated[
+        str | None,
+        typer.Option(
+            "--message",
+            metavar="FILE",
+            help="Your message instead of the built-in one.",
+        ),
+    ] = None,
+    force: Force = False,
+    weights: Weights = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """The whole trip on built-in pictures, ending in a contact sheet to look at."""
+    terminal.quiet = quiet
+    from pathlib import Path
+
+    from egan.commands import inputs
+    from egan.pictures import builtin, files
+
+    folder = Path(directory)
+    files.check_made(directory, "-d")
+    old = earlier(folder, force)
+    given = {"cover": cover, "flower": flower, "message": message}
+    files.one_standard_input(*given.values())
+    weights_file = inputs.open_weights(weights, device, keys_needed=True)
+    drawn = (builtin.portrait, builtin.flower, builtin.cat)
+    sources = {
+        name: files.read_picture(path)
+        if path
+        else files.Loaded(draw(), None, f"{name}.png")
+        for (name, path), draw in zip(given.items(), drawn, strict=True)
+    }
+    write(folder, walk(folder, sources, weights_file, old), old)
+    terminal.note(f"look at {folder / SHEET}.png")
+
+
+def earlier(folder: Path, force: bool) -> dict[str, str]:
+    """Names and digests of what an earlier demo wrote into this folder.
+
+    Raises EganError where a file would be overwritten that no demo wrote, or that was
+    changed since.
+    """
+    import json
+
+    try:
+        record = json.loads((folder / RECORD).read_text())
+        old = {str(name): str(digest) for name, digest in record["files"].items()}
+    except FileNotFoundError:
+        old = {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EganError(
+            f"{folder / RECORD} is no record of a demo", "name another folder with -d"
+        ) from error
+    for name in NAMES:
+        path = folder / f"{name}.png"
+        if not path.exists():
+            continue
+        if path.name not in old:
+            raise EganError(
+                f"{folder} holds {path.name}, which is not of a demo",
+                "name another folder with -d",
+            )
+        changed = old[path.name] and digest_of(path.read_bytes()) != old[path.name]
+        if changed and not force:
+            raise EganError(
+                f"{path} was changed since the last demo",
+                "overwrite it with --force, or name another folder with -d",
+            )
+    return old
+
+
+def digest_of(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
+KEYS = ("pub", "priv", "other-pub", "other-priv")
 NAMES = (
     "cover",
     "flower",
     "message",
-    "pub",
-    "priv",
-    "other-pub",
-    "other-priv",
+    *KEYS,
     "composite",
     "disguise",
     "recovered",
@@ -33,160 +140,117 @@ NAMES = (
     "wrong",
     "signed",
     "verified",
-    "contact-sheet",
+    SHEET,
 )
-TILE, MARGIN, CAPTION = 256, 16, 26
 
 
-def run_demo(
-    folder: Path,
-    given: dict[str, str | None],
-    force: bool,
-    weights: str | None,
-    device: str,
-) -> None:
-    """Make every file of the trip in `folder` and print where the contact sheet is.
+def key_pair(
+    folder: Path, prefix: str, weights: WeightsFile, face: Picture, flower: Picture
+) -> tuple[PrivateKey, PublicKey]:
+    """The key pair in the folder, or a new one, which is written there.
 
-    given: paths of cover, flower and message, or None for the built-in ones.
+    Raises EganError where only one half is there, or the two do not belong together.
     """
-    if folder.exists() and not folder.is_dir():
-        raise EganError(f"{folder} is no folder", status=2)
-    check_folder(folder, force)
-    sources = {
-        name: files.flatten(files.read_picture(path)) if path else draw()
-        for (name, path), draw in zip(
-            given.items(),
-            (pictures.portrait, pictures.flower, pictures.cat),
-            strict=True,
-        )
+    from egan.verbs import keygen, keys
+
+    pub, priv = (str(folder / f"{prefix}{half}.png") for half in ("pub", "priv"))
+    if (folder / f"{prefix}priv.png").exists():
+        private, notes = keys.read_private(priv)
+        terminal.tell(notes)
+        public = keys.read_public(pub)
+        if private.fingerprint != public.fingerprint:
+            raise EganError(
+                f"{pub} and {priv} do not belong together", "name another folder with -d"
+            )
+        return private, public
+    private, public = keygen.key_pair(weights, face, flower)
+    keys.check_key_files(pub, priv, False)
+    folder.mkdir(parents=True, exist_ok=True)
+    keys.write_keys(private, public, pub, priv, False)
+    return private, public
+
+
+def walk(
+    folder: Path,
+    sources: dict[str, Loaded],
+    weights: WeightsFile,
+    old: dict[str, str],
+) -> dict[str, tuple[Picture, dict[str, str]]]:
+    """The trip, with the verbs that the commands call; prints the command of each step.
+
+    Returns pixels and PNG text of every picture but the keys, by name.
+    """
+    from egan.pictures import compose, files
+    from egan.verbs import hide, sign, unhide
+
+    made: dict[str, tuple[Picture, dict[str, str]]] = {
+        name: (files.flatten(loaded), {}) for name, loaded in sources.items()
     }
-    with tempfile.TemporaryDirectory(prefix="egan-demo-") as place:
-        made = Path(place)
-        for name, pixels in sources.items():
-            (made / f"{name}.png").write_bytes(files.png_bytes(pixels))
-        walk(made, weights, device)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in sorted(made.iterdir()):
-                write(path.read_bytes(), folder / path.name)
-        except OSError as error:
-            raise EganError(f"cannot write {folder}: {files.reason(error)}") from error
-    terminal.note(f"look at {folder / SHEET}")
 
+    def keep(name: str, pixels: Picture, text: dict[str, str] | None = None) -> Loaded:
+        made[name] = (pixels, text or {})
+        return files.Loaded(pixels, None, f"{name}.png", dict(text or {}))
 
-def write(data: bytes, path: Path) -> None:
-    """One file of the demo, in place of an earlier demo's, whose keys are thrown away: nobody was given them."""
-    if path.stem.endswith("priv"):
-        path.unlink(missing_ok=True)
-        files.write_private(data, str(path))
-    else:
-        files.write_output(data, str(path), force=True)
-
-
-def check_folder(folder: Path, force: bool) -> None:
-    """Refuse to touch what is there; --force replaces an earlier demo, which a contact sheet tells, and nothing else."""
-    taken = [name for name in NAMES if (folder / f"{name}.png").exists()]
-    if not taken:
-        return
-    if not (folder / SHEET).exists():
-        raise EganError(
-            f"{folder} holds {taken[0]}.png, which is not of a demo",
-            "name another folder with -d",
-        )
-    if not force:
-        raise EganError(
-            f"{folder} holds a demo already",
-            "replace it with --force, or name another with -d",
-        )
-
-
-def walk(here: Path, weights: str | None, device: str) -> None:
-    """The trip, with the functions that the commands call; prints the command of each step."""
-
-    def path(name: str) -> str:
-        return str(here / f"{name}.png")
-
+    square = (SIZE, SIZE)
+    cover, flower = (compose.fit_cover(sources[n], square) for n in ("cover", "flower"))
     terminal.note("egan keygen cover.png flower.png")
-    size = 256
-    keyfiles.make_keys(
-        path("cover"),
-        path("flower"),
-        path("pub"),
-        path("priv"),
-        size,
-        False,
-        weights,
-        device,
-    )
-    keyfiles.make_keys(
-        path("flower"),
-        path("cover"),
-        path("other-pub"),
-        path("other-priv"),
-        size,
-        False,
-        weights,
-        device,
-    )
+    private, public = key_pair(folder, "", weights, cover, flower)
+    other, _ = key_pair(folder, "other-", weights, flower, cover)
+    write_record(folder, {f"{name}.png": "" for name in KEYS} | old)
 
     terminal.note("egan compose cover.png message.png --at 144,-8 -o composite.png")
-    cover = compose.fit_cover(files.read_picture(path("cover")), (size, size))
-    message = compose.fit_message(files.read_picture(path("message")), "96")
-    composite, box = compose.paste(cover, message, compose.parse_place("144,-8"))
-    files.write_output(
-        files.png_bytes(composite, compose.boxes_text((box,))), path("composite")
-    )
+    recipe = compose.Recipe(compose.parse_place("144,-8"), "96")
+    pixels, text, _ = recipe.apply(sources["cover"], sources["message"])
+    composite = keep("composite", pixels, text)
 
     terminal.note("egan encrypt --pub pub.png composite.png -o disguise.png")
-    model = pipeline.load_model(weights, device)
-    public = keys.read_public(files.read_picture(path("pub")).pixels, "pub.png")
-    (disguise,) = pipeline.encrypt_batch(
-        model, public, [intake.read_composite(path("composite"))]
-    )
-    files.write_output(files.png_bytes(disguise), path("disguise"))
-
-    def decrypt(key: str, force: bool) -> tuple[intake.Job, files.Picture]:
-        private = keys.read_private(files.read_picture(path(key)).pixels, key)
-        loaded = dataclasses.replace(
-            files.read_picture(path("disguise")), name="disguise.png"
-        )
-        job = intake.open_disguise(loaded, path("disguise"), private, model, force)
-        return job, pipeline.decrypt_batch(model, private, [job])[0]
+    job = hide.composite_job(composite, "composite.png", weights)
+    (pixels,) = hide.encrypt([job], public)
+    disguise = keep("disguise", pixels)
 
     terminal.note("egan decrypt --priv priv.png disguise.png -o recovered.png")
-    job, recovered = decrypt("priv", False)
-    files.write_output(files.png_bytes(recovered), path("recovered"))
+    job = unhide.open_disguise(disguise, "disguise.png", private, weights)
+    job.boxes = job.boxes or compose.noted_boxes(composite)
+    (recovered,) = unhide.decrypt([job], private)
+    keep("recovered", recovered, compose.boxes_text(job.boxes, recovered))
     terminal.note("egan decrypt --priv priv.png --message disguise.png -o found.png")
-    found = intake.cut_messages(job, recovered)[0] if job.boxes else recovered
-    files.write_output(files.png_bytes(found), path("found"))
-    terminal.note(
-        "egan decrypt --priv other-priv.png --force disguise.png -o wrong.png"
-    )
-    files.write_output(files.png_bytes(decrypt("other-priv", True)[1]), path("wrong"))
+    keep("found", unhide.cut_messages(job, recovered)[0])
+    terminal.note("egan decrypt --priv other-priv.png --damaged disguise.png -o wrong.png")
+    job = unhide.open_disguise(disguise, "disguise.png", other, weights, damaged=True)
+    terminal.tell(job.notes)
+    keep("wrong", unhide.decrypt([job], other)[0])
 
     terminal.note("egan sign flower.png --priv priv.png --size 256 -o signed.png")
-    private = keyfiles.read_private(path("priv"))
-    secret = intake.secret_job(
-        files.read_picture(path("flower")), path("flower"), (size, size)
+    secret = sources["flower"]
+    (pixels,) = sign.sign(
+        [sign.secret_job(secret, "flower.png", weights, square)], private
     )
-    (signed,) = pipeline.sign_batch(model, private, [secret])
-    files.write_output(files.png_bytes(signed), path("signed"))
+    signed = keep("signed", pixels)
     terminal.note("egan verify signed.png --pub pub.png -o verified.png")
-    copy = (
-        None if model.locked else files.read_picture(path("flower"))
-    )  # then the only thing to check
-    opened = intake.open_signed(
-        files.read_picture(path("signed")), path("signed"), public, model, copy
-    )
-    (verdict,) = pipeline.verify_batch(model, public, [opened])
-    files.write_output(files.png_bytes(verdict.picture), path("verified"))
+    # Without a lock the secret is the only thing to check.
+    copy = None if weights.locked else secret
+    opened = sign.open_signed(signed, "signed.png", public, weights, copy)
+    keep("verified", sign.verify([opened], public)[0].picture)
+    keep(SHEET, contact_sheet(made, private, public))
+    return made
 
-    tiles = [
+
+def contact_sheet(
+    made: dict[str, tuple[Picture, dict[str, str]]],
+    private: PrivateKey,
+    public: PublicKey,
+) -> Picture:
+    """Captioned pictures in rows, uint8 (H, W, 3); of the private key a sketch alone."""
+    from egan.pictures.sheet import contact_sheet as sheet
+
+    shown = {name: pixels for name, (pixels, _) in made.items()}
+    shown |= {"priv": private.sketch, "pub": public.picture}
+    captions = (
         ("cover", "cover"),
         ("message", "message"),
         ("composite", "composite"),
         ("flower", "flower"),
-        ("private key  K(cover)", "priv"),
+        ("private key, coarser", "priv"),
         ("public key  K(flower)", "pub"),
         ("DISGUISE  what is sent", "disguise"),
         ("decoded, right key", "recovered"),
@@ -194,29 +258,31 @@ def walk(here: Path, weights: str | None, device: str) -> None:
         ("decoded, wrong key", "wrong"),
         ("flower, signed", "signed"),
         ("signed flower, decoded", "verified"),
-    ]
-    sheet = contact_sheet(
-        [(words, files.read_picture(path(name)).pixels) for words, name in tiles]
     )
-    files.write_output(files.png_bytes(sheet), str(here / SHEET))
+    return sheet([(words, shown[name]) for words, name in captions])
 
 
-def contact_sheet(
-    tiles: list[tuple[str, files.Picture]], columns: int = 6
-) -> files.Picture:
-    """Captioned pictures in rows on white, each fitted into a square of 256 pixels."""
-    rows = -(-len(tiles) // columns)
-    width = columns * (TILE + MARGIN) + MARGIN
-    height = rows * (TILE + CAPTION + MARGIN) + MARGIN
-    sheet = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(15)
-    for index, (words, pixels) in enumerate(tiles):
-        x = MARGIN + index % columns * (TILE + MARGIN)
-        y = MARGIN + index // columns * (TILE + CAPTION + MARGIN)
-        picture = Image.fromarray(pixels)
-        if max(picture.size) > TILE:
-            picture.thumbnail((TILE, TILE), Image.Resampling.LANCZOS)
-        sheet.paste(picture, (x, y + CAPTION))
-        draw.text((x, y + 2), words, "black", font)
-    return np.asarray(sheet)
+def write(
+    folder: Path,
+    made: dict[str, tuple[Picture, dict[str, str]]],
+    old: dict[str, str],
+) -> None:
+    """Write the pictures and the record of them; keys are in the folder already."""
+    from egan.pictures import files
+
+    record = {f"{name}.png": "" for name in KEYS} | old
+    for name, (pixels, text) in made.items():
+        data = files.png_bytes(pixels, text)
+        files.write_output(data, str(folder / f"{name}.png"), force=True)
+        record[f"{name}.png"] = digest_of(data)
+    write_record(folder, record)
+
+
+def write_record(folder: Path, record: dict[str, str]) -> None:
+    """Names and digests of the demo's files; of keys the names alone."""
+    import json
+
+    from egan.pictures import files
+
+    data = json.dumps({"files": record}, indent=1).encode()
+    files.write_output(data, str(folder / RECORD), force=True)

@@ -1,130 +1,66 @@
-"""`egan inspect`: what a file is, from its bytes alone, without torch."""
+"""`egan inspect`: say what files are."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import math
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any
 
-from egan.core.weights import key_network_id, parse_metadata, read_header, weights_id
-from egan.crypto import envelope, header, keys, signatures
-from egan.crypto.header import Kind
+import typer
+
+from egan import terminal
+from egan.commands.options import Json, Listed, Quiet
 from egan.errors import EganError
-from egan.pictures import compose, files
-from egan.terminal import printable
 
-Facts = dict[str, Any]
-
-
-def describe(source: str) -> Facts:
-    """Facts about a PNG or safetensors file as plain data. Raises EganError for what can be neither."""
-    if source == files.STDIN:
-        data = files.read_bytes(source)
-        if data[8:9] == b"{":
-            digest = hashlib.sha256(data).digest()[:8]
-            return describe_weights(
-                io.BytesIO(data), len(data), files.shown(source), digest
-            )
-        return describe_picture(files.picture_of(data, files.shown(source)))
-    path = Path(source)
-    if path.is_file() and is_safetensors(path):
-        with files.reading(source), path.open("rb") as file:
-            return describe_weights(file, path.stat().st_size, source, None)
-    return describe_picture(files.read_picture(source))
+EXAMPLES = (
+    "egan inspect disguise.png",
+    "egan inspect --json pub.png my.safetensors",
+)
 
 
-def is_safetensors(path: Path) -> bool:
-    """8 bytes of length, little-endian, then a JSON object."""
-    with files.reading(str(path)), path.open("rb") as file:
-        return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
+def inspect(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            help="Pictures or safetensors files; standard input when none is named.",
+        ),
+    ] = None,
+    listed: Listed = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what files are: keys, disguises, signed pictures, composites, or weights."""
+    terminal.quiet = quiet
+    import json as codec
 
+    from egan.commands import inputs as finding
+    from egan.commands.batches import Failures
+    from egan.verbs.inspect import describe
 
-def describe_weights(
-    file: BinaryIO, size: int, name: str, digest: bytes | None
-) -> Facts:
-    parsed = read_header(file, size, name)
-    metadata = parsed.pop("__metadata__", None)
-    if isinstance(metadata, dict) and str(metadata.get("egan", "")).startswith(
-        "checkpoint/"
-    ):
+    found = finding.find(inputs, listed, several=True, writes=False)
+    failures = Failures(found.alone)
+    shown = 0
+    for source in found.sources:
         try:
-            step = json.loads(metadata.get("state", "{}")).get("step")
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise EganError(f"the description in {name} is damaged") from error
-        return {"kind": "training checkpoint", "file": name, "step": step}
-    options, training = parse_metadata(metadata, name)
-    numbers = {
-        part: sum(
-            math.prod(v["shape"])
-            for name, v in parsed.items()
-            if name.startswith(part + ".")
-        )
-        for part in sorted({name.partition(".")[0] for name in parsed})
-    }
-    network = key_network_id(file, parsed, options)
-    return {
-        "kind": "weights",
-        "file": name,
-        "bytes": size,
-        "id": (digest or weights_id(Path(name))).hex(),
-        **({"key network": network.hex()} if any(network) else {}),
-        "family": options.family,
-        "parameters": numbers,
-        "options": json.loads(options.to_json()),
-        "training": training,
-    }
+            facts = describe(source.path)
+        except EganError as error:
+            failures.add(error, source.path)
+            continue
+        if json:
+            print(codec.dumps(facts))
+        else:
+            print(end="\n" if shown else "")
+            show(facts)
+        shown += 1
+    failures.finish(len(found.sources))
 
 
-def describe_picture(loaded: files.Loaded) -> Facts:
-    height, width = loaded.pixels.shape[:2]
-    facts: Facts = {
-        "kind": "picture",
-        "file": loaded.name,
-        "width": width,
-        "height": height,
-    }
-    found = header.find(loaded.pixels, loaded.name)
-    boxes = compose.noted_boxes(loaded)
-    if found is None:
-        if boxes:
-            facts |= {"kind": "composite", "messages": [list(box) for box in boxes]}
-        return facts
-    kind, body = found
-    facts["kind"] = kind.words.removeprefix("a ")
-    if kind is Kind.PUBLIC_KEY:
-        public = keys.read_public(loaded.pixels, loaded.name)
-        facts |= {
-            "fingerprint": public.fingerprint,
-            "key network": public.network.hex(),
-        }
-    elif kind is Kind.PRIVATE_KEY:
-        private = keys.read_private(loaded.pixels, loaded.name)
-        facts |= {"fingerprint": private.fingerprint, "key network": body.hex()}
-    elif kind is Kind.SIGNED:
-        found_signature = signatures.read(loaded.pixels, loaded.name)
-        facts |= {
-            "signature": "valid",
-            "fingerprint": found_signature.fingerprint,
-            "weights": found_signature.weights.hex(),
-        }
-    else:
-        facts |= {
-            "weights": envelope.weights_of(loaded.pixels, loaded.name).hex(),
-            "whole": True,
-        }
-    return facts
-
-
-def show(facts: Facts) -> None:
+def show(facts: dict[str, Any]) -> None:
     """Print facts for a person, one a line; nested ones with a dotted name."""
     for name, value in flat(facts):
-        print(printable(f"{name}: {value}"))
+        print(terminal.printable(f"{name}: {value}"))
 
 
-def flat(facts: Facts, prefix: str = "") -> list[tuple[str, Any]]:
+def flat(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     out: list[tuple[str, Any]] = []
     for name, value in facts.items():
         if isinstance(value, dict):

@@ -18,17 +18,18 @@ from egan.crypto import header, keys, signatures
 from egan.errors import EganError
 from egan.pictures import files
 from egan.pictures.files import Picture
-from egan.verbs import intake, pipeline
+from egan.verbs import sign as signing
+from egan.verbs.job import Job
 
 if TYPE_CHECKING:
     from egan.bench.signing import Signed
-    from egan.core.encryptgan import EncryptGAN
+    from egan.verbs.weights import Weights
 
 STEPS = 80  # of the gradient search
 
 
 def try_all(
-    model: EncryptGAN, signed: Signed, threshold: float, tries: int, seed: int
+    weights: Weights, signed: Signed, threshold: float, tries: int, seed: int
 ) -> dict[str, Any]:
     """Per attempt: how many of how many pass the match, and how many pass verify. None: the question has no sense."""
     random = np.random.default_rng(seed)
@@ -36,7 +37,7 @@ def try_all(
     found: dict[str, Any] = {}
 
     def verdict(picture: Picture, public: keys.PublicKey, secret: Picture) -> bool:
-        return passes(model, picture, public, secret, threshold)
+        return passes(weights, picture, public, secret, threshold)
 
     def attempt(
         name: str, forge: Callable[[int], tuple[Picture, Picture]], of: int
@@ -47,20 +48,20 @@ def try_all(
             picture, secret = forge(i)
             public = signed.pairs[i][1]
             full += verdict(picture, public, secret)
-            match += shows(model, picture, public, secret, threshold)
+            match += shows(weights, picture, public, secret, threshold)
         found[name] = {
             "of": of,
             "match": match,
-            "verify": full if model.locked else None,
+            "verify": full if weights.locked else None,
         }
 
     def own_key(i: int) -> tuple[Picture, Picture]:
         other = signed.pairs[(i + 1) % len(signed.pairs)][0]
-        return sign(model, other, signed.secrets[i]), signed.secrets[i]
+        return sign(weights, other, signed.secrets[i]), signed.secrets[i]
 
     def searched(i: int) -> tuple[Picture, Picture]:
         return search(
-            model, signed.pairs[i][1], signed.secrets[i], signed.pictures[i], random
+            weights, signed.pairs[i][1], signed.secrets[i], signed.pictures[i], random
         ), signed.secrets[i]
 
     attempt(
@@ -74,7 +75,7 @@ def try_all(
         searched,
         min(tries, count),
     )
-    if model.locked:
+    if weights.locked:
         others = [(signed.pictures[i], signed.pictures[i + 1]) for i in range(count)]
         attempt(
             "a genuine signature on another signed picture (splice)",
@@ -95,7 +96,7 @@ def try_all(
 
 
 def passes(
-    model: EncryptGAN,
+    weights: Weights,
     picture: Picture,
     public: keys.PublicKey,
     secret: Picture,
@@ -104,25 +105,25 @@ def passes(
     """What `egan verify --secret` says."""
     copy = files.Loaded(secret, None, "the secret")
     try:
-        job = intake.open_signed(
-            files.Loaded(picture, None, "a picture"), "a picture", public, model, copy
+        job = signing.open_signed(
+            files.Loaded(picture, None, "a picture"), "a picture", public, weights, copy
         )
-        return pipeline.verify_batch(model, public, [job], threshold)[0].verified
+        return signing.verify([job], public, threshold)[0].verified
     except EganError:
         return False
 
 
 def shows(
-    model: EncryptGAN,
+    weights: Weights,
     picture: Picture,
     public: keys.PublicKey,
     secret: Picture,
     threshold: float,
 ) -> bool:
     """Whether a picture decodes to the secret, with the keystream that its header asks for, valid or not."""
-    seed = seed_of(picture) if model.locked else b""
-    job = intake.Job("a picture", picture, (), seed, secret=secret)
-    return pipeline.verify_batch(model, public, [job], threshold)[0].verified
+    seed = seed_of(picture) if weights.locked else b""
+    job = Job("a picture", picture, weights, seed=seed, secret=secret)
+    return signing.verify([job], public, threshold)[0].verified
 
 
 def seed_of(picture: Picture) -> bytes:
@@ -134,9 +135,11 @@ def seed_of(picture: Picture) -> bytes:
     return signatures.keystream_seed(signer, weights, salt)
 
 
-def sign(model: EncryptGAN, private: keys.PrivateKey, secret: Picture) -> Picture:
-    job = intake.Job("a secret", secret, (), secrets.token_bytes(signatures.SALT_BYTES))
-    return pipeline.sign_batch(model, private, [job])[0]
+def sign(weights: Weights, private: keys.PrivateKey, secret: Picture) -> Picture:
+    job = signing.secret_job(
+        files.Loaded(secret, None, "a secret"), "a secret", weights, None
+    )
+    return signing.sign([job], private)[0]
 
 
 def graft(source: Picture, onto: Picture) -> Picture:
@@ -161,7 +164,7 @@ def nudged(picture: Picture, random: np.random.Generator) -> Picture:
 
 
 def search(
-    model: EncryptGAN,
+    weights: Weights,
     public: keys.PublicKey,
     secret: Picture,
     genuine: Picture,
@@ -178,23 +181,23 @@ def search(
     from egan.core.networks import REVEAL
     from egan.core.phases import rotate_phases
 
-    target = to_unit(secret[None], model.device)
-    key = fit_keys(public.picture[None], secret.shape[:2], model.device)
+    target = to_unit(secret[None], weights.model.device)
+    key = fit_keys(public.picture[None], secret.shape[:2], weights.model.device)
     start = (
-        torch.from_numpy(random.normal(0, 0.3, target.shape)).float().to(model.device)
+        torch.from_numpy(random.normal(0, 0.3, target.shape)).float().to(weights.model.device)
     )
     pixels = start.requires_grad_(True)
-    f: Any = model.F
-    if model.locked:
-        shape = model.keystream_shape(*secret.shape[:2])
+    f: Any = weights.model.F
+    if weights.locked:
+        shape = weights.keystream_shape(*secret.shape[:2])
         k = torch.from_numpy(keystream(seed_of(genuine), shape).copy())[None].to(
-            model.device
+            weights.model.device
         )
     optimiser = torch.optim.Adam([pixels], 0.05)
     for _ in range(STEPS):
-        if model.locked:
+        if weights.locked:
             decoded = f.decode(
-                rotate_phases(f.measure(pixels, key, model.G), k, -1), key, REVEAL
+                rotate_phases(f.measure(pixels, key, weights.model.G), k, -1), key, REVEAL
             )
         else:
             decoded = f(torch.cat((pixels, key), 1))
@@ -205,4 +208,4 @@ def search(
         with torch.no_grad():
             pixels.clamp_(-1, 1)
     forged = to_bytes(pixels.detach())[0]
-    return graft(genuine, forged) if model.locked else forged
+    return graft(genuine, forged) if weights.locked else forged

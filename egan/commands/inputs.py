@@ -1,0 +1,216 @@
+"""What a command works on and where its results go, checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from egan import terminal
+from egan.errors import EganError
+from egan.pictures import files
+from egan.pictures.sources import Source, endings, walk
+from egan.verbs.weights import Weights, find_weights
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a command, and its output: a folder, a file, or standard output.
+
+    several: the command prints about many inputs, and needs no folder for it.
+    skipped: things in folders that are no files, which fail at the end.
+    """
+
+    sources: list[Source]
+    folder: str | None = None
+    output: str | None = None
+    force: bool = False
+    several: bool = False
+    skipped: list[EganError] = field(default_factory=list)
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is one input, whose failure is the command's."""
+        many = self.several and len(self.sources) > 1
+        return self.folder is None and not many
+
+
+def find(
+    inputs: Sequence[str] | None,
+    listed: str | None = None,
+    folder: str | None = None,
+    output: str | None = None,
+    force: bool = False,
+    others: Sequence[str | None] = (),
+    several: bool = False,
+    writes: bool = True,
+) -> Inputs:
+    """The inputs of a command, after the checks that need no reading of pictures.
+
+    inputs: files, folders (read recursively) and patterns; standard input where there are
+    none. listed: a file of NUL-separated names instead. others: keys and whatever else may
+    be standard input. several: the command takes several files without a folder.
+    writes: it writes pictures. Raises EganError for what does not fit together.
+    """
+    names = [listed] if listed is not None else list(inputs or [files.STDIN])
+    files.one_standard_input(*others, *names)
+    if folder is not None and output is not None:
+        raise EganError("-o and -d exclude each other", status=2)
+    if folder is None and not several:
+        if listed is not None:
+            raise EganError(
+                "--files0-from needs an output folder", "name one with -d", 2
+            )
+        one_output(names)
+        alone()
+    if folder is None and writes and not (several and (listed or len(names) > 1)):
+        files.check_output(output, force)
+    sources, skipped = find_sources(inputs, listed, folder)
+    if folder is None and not several:
+        one_output([source.path for source in sources])
+    if folder is not None:
+        check_folder(folder, sources)
+    return Inputs(sources, folder, output, force, several, skipped)
+
+
+def one_output(names: Sequence[str]) -> None:
+    if len(names) > 1:
+        raise EganError(f"{len(names)} inputs and one output", "name a folder with -d", 2)
+
+
+def find_sources(
+    inputs: Sequence[str] | None, listed: str | None, folder: str | None
+) -> tuple[list[Source], list[EganError]]:
+    """Files of names, folders and patterns, and what is wrong with some of them.
+
+    The output folder is left out where it lies in a folder that is read, and with one a
+    file that is named twice counts once.
+    """
+    if listed is not None:
+        if inputs:
+            raise EganError("--files0-from and named files exclude each other", status=2)
+        names = read_names(listed)
+    else:
+        names = list(inputs or [files.STDIN])
+    found: list[Source] = []
+    skipped: list[EganError] = []
+    for name in names:
+        if name != files.STDIN and Path(name).is_dir() and folder is not None:
+            below = walk(Path(name), Path(folder))
+            found += below.sources
+            skipped += below.skipped
+        elif any(c in name for c in "*?") and not os.path.lexists(name):
+            matches = sorted(glob.glob(name, recursive=True))
+            if not matches:
+                raise EganError(f"no file matches {name}", status=2)
+            found += [Source(match, Path(match).stem) for match in matches]
+        else:
+            found.append(Source(name, Path(name).stem))
+    if folder is not None:
+        by_path = {os.path.normpath(s.path): s for s in reversed(found)}
+        found = list(by_path.values())[::-1]
+    return found, skipped
+
+
+def read_names(listed: str) -> list[str]:
+    """The names in a file, or in standard input for `-`, as `find -print0` writes them."""
+    text = files.read_bytes(listed).removesuffix(b"\0")
+    names = [os.fsdecode(name) for name in text.split(b"\0")]
+    if "" in names:
+        raise EganError(
+            f"name {names.index('') + 1} in {files.shown(listed)} is empty",
+            "each name must be that of a file, ended by one NUL byte",
+            2,
+        )
+    if files.STDIN in names:
+        raise EganError("standard input cannot be one of many files", status=2)
+    if len(names) == 1 and "\n" in names[0]:
+        raise EganError(
+            f"the names in {files.shown(listed)} are not separated by NUL bytes",
+            "write them with `find ... -print0` or `printf '%s\\0' *.png`",
+            2,
+        )
+    return names
+
+
+def check_folder(folder: str, sources: Sequence[Source]) -> None:
+    """Raises EganError where the output folder cannot be made, or two inputs have one name."""
+    files.check_made(folder, "-d")
+    names: dict[str, str] = {}
+    for source in sources:
+        if source.path == files.STDIN:
+            raise EganError(
+                "standard input cannot be one of many files", "name files with -d", 2
+            )
+        if names.setdefault(source.stem, source.path) != source.path:
+            raise EganError(
+                f"{names[source.stem]} and {source.path} would be written to one file, {source.stem}.png",
+                status=2,
+            )
+
+
+def partner(other: str, source: Source) -> str:
+    """What belongs to an input: `other` itself, or the picture of its name in that folder."""
+    if other == files.STDIN or not Path(other).is_dir():
+        return other
+    near = Path(other, source.stem)
+    matches = sorted(
+        path
+        for path in (near.parent.iterdir() if near.parent.is_dir() else ())
+        if path.stem == near.name and path.suffix.lower() in endings()
+    )
+    if not matches:
+        raise EganError(
+            f"the folder {other} has no picture for {source.path}",
+            f"it would be {near}.png",
+        )
+    return str(matches[0])
+
+
+def check_partner(other: str | None, sources: Sequence[Source]) -> None:
+    """Raises EganError where standard input would go with every one of many inputs."""
+    if other == files.STDIN and len(sources) > 1:
+        raise EganError(
+            f"standard input cannot go with each of {len(sources)} inputs",
+            "name a file, or a folder, instead of -",
+            2,
+        )
+
+
+def alone() -> None:
+    """Raises EganError in a `torchrun` job without a folder: all would write one output."""
+    if processes()[1] > 1:
+        raise EganError("torchrun is for many files", "name a folder with -d", 2)
+
+
+def processes() -> tuple[int, int]:
+    """This process's number and how many `torchrun` started: 0 and 1 without it."""
+    rank, world = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
+    if not (rank.isdecimal() and world.isdecimal() and int(rank) < int(world)):
+        return 0, 1
+    return int(rank), int(world)
+
+
+def open_weights(named: str | None, device: str, keys_needed: bool = False) -> Weights:
+    """The weights of --weights, $EGAN_WEIGHTS or the package.
+
+    Weights without a lock are told of, also with --quiet, and taken only where the command
+    itself names them. keys_needed: refuse methods without keys.
+    """
+    weights = Weights(find_weights(named, "--weights"), device)
+    if keys_needed and not weights.keyed:
+        raise EganError(
+            f"{weights.path} holds weights of {weights.options.TITLE}, which has no keys",  # type: ignore[union-attr]
+            "encrypt and decrypt take them without --pub and --priv",
+        )
+    if weights.note is not None:
+        if named is None:
+            raise EganError(
+                f"EGAN_WEIGHTS names {weights.path}, which keeps nothing secret: {weights.note}",
+                "to use such weights all the same, name them with --weights on the command itself",
+                2,
+            )
+        terminal.tell([weights.note])
+    return weights

@@ -1,0 +1,161 @@
+"""`egan train`: make a model from your own folders of pictures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from egan import terminal
+from egan.commands.options import (
+    LIMIT,
+    MESSAGES,
+    SEED,
+    Device,
+    Force,
+    Quiet,
+    X,
+    Y,
+    values,
+)
+
+EXAMPLES = (
+    "egan train --x faces/ --y flowers/ --messages digits/ --out my.safetensors",
+    "egan train --preset tiny --minutes 10 --x faces/ --y flowers/ --messages digits/ --out my.safetensors",
+)
+
+
+def train(
+    x: Annotated[str, X],
+    y: Annotated[str, Y],
+    messages: Annotated[list[str], MESSAGES],
+    out: Annotated[
+        str, typer.Option("--out", metavar="FILE", help="Where the weights go.")
+    ],
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help="egan, or cyclegan, munit, drit, baluja to compare.",
+        ),
+    ] = "egan",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="egan, tiny or paper; for the methods to compare, published or tiny.",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Change one option of the preset; may be repeated.",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", help="Train for N steps.")
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", metavar="M", help="Train for M minutes instead."),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", metavar="N", help="Pictures a step.")
+    ] = None,
+    seed: Annotated[int | None, SEED] = None,
+    limit: Annotated[int | None, LIMIT] = None,
+    lpips_backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--lpips-backbone",
+            metavar="FILE",
+            help="SqueezeNet 1.1 (safetensors) for the perceptual loss, for a machine offline.",
+        ),
+    ] = None,
+    robust: Annotated[
+        str | None,
+        typer.Option(
+            "--robust",
+            metavar="LIST",
+            help="Channels a disguise should survive: jpeg, noise, resize, with commas.",
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="FILE", help="Go on from a checkpoint."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Start with the networks of a weights file, K included: train it further, or on other pictures.",
+        ),
+    ] = None,
+    new_keys: Annotated[
+        bool,
+        typer.Option(
+            "--new-keys",
+            help="With --from: train a new K first, for which F and G learn to paint.",
+        ),
+    ] = False,
+    runs: Annotated[
+        str | None,
+        typer.Option(
+            "--runs",
+            metavar="DIR",
+            help="Where checkpoints, log and sample sheets go [default: runs/ and the name of --out].",
+        ),
+    ] = None,
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            "--cache",
+            metavar="DIR",
+            help="Where decoded pictures and data sets are kept [default: ~/.cache/egan].",
+        ),
+    ] = None,
+    device: Device = "auto",
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model on your own two domains and messages."""
+    terminal.quiet = quiet
+    from egan.pictures.datasets import cache_folder
+    from egan.train.run import Request, run_train
+
+    named = {
+        "robust": robust,
+        "steps": steps,
+        "minutes": minutes,
+        "batch": batch,
+        "seed": seed,
+    }
+    changed = [
+        *(settings or []),
+        *(f"{k}={v}" for k, v in named.items() if v is not None),
+    ]
+    run_train(
+        Request(
+            x,
+            y,
+            messages,
+            out,
+            preset,
+            changed,
+            limit,
+            lpips_backbone,
+            resume,
+            start,
+            runs,
+            cache or str(cache_folder()),
+            device,
+            force,
+            method,
+            new_keys,
+        )
+    )

@@ -1,0 +1,74 @@
+"""A picture on its way through a verb, and what a method without keys takes in place of a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from egan.baselines.options import BaselineOptions
+from egan.core.options import fits
+from egan.crypto.envelope import Box
+from egan.crypto.signatures import Signature
+from egan.errors import EganError, Note
+from egan.pictures import compose, files
+from egan.pictures.files import Picture
+from egan.verbs.weights import Weights
+
+RESIZED = "it was cropped or resized; ask for the original file"
+
+
+@dataclass
+class Job:
+    """One picture on its way: where it came from, its pixels, and what is needed to finish it.
+
+    pixels: uint8 (H, W, 3). seed: of the keystream, 32 bytes; empty without a lock.
+    secret: the verifier's copy of a secret image. authentic: what is decoded is proven to
+    be as it was sealed for this key.
+    """
+
+    source: str
+    pixels: Picture
+    weights: Weights | None = None
+    boxes: tuple[Box, ...] = ()
+    seed: bytes = b""
+    sender: str | None = None
+    signature: Signature | None = None
+    secret: Picture | None = None
+    authentic: bool = True
+    notes: list[Note] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return files.shown(self.source)
+
+    def warn(self, text: str, urgent: bool = False) -> None:
+        self.notes.append(Note(text, warning=True, urgent=urgent))
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What a method without keys gets in place of a key image: a picture, or None.
+
+    image: uint8 (H, W, 3) of the domain of disguises (to encrypt) or of covers (to decrypt).
+    """
+
+    image: Picture | None
+    options: BaselineOptions
+
+    @classmethod
+    def of(cls, loaded: files.Loaded | None, options: BaselineOptions) -> Look:
+        if loaded is None:
+            return cls(None, options)
+        side = options.image_size
+        return cls(compose.fit_cover(loaded, (side, side)), options)
+
+
+def fitting(loaded: files.Loaded, rule: str, hint: str) -> Picture:
+    """The pixels of a picture, uint8 (H, W, 3).
+
+    Raises EganError, with the rule that is broken, where the networks do not take its size.
+    """
+    pixels = files.flatten(loaded)
+    height, width = pixels.shape[:2]
+    if not fits(height, width):
+        raise EganError(f"{loaded.name} is {width}x{height} pixels: {rule}", hint)
+    return pixels

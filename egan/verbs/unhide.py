@@ -1,0 +1,124 @@
+"""Decrypting: disguises to composites and messages, once their envelopes open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from egan.crypto import envelope, header
+from egan.crypto.keys import PrivateKey, PublicKey
+from egan.crypto.signatures import NotVerified
+from egan.errors import EganError
+from egan.pictures import files
+from egan.pictures.files import Picture
+from egan.verbs.batching import keystreams, repeated, stacked
+from egan.verbs.hide import weights_of
+from egan.verbs.job import RESIZED, Job, Look, fitting
+from egan.verbs.weights import Weights, made_by
+
+NOBODY_VOUCHES = (
+    "nobody vouches for what is decoded, and anyone who has your public key can have made it"
+)
+
+
+def open_disguise(
+    loaded: files.Loaded,
+    source: str,
+    private: PrivateKey | Look,
+    weights: Weights,
+    *,
+    named: bool = False,
+    damaged: bool = False,
+    senders: Sequence[PublicKey] = (),
+) -> Job:
+    """A disguise whose envelope opens with this key, with the seed and boxes from it.
+
+    named: the caller asked for these weights. damaged: go on, without a claim, where the
+    picture does not authenticate. senders: refuse what none of these keys signed.
+    Raises EganError; also with `damaged` for a signature that is not for this receiver.
+    """
+    pixels = fitting(loaded, "no disguise has that size", RESIZED)
+    if not isinstance(private, PrivateKey) or not weights.locked:
+        return open_unlocked(loaded, pixels, source, weights, senders)
+    job = Job(source, pixels, weights, notes=list(loaded.notes))
+    try:
+        identity = envelope.weights_of(pixels, loaded.name)
+        job.weights = made_by(identity, weights, named, loaded.name)
+        opened = envelope.unseal(pixels, private, loaded.name)
+        if opened is None:
+            raise EganError(
+                f"{loaded.name} does not open: this is the wrong private key, or the picture was altered",
+                f"the key here belongs to the public key {private.fingerprint[:16]}",
+            )
+    except envelope.Refused:
+        raise
+    except EganError as error:
+        if not damaged or senders:
+            raise
+        job.warn(f"{error}; decoded all the same: {NOBODY_VOUCHES}", urgent=True)
+        job.seed = private.wrong_keystream_seed(envelope.pixel_digest(pixels))
+        job.authentic = False
+        return job
+    check_sender(loaded.name, opened.sender, senders)
+    job.seed, job.boxes, job.sender = opened.seed, opened.boxes, opened.sender
+    return job
+
+
+def open_unlocked(
+    loaded: files.Loaded,
+    pixels: Picture,
+    source: str,
+    weights: Weights,
+    senders: Sequence[PublicKey],
+) -> Job:
+    """A disguise for weights without a lock, which have no envelope to check.
+
+    Raises EganError for a picture that has an envelope: those weights would show something
+    that its sender never wrote.
+    """
+    if header.find(pixels, loaded.name) is not None:
+        header.expect(pixels, header.Kind.DISGUISE, loaded.name)
+        raise EganError(
+            f"{loaded.name} is sealed in an envelope, which weights without a lock cannot open",
+            "decrypt it with the weights that made it; egan finds those that ship by itself",
+        )
+    if senders:
+        raise NotVerified(
+            f"{loaded.name} carries no signature: weights without a lock make none"
+        )
+    return Job(source, pixels, weights, authentic=False, notes=list(loaded.notes))
+
+
+def check_sender(name: str, found: str | None, wanted: Sequence[PublicKey]) -> None:
+    """Raises NotVerified where one of some senders is asked for and none of them signed."""
+    if not wanted or found in {public.fingerprint for public in wanted}:
+        return
+    if found is None:
+        raise NotVerified(
+            f"{name} is not signed: anyone may have sent it",
+            "without --from it is decoded",
+        )
+    raise NotVerified(
+        f"{name} is signed by another key: {found[:16]}",
+        f"the key of --from has the fingerprint {wanted[0].fingerprint[:16]}",
+    )
+
+
+def decrypt(jobs: Sequence[Job], private: PrivateKey | Look) -> list[Picture]:
+    """Recovered composites, uint8 (H, W, 3), of disguises of one size and one model."""
+    key = repeated(private.image, len(jobs))
+    model = weights_of(jobs).model
+    return list(model.decrypt(stacked(jobs), key, keystreams(jobs)))
+
+
+def need_boxes(job: Job) -> None:
+    """Raises EganError for a picture that no message can be cut from."""
+    if not job.boxes:
+        raise EganError(
+            f"{job.name} has no note of where its message is",
+            "without --message the whole picture is written; `egan compose` makes the note",
+        )
+
+
+def cut_messages(job: Job, recovered: Picture) -> list[Picture]:
+    """The messages in a recovered composite, in the order in which they were pasted."""
+    return [recovered[y : y + h, x : x + w] for x, y, w, h in job.boxes]

@@ -1,0 +1,152 @@
+"""Weights files: found by name, described without their networks, and loaded once a picture is at hand."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from egan.baselines.options import BaselineOptions
+from egan.core.options import FAMILIES, ModelOptions
+from egan.core.weights import SUMS, read_description, weights_id
+from egan.errors import EganError, Note
+
+if TYPE_CHECKING:
+    import torch
+
+    from egan.core.model import Model
+
+SHIPPED = (*FAMILIES, "robust")  # what the package has weights of
+BATCH = 8  # pictures a pass on a CPU: enough to fill the cores, with flat memory
+
+
+class Weights:
+    """A weights file and, from the first use of `model` on, its networks on a device.
+
+    Everything else is read from the file's header, without torch.
+    """
+
+    def __init__(self, path: Path, device: str = "auto") -> None:
+        """Raises EganError for a file that is damaged or no weights file of egan's."""
+        self.path = path
+        self.device = device
+        self.id = weights_id(path)
+        self.options: ModelOptions | BaselineOptions
+        self.training: dict[str, Any]
+        self.options, self.training, self.key_network = read_description(path)
+
+    @property
+    def keyed(self) -> bool:
+        """Whether users hold key images. The compared methods have none."""
+        return isinstance(self.options, ModelOptions)
+
+    @property
+    def locked(self) -> bool:
+        """Whether the generators carry the phase lock (family `egan`)."""
+        return self.options.family == "egan"
+
+    @property
+    def note(self) -> Note | None:
+        """What whoever uses weights without a lock has to be told; None with a lock."""
+        if isinstance(self.options, BaselineOptions):
+            what = f"{self.options.TITLE} has no keys: anyone who has these weights can read the message"
+        elif self.locked:
+            return None
+        else:
+            what = "these weights have no lock: anyone can read the message without the private key"
+        return Note(what, warning=True, urgent=True)
+
+    @cached_property
+    def model(self) -> Model:
+        """The networks. Raises EganError for a device that is not there."""
+        from egan.core.encryptgan import pick_device
+        from egan.core.model import load_model
+
+        return load_model(self.path, own_device(pick_device(self.device)))
+
+    @property
+    def batch(self) -> int:
+        """Pictures a pass. The same on every CPU, so that results are the same too."""
+        return BATCH if self.model.device.type == "cpu" else 8 * BATCH
+
+    def keystream_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """Shape (P, H/4, W/4) of the keystream of one picture: P is 0 without a lock."""
+        return self.model.keystream_shape(height, width)
+
+
+def find_weights(named: str | None, option: str = "") -> Path:
+    """The weights file: `named`, else $EGAN_WEIGHTS, else the installed package's own.
+
+    Either name is a path, or one of SHIPPED. `option` says in errors who gave the name.
+    Raises EganError where the file is not there.
+    """
+    given_by = (
+        (f"named by {option}" if option else "", named),
+        ("named by EGAN_WEIGHTS", os.environ.get("EGAN_WEIGHTS")),
+    )
+    for source, given in given_by:
+        if given:
+            path = Path(given)
+            if path.is_file():
+                return path
+            if given in SHIPPED and (path := shipped_file(given)):
+                return path
+            raise EganError(f"no weights file {given}", source, 2)
+    if path := shipped_file("egan"):
+        return path
+    raise EganError(
+        "this installation carries no weights", "name a file of weights, or install egan again"
+    )
+
+
+def shipped_file(name: str) -> Path | None:
+    """The path of weights that ship, by name; None where this installation lacks them."""
+    paths = (folder / f"{name}.safetensors" for folder in shipped_folders())
+    return next((path for path in paths if path.is_file()), None)
+
+
+def shipped_folders() -> tuple[Path, ...]:
+    """Where the package's own weights are: in the wheel, in a checkout."""
+    here = Path(__file__).resolve().parent.parent
+    return here / "weights", here.parent / "weights"
+
+
+def shipped_as(identity: bytes) -> Path | None:
+    """The file of the weights with this id among those that ship, by SHA256SUMS."""
+    for folder in shipped_folders():
+        sums = folder / SUMS
+        for line in sums.read_text().splitlines() if sums.is_file() else ():
+            path = folder / line[66:]
+            if line.startswith(identity.hex()) and path.is_file():
+                return path
+    return None
+
+
+def made_by(identity: bytes, weights: Weights, named: bool, name: str) -> Weights:
+    """The weights with an id that a picture's header names: these, or others that ship.
+
+    named: the caller asked for these weights, so no others are taken. Raises EganError,
+    naming the picture, where they cannot be had.
+    """
+    if identity == weights.id:
+        return weights
+    path = shipped_as(identity)
+    if path is not None and not named:
+        return Weights(path, weights.device)
+    raise EganError(
+        f"{name} was made with other weights ({identity.hex()}; these are {weights.id.hex()})",
+        f"it was made with the weights {path.stem}, which ship with egan"
+        if path
+        else "name the weights that made it",
+    )
+
+
+def own_device(device: torch.device) -> torch.device:
+    """The GPU of this process where `torchrun` started one for each; else the device."""
+    import torch
+
+    local = os.environ.get("LOCAL_RANK", "")
+    if device.type != "cuda" or device.index is not None or not local.isdecimal():
+        return device
+    return torch.device("cuda", int(local) % torch.cuda.device_count())
