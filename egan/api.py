@@ -1,7 +1,7 @@
 """egan in Python: `from egan import EncryptGAN`, the commands' verbs on pictures in memory, for notebooks and programs.
 
 Pictures go in as Pillow images, uint8 arrays (H, W, 3) or (H, W), or paths, and come out as Pillow images. Every verb is a few lines over
-`egan.verbs.pipeline`, as the commands are, so both do the same. What goes wrong is an EganError with a hint.
+`egan.verbs`, as the commands are, so both do the same. What goes wrong is an EganError with a hint.
 
     gan = EncryptGAN.load()
     private, public = gan.keygen("face.png", "flower.png")
@@ -26,8 +26,8 @@ from egan.crypto import keys as crypto_keys
 from egan.crypto.envelope import Box
 from egan.crypto.keys import PrivateKey, PublicKey
 from egan.errors import EganError
+from egan.pictures import atomic, files
 from egan.pictures import compose as composing
-from egan.pictures import files
 from egan.pictures.compose import CHUNK
 from egan.verbs import hide, keys, unhide
 from egan.verbs import sign as signing
@@ -35,6 +35,8 @@ from egan.verbs.batching import batches
 from egan.verbs.job import Job
 from egan.verbs.keygen import key_pair
 from egan.verbs.weights import Weights, find_weights
+
+atomic.protected = keys.holds_private_key
 
 Picture = Image.Image | NDArray[np.uint8] | str | os.PathLike[str]
 
@@ -147,7 +149,7 @@ class EncryptGAN:
         if at is not None:
             place = composing.Place(abs(at[0]), abs(at[1]), at[0] < 0, at[1] < 0)
         under = loaded(cover)
-        wanted = measure(cover_size) or "keep"
+        wanted: str | None = measure(cover_size) or "keep"
         if composing.noted_boxes(under):
             wanted = None
         recipe = composing.Recipe(place, measure(size), cover_size=wanted)

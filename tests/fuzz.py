@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from egan.commands.inspect import describe
+from egan.verbs.inspect import describe
 from egan.core.weights import WEIGHTS_VERSION, parse_metadata, read_header
 from egan.crypto import envelope, header, keys, signatures
 from egan.crypto.envelope import unseal

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from egan.bench.contestants import chosen_weights
-from egan.core.weights import SHIPPED, find_weights, read_description
+from egan.core.weights import read_description
 from egan.errors import EganError
+from egan.verbs.weights import SHIPPED, find_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -125,9 +125,9 @@ def test_chance_is_the_operating_systems_where_it_matters() -> None:
     for path in (*(EGAN / "crypto").glob("*.py"), EGAN / "core/lock.py"):
         text = path.read_text()
         assert "np.random" not in text and "import random" not in text, path.name
-    job = (EGAN / "verbs/intake.py").read_text()
-    assert "secrets.token_bytes(SEED_BYTES)" in job
-    assert "secrets.token_bytes(signatures.SALT_BYTES)" in job
+    hide, sign = ((EGAN / f"verbs/{name}.py").read_text() for name in ("hide", "sign"))
+    assert "secrets.token_bytes(SEED_BYTES)" in hide
+    assert "secrets.token_bytes(signatures.SALT_BYTES)" in sign
     keys_text = (EGAN / "crypto/keys.py").read_text()
     assert "secrets.token_bytes(private_image.size)" in keys_text
 

@@ -11,8 +11,9 @@ from safetensors import SafetensorError, safe_open
 from egan import terminal
 from egan.baselines import OPTIONS
 from egan.core.options import FAMILIES
-from egan.core.weights import SHIPPED, find_weights, parse_metadata
+from egan.core.weights import parse_metadata
 from egan.errors import EganError
+from egan.verbs.weights import SHIPPED, find_weights
 
 KNOWN = (*FAMILIES, *OPTIONS)
 

@@ -25,6 +25,8 @@ from egan.crypto import keys
 from egan.errors import EganError
 from egan.pictures import compose, files
 from egan.pictures.files import Picture
+from egan.pictures.metrics import rmse
+from egan.pictures.sources import walk
 from egan.verbs import sign as signing
 from egan.verbs.keygen import key_pair
 
@@ -71,7 +73,9 @@ def run_calibrate(
     figures = measure(signed)
     figures |= {"near_copies": near_copies(signed, figures["threshold"])}
     figures |= {
-        "forgeries": forgeries.try_all(weights, signed, figures["threshold"], tries, seed)
+        "forgeries": forgeries.try_all(
+            weights, signed, figures["threshold"], tries, seed
+        )
     }
     figures = {
         "secrets": len(signed.secrets),
@@ -107,9 +111,7 @@ def fitted(paths: Sequence[str], side: int) -> list[Picture]:
     return [compose.fit_cover(files.read_picture(path), (side, side)) for path in paths]
 
 
-def sign_all(
-    weights: Weights, flowers: list[Picture], covers: list[Picture]
-) -> Signed:
+def sign_all(weights: Weights, flowers: list[Picture], covers: list[Picture]) -> Signed:
     """Sign every flower but those that keys are made of, and decode it with the signer's public key."""
     count = min(KEYS, len(covers), len(flowers) // 4)
     if count < 2:
@@ -207,9 +209,7 @@ def near_copies(signed: Signed, threshold: float) -> dict[str, float]:
     shares: dict[str, list[bool]] = {}
     for secret, decoded in list(zip(signed.secrets, signed.decoded, strict=True))[:100]:
         for name, copy in changed_copies(secret).items():
-            shares.setdefault(name, []).append(
-                rmse(decoded, copy) <= threshold
-            )
+            shares.setdefault(name, []).append(rmse(decoded, copy) <= threshold)
     return {name: round(float(np.mean(hits)), 4) for name, hits in shares.items()}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +29,7 @@ from egan.commands import (
     verify,
 )
 from egan.errors import EganError
+from egan.pictures import atomic
 
 WIDEST = 100  # columns of help
 
@@ -147,8 +149,15 @@ for command, examples in COMMANDS:
     app.command(cls=Command, epilog=epilog)(command)
 
 
+def private_key(path: Path) -> bool:
+    from egan.verbs.keys import holds_private_key
+
+    return holds_private_key(path)
+
+
 def start() -> None:
     """Run the command line. Usage errors become EganError with status 2."""
+    atomic.protected = private_key
     try:
         status = app(prog_name="egan", standalone_mode=False)
     except typer.Abort as error:
@@ -179,5 +188,3 @@ def start() -> None:
 def hint_for_usage(error: Any) -> str:
     context = getattr(error, "ctx", None)
     return f"see {context.command_path} --help" if context else "see egan --help"
-
-

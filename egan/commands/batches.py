@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egan import terminal
-from egan.commands.inputs import Inputs, processes
+from egan.commands.inputs import Inputs
 from egan.errors import EganError, Note, out_of_memory
 from egan.pictures import files
 from egan.pictures.files import Picture
 from egan.pictures.sources import Source
-from egan.verbs.batching import batches, no_memory
+from egan.verbs.batching import batches, no_memory, processes
 from egan.verbs.job import Job
 
 
@@ -61,7 +61,9 @@ class Failures:
     With one input alone an error is raised at once, as the command's own.
     """
 
-    def __init__(self, alone: bool = False, hushed: type[EganError] | None = None) -> None:
+    def __init__(
+        self, alone: bool = False, hushed: type[EganError] | None = None
+    ) -> None:
         self.alone = alone
         self.hushed = hushed
         self.errors: list[EganError] = []

@@ -18,7 +18,6 @@ from egan.commands.options import (
     Quiet,
     X,
     Y,
-    values,
 )
 
 EXAMPLES = (

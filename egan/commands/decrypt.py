@@ -161,7 +161,15 @@ def decrypt(
         if json and found.alone:
             import json as codec
 
-            print(codec.dumps({"file": found.sources[0].path, "opens": False, "reason": str(error)}))
+            print(
+                codec.dumps(
+                    {
+                        "file": found.sources[0].path,
+                        "opens": False,
+                        "reason": str(error),
+                    }
+                )
+            )
         if status and error.status == 1:
             raise typer.Exit(1) from None
         raise
@@ -183,12 +191,16 @@ def check_usage(
         raise EganError("--number is for --message and one picture", status=2)
     if every and directory is None and output in (None, "-"):
         raise EganError(
-            "--all writes several files", "name them with -o FILE.png, or a folder with -d", 2
+            "--all writes several files",
+            "name them with -o FILE.png, or a folder with -d",
+            2,
         )
     if status and json:
         raise EganError("--status and --json exclude each other", status=2)
     if (status or json) and output == "-":
-        raise EganError("standard output takes either the picture or the words", status=2)
+        raise EganError(
+            "standard output takes either the picture or the words", status=2
+        )
 
 
 def receiver_key(

@@ -160,12 +160,13 @@ def key_pair(
         public = keys.read_public(pub)
         if private.fingerprint != public.fingerprint:
             raise EganError(
-                f"{pub} and {priv} do not belong together", "name another folder with -d"
+                f"{pub} and {priv} do not belong together",
+                "name another folder with -d",
             )
         return private, public
     private, public = keygen.key_pair(weights, face, flower)
-    keys.check_key_files(pub, priv, False)
     folder.mkdir(parents=True, exist_ok=True)
+    keys.check_key_files(pub, priv, False)
     keys.write_keys(private, public, pub, priv, False)
     return private, public
 
@@ -215,7 +216,9 @@ def walk(
     keep("recovered", recovered, compose.boxes_text(job.boxes, recovered))
     terminal.note("egan decrypt --priv priv.png --message disguise.png -o found.png")
     keep("found", unhide.cut_messages(job, recovered)[0])
-    terminal.note("egan decrypt --priv other-priv.png --damaged disguise.png -o wrong.png")
+    terminal.note(
+        "egan decrypt --priv other-priv.png --damaged disguise.png -o wrong.png"
+    )
     job = unhide.open_disguise(disguise, "disguise.png", other, weights, damaged=True)
     terminal.tell(job.notes)
     keep("wrong", unhide.decrypt([job], other)[0])

@@ -71,9 +71,7 @@ def encrypt(
     from egan.pictures import files
     from egan.verbs import hide, keys
 
-    found = finding.find(
-        inputs, listed, directory, output, force, (pub, sign, flower)
-    )
+    found = finding.find(inputs, listed, directory, output, force, (pub, sign, flower))
     weights_file = finding.open_weights(weights, device)
     receiver, look = receiver_of(weights_file, pub, flower)
     signer = None

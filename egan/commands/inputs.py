@@ -12,6 +12,7 @@ from egan import terminal
 from egan.errors import EganError
 from egan.pictures import files
 from egan.pictures.sources import Source, endings, walk
+from egan.verbs.batching import processes
 from egan.verbs.weights import Weights, find_weights
 
 
@@ -77,7 +78,9 @@ def find(
 
 def one_output(names: Sequence[str]) -> None:
     if len(names) > 1:
-        raise EganError(f"{len(names)} inputs and one output", "name a folder with -d", 2)
+        raise EganError(
+            f"{len(names)} inputs and one output", "name a folder with -d", 2
+        )
 
 
 def find_sources(
@@ -90,7 +93,9 @@ def find_sources(
     """
     if listed is not None:
         if inputs:
-            raise EganError("--files0-from and named files exclude each other", status=2)
+            raise EganError(
+                "--files0-from and named files exclude each other", status=2
+            )
         names = read_names(listed)
     else:
         names = list(inputs or [files.STDIN])
@@ -183,14 +188,6 @@ def alone() -> None:
     """Raises EganError in a `torchrun` job without a folder: all would write one output."""
     if processes()[1] > 1:
         raise EganError("torchrun is for many files", "name a folder with -d", 2)
-
-
-def processes() -> tuple[int, int]:
-    """This process's number and how many `torchrun` started: 0 and 1 without it."""
-    rank, world = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
-    if not (rank.isdecimal() and world.isdecimal() and int(rank) < int(world)):
-        return 0, 1
-    return int(rank), int(world)
 
 
 def open_weights(named: str | None, device: str, keys_needed: bool = False) -> Weights:

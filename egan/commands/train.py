@@ -16,7 +16,6 @@ from egan.commands.options import (
     Quiet,
     X,
     Y,
-    values,
 )
 
 EXAMPLES = (

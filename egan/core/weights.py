@@ -5,64 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import struct
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from egan.baselines.options import OPTIONS, BaselineOptions
-from egan.core.options import FAMILIES, ModelOptions
+from egan.core.options import ModelOptions
 from egan.errors import EganError
 
 WEIGHTS_VERSION = "weights/2"
 SUMS = "SHA256SUMS"
-SHIPPED = (*FAMILIES, "robust")  # what the package has weights of
-
-
-def find_weights(
-    named: str | None, name: str = "egan.safetensors", option: str = "--weights"
-) -> Path:
-    """The weights file: `named`, with `option`, else $EGAN_WEIGHTS, else the installed package's own.
-
-    Either name is a path, or one of SHIPPED. Raises EganError where the file is not there.
-    """
-    shipped = shipped_folders()
-    for source, given in (
-        (option, named),
-        ("EGAN_WEIGHTS", os.environ.get("EGAN_WEIGHTS")),
-    ):
-        if given:
-            path = Path(given)
-            if path.is_file():
-                return path
-            for folder in shipped if given in SHIPPED else ():
-                if (folder / f"{given}.safetensors").is_file():
-                    return folder / f"{given}.safetensors"
-            raise EganError(f"no weights file {given}", f"named by {source}", 2)
-    for folder in shipped:
-        if (folder / name).is_file():
-            return folder / name
-    raise EganError(
-        "this installation carries no weights",
-        "name a file with --weights or EGAN_WEIGHTS",
-    )
-
-
-def shipped_folders() -> tuple[Path, ...]:
-    """Where the package's own weights are: in the wheel, in a checkout."""
-    here = Path(__file__).resolve().parent.parent
-    return here / "weights", here.parent / "weights"
-
-
-def shipped_as(identity: bytes) -> str | None:
-    """The name in SHIPPED of the weights with this id (8 bytes), by SHA256SUMS; None where no such ship."""
-    for folder in shipped_folders():
-        sums = folder / SUMS
-        for line in sums.read_text().splitlines() if sums.is_file() else ():
-            if line.startswith(identity.hex()):
-                return Path(line[66:]).stem
-    return None
 
 
 def weights_id(path: Path) -> bytes:

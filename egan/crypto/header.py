@@ -90,6 +90,17 @@ def embed(picture: Picture, kind: Kind, body: bytes) -> Picture:
     return clean
 
 
+def claimed_kind(picture: Picture) -> Kind | None:
+    """What the header of uint8 (H, W, 3) says the picture is, whether or not that is true."""
+    flat = picture.reshape(-1)
+    if flat.size < header_bits(0):
+        return None
+    prefix = np.packbits(flat[: 8 * PREFIX.size] & 1).tobytes()
+    magic, _, kind, _ = PREFIX.unpack(prefix)
+    known = magic == MAGIC and kind in Kind.__members__.values()
+    return Kind(kind) if known else None
+
+
 def find(picture: Picture, name: str = "the picture") -> tuple[Kind, bytes] | None:
     """Kind and body of a picture's header; None where it has none.
 

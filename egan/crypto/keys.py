@@ -11,7 +11,6 @@ import hashlib
 import secrets
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from cryptography.hazmat.primitives import hashes
@@ -28,9 +27,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from egan.crypto import header
 from egan.crypto.header import Kind, Picture
 from egan.errors import EganError
-
-if TYPE_CHECKING:
-    from egan.pictures.files import Loaded
 
 BODY = struct.Struct(">8s32s32s")  # id of K, X25519 public key, Ed25519 public key
 
@@ -89,6 +85,17 @@ class PrivateKey:
         """The fingerprint of the public key that belongs to this one."""
         return fingerprint(self.identity)
 
+    @property
+    def sketch(self) -> Picture:
+        """The picture for people to look at, uint8 (H, W, 3): every 8x8 block in its mean.
+
+        A sheet that is shown around must not hold the key sample for sample.
+        """
+        height, width = (side // 8 for side in self.picture.shape[:2])
+        blocks = self.picture[: 8 * height, : 8 * width].reshape(height, 8, width, 8, 3)
+        means = blocks.mean((1, 3)).round().astype(np.uint8)
+        return means.repeat(8, 0).repeat(8, 1)
+
     def wrong_keystream_seed(self, digest: bytes) -> bytes:
         """The keystream seed that `decrypt --force` uses when this key does not open a picture with this digest."""
         return hkdf(self.seed, b"egan/1 forced" + digest)
@@ -105,7 +112,6 @@ class PublicKey:
     network: bytes  # id of the K that drew it
     encryption: X25519PublicKey
     verification: Ed25519PublicKey
-    flower: Loaded | None = None  # what disguises are to look like instead
 
     @property
     def identity(self) -> bytes:

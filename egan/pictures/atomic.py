@@ -10,8 +10,10 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from egan.errors import EganError
 
 NO_LINKS = (
     errno.EPERM,
@@ -21,11 +23,25 @@ NO_LINKS = (
 )  # of a file system without hard links
 
 
+protected: Callable[[Path], bool] = lambda path: False
+"""Whether a file is never overwritten. `egan.commands.app` and `egan.api` set it for private keys."""
+
+
+def refuse_protected(path: Path) -> None:
+    """Raises EganError for a file that is never overwritten, under whatever name."""
+    if path.is_file() and protected(path):
+        raise EganError(
+            f"{path} holds a private key, and a private key is never overwritten",
+            "use another name, or move the key away",
+        )
+
+
 def write(data: bytes, path: Path, mode: int, force: bool) -> None:
     """A new file that has its name only once all of it is on the disk, so that even SIGKILL leaves all or nothing.
 
     Raises OSError; FileExistsError where the name is taken and `force` is not set.
     """
+    refuse_protected(path)
     descriptor = unnamed_file(path.parent)
     if descriptor is None:
         write_beside(data, path, mode, force)

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from egan.core.options import fits
 from egan.crypto.envelope import MOST_BOXES, Box
-from egan.errors import EganError
+from egan.errors import EganError, Note
 from egan.pictures.files import MOST_PIXELS, Loaded, flatten, limit_hint
 
 CHUNK = "egan:boxes"
@@ -156,8 +156,11 @@ class Recipe:
 
     def apply(
         self, cover: Loaded, message: Loaded
-    ) -> tuple[NDArray[np.uint8], dict[str, str]]:
-        """The composite uint8 (H, W, 3) and the note of its boxes, the cover's earlier ones first. Raises EganError."""
+    ) -> tuple[NDArray[np.uint8], dict[str, str], list[Note]]:
+        """The composite uint8 (H, W, 3), the note of its boxes, and what to tell of the pasting.
+
+        The cover's earlier boxes come first. Raises EganError.
+        """
         wanted = (
             None
             if self.cover_size == "keep"
@@ -183,7 +186,8 @@ class Recipe:
             pasted,
             self.place_for((canvas.shape[1], canvas.shape[0]), pasted.size),
         )
-        return result, boxes_text((*boxes, box))
+        notes = [*cover.notes, *message.notes]
+        return result, boxes_text((*boxes, box), result), notes
 
     def place_for(self, cover: Size, message: Size) -> Place:
         if self.place is not None:
@@ -194,7 +198,8 @@ class Recipe:
         return Place(x, y)
 
 
-def boxes_text(boxes: tuple[Box, ...]) -> dict[str, str]:
+def boxes_text(boxes: tuple[Box, ...], pixels: NDArray[np.uint8]) -> dict[str, str]:
+    """The note of boxes in a composite, uint8 (H, W, 3), as a PNG text chunk."""
     return {CHUNK: json.dumps(boxes)}
 
 

@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
 
-from egan import terminal
 from egan.errors import EganError, Note
 from egan.pictures import atomic
 
@@ -142,18 +141,6 @@ def decoding(name: str) -> Iterator[None]:
             raise EganError(f"{name} is damaged or truncated: {error}") from error
 
 
-def warn_if_shared(source: str) -> None:
-    """A warning where a private key can be read by others than its owner."""
-    if source == STDIN or os.name != "posix":
-        return
-    with contextlib.suppress(OSError):
-        mode = os.stat(source).st_mode
-        if stat.S_ISREG(mode) and mode & 0o077:
-            terminal.warn(
-                f"others can read the private key {source} (mode {mode & 0o777:04o}); make it yours: chmod 600 {source}"
-            )
-
-
 def limit_hint() -> str:
     return f"the most is {MOST_PIXELS // 1_000_000} megapixels; make it smaller first"
 
@@ -264,6 +251,7 @@ def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> 
     if path.is_dir():
         raise EganError(f"cannot write {out}: it is a folder", status=2)
     regular = not path.exists() or stat.S_ISREG(path.stat().st_mode)
+    atomic.refuse_protected(path)
     if path.exists() and regular and not force:
         raise EganError(
             f"{out} exists already", "overwrite it with --force, or use another name"

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 import torch
 import torch.distributed as dist
 
-from egan.commands.batches import processes
 from egan.errors import EganError
+from egan.verbs.batching import processes
 
 PATIENCE = datetime.timedelta(minutes=5)  # after which a silent process counts as dead
 

@@ -17,7 +17,6 @@ from egan.baselines import BaselineOptions
 from egan.core.encryptgan import EncryptGAN, pick_device
 from egan.core.model import Model, load_model
 from egan.core.options import ModelOptions
-from egan.core.weights import find_weights
 from egan.errors import EganError, out_of_memory
 from egan.pictures import files
 from egan.train.checkpoint import read_options
@@ -30,6 +29,7 @@ from egan.train.presets import parse_options
 from egan.train.run_folder import WEIGHTS, check_folder, held, run_folder
 from egan.train.sampler import Sampler, free_memory, on_device
 from egan.train.trainer import Trainer
+from egan.verbs.weights import find_weights
 
 FEWEST = 8  # pictures of a kind
 BUDGET = {

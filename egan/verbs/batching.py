@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -59,7 +60,9 @@ def stacked(jobs: Sequence[Job]) -> Picture:
     return np.stack([job.pixels for job in jobs])
 
 
-def keystreams(jobs: Sequence[Job], seeds: Sequence[bytes] | None = None) -> Picture | None:
+def keystreams(
+    jobs: Sequence[Job], seeds: Sequence[bytes] | None = None
+) -> Picture | None:
     """Keystreams, uint8 (N, P, H/4, W/4), of jobs of one size; None without a lock.
 
     seeds: 32 bytes for each job, by default the job's own.
@@ -80,3 +83,11 @@ def neutral(jobs: Sequence[Job]) -> Picture:
 def repeated(key: Picture | None, count: int) -> Any:
     """One key image for every picture of a batch; None where a method goes without."""
     return None if key is None else np.broadcast_to(key, (count, *key.shape))
+
+
+def processes() -> tuple[int, int]:
+    """This process's number and how many `torchrun` started: 0 and 1 without it."""
+    rank, world = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
+    if not (rank.isdecimal() and world.isdecimal() and int(rank) < int(world)):
+        return 0, 1
+    return int(rank), int(world)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from egan.core.lock import SEED_BYTES
-from egan.crypto import envelope
+from egan.crypto import envelope, spare
 from egan.crypto.keys import PrivateKey, PublicKey
 from egan.errors import EganError
 from egan.pictures import compose, files
@@ -23,7 +23,10 @@ UNREADABLE = 0.1
 
 
 def composite_job(
-    loaded: files.Loaded, source: str, weights: Weights, signer: PrivateKey | None = None
+    loaded: files.Loaded,
+    source: str,
+    weights: Weights,
+    signer: PrivateKey | None = None,
 ) -> Job:
     """A composite with a fresh keystream seed.
 
@@ -65,20 +68,26 @@ def encrypt(
         drawn = compose.fit_cover(flower, (width, height))[None]
         look = weights.model.key_images(drawn, weights.options.public_layers)[0]  # type: ignore[union-attr]
     keys = keystreams(jobs)
-    disguises = weights.model.encrypt(stacked(jobs), repeated(look, len(jobs)), keys)
+    painted = weights.model.encrypt(stacked(jobs), repeated(look, len(jobs)), keys)
+    disguises = list(painted)
     if not isinstance(public, PublicKey):
-        return list(disguises)
+        return disguises
     if flower is None and public.network != weights.key_network:
         if weights.locked:
             check_readable(
                 jobs,
-                weights.model.decrypt(disguises, neutral(jobs), keys),
+                weights.model.decrypt(painted, neutral(jobs), keys),
                 "public",
                 "name a picture to paint with --flower, or those weights with --weights",
             )
         warn_of_other_weights(jobs, public, "the disguise")
     if not weights.locked:
-        return list(disguises)
+        return disguises
+    if weights.robust:
+        disguises = [
+            spare.add(disguise, public, job.seed, job.boxes, weights.id)
+            for disguise, job in zip(disguises, jobs, strict=True)
+        ]
     return [
         envelope.seal(disguise, public, job.seed, job.boxes, weights.id, signer)
         for disguise, job in zip(disguises, jobs, strict=True)

@@ -85,13 +85,13 @@ def sign(jobs: Sequence[Job], private: PrivateKey) -> list[Picture]:
         for job in jobs
     ]
     key, keys = repeated(private.image, len(jobs)), keystreams(jobs, seeds)
-    signed = weights.model.sign(stacked(jobs), key, keys)
+    signed = weights.gan.sign(stacked(jobs), key, keys)
     if not weights.locked:
         return list(signed)
     if private.network != weights.key_network:
         check_readable(
             jobs,
-            weights.model.unsign(signed, neutral(jobs), keys),
+            weights.gan.unsign(signed, neutral(jobs), keys),
             "private",
             "make a key pair with these weights, or name those with --weights",
         )
@@ -153,7 +153,7 @@ def verify(
     weights = weights_of(jobs)
     warn_of_other_weights(jobs, public, "the decoded picture")
     key = repeated(public.picture, len(jobs))
-    decoded = weights.model.unsign(stacked(jobs), key, keystreams(jobs))
+    decoded = weights.gan.unsign(stacked(jobs), key, keystreams(jobs))
     verdicts = []
     for job, picture in zip(jobs, decoded, strict=True):
         found = job.signature
@@ -173,11 +173,7 @@ def threshold_of(weights: Weights, job: Job) -> float:
     """The calibrated threshold in the weights' metadata, else a fixed one and a note."""
     signing = weights.training.get("signing")
     value = signing.get("threshold") if isinstance(signing, dict) else None
-    if (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and 0 < value < 1
-    ):
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1:
         return float(value)
     job.warn(
         f"these weights have no threshold of their own, so {FALLBACK_THRESHOLD} is used; `egan calibrate` measures one"

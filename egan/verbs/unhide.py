@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from egan.crypto import envelope, header
+from egan.crypto import envelope, header, spare
 from egan.crypto.keys import PrivateKey, PublicKey
 from egan.crypto.signatures import NotVerified
 from egan.errors import EganError
@@ -15,9 +15,7 @@ from egan.verbs.hide import weights_of
 from egan.verbs.job import RESIZED, Job, Look, fitting
 from egan.verbs.weights import Weights, made_by
 
-NOBODY_VOUCHES = (
-    "nobody vouches for what is decoded, and anyone who has your public key can have made it"
-)
+NOBODY_VOUCHES = "nobody vouches for what is decoded, and anyone who has your public key can have made it"
 
 
 def open_disguise(
@@ -52,11 +50,16 @@ def open_disguise(
     except envelope.Refused:
         raise
     except EganError as error:
+        rest = spare.find(pixels, private, weights.id) if weights.robust else None
         if not damaged or senders:
+            if rest:
+                error.hint = "--damaged reads what is left of it"
             raise
+        job.authentic = False
         job.warn(f"{error}; decoded all the same: {NOBODY_VOUCHES}", urgent=True)
         job.seed = private.wrong_keystream_seed(envelope.pixel_digest(pixels))
-        job.authentic = False
+        if rest:
+            job.seed, job.boxes = rest
         return job
     check_sender(loaded.name, opened.sender, senders)
     job.seed, job.boxes, job.sender = opened.seed, opened.boxes, opened.sender

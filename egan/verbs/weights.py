@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from egan.baselines.options import BaselineOptions
 from egan.core.options import FAMILIES, ModelOptions
@@ -15,6 +15,7 @@ from egan.errors import EganError, Note
 if TYPE_CHECKING:
     import torch
 
+    from egan.core.encryptgan import EncryptGAN
     from egan.core.model import Model
 
 SHIPPED = (*FAMILIES, "robust")  # what the package has weights of
@@ -47,6 +48,12 @@ class Weights:
         return self.options.family == "egan"
 
     @property
+    def robust(self) -> bool:
+        """Whether the model was trained with `--robust`: disguises carry a spare envelope."""
+        options = self.training.get("options")
+        return self.locked and isinstance(options, dict) and bool(options.get("robust"))
+
+    @property
     def note(self) -> Note | None:
         """What whoever uses weights without a lock has to be told; None with a lock."""
         if isinstance(self.options, BaselineOptions):
@@ -64,6 +71,11 @@ class Weights:
         from egan.core.model import load_model
 
         return load_model(self.path, own_device(pick_device(self.device)))
+
+    @property
+    def gan(self) -> EncryptGAN:
+        """The networks of a method with keys."""
+        return cast("EncryptGAN", self.model)
 
     @property
     def batch(self) -> int:
@@ -90,13 +102,16 @@ def find_weights(named: str | None, option: str = "") -> Path:
             path = Path(given)
             if path.is_file():
                 return path
-            if given in SHIPPED and (path := shipped_file(given)):
-                return path
+            shipped = shipped_file(given) if given in SHIPPED else None
+            if shipped is not None:
+                return shipped
             raise EganError(f"no weights file {given}", source, 2)
-    if path := shipped_file("egan"):
-        return path
+    own = shipped_file("egan")
+    if own is not None:
+        return own
     raise EganError(
-        "this installation carries no weights", "name a file of weights, or install egan again"
+        "this installation carries no weights",
+        "name a file of weights, or install egan again",
     )
 
 

@@ -18,7 +18,8 @@ from PIL import Image
 from egan.commands import batches
 from egan.core.encryptgan import EncryptGAN
 from egan.errors import EganError
-from egan.verbs.intake import Job
+from egan.verbs.batching import batches as in_batches
+from egan.verbs.job import Job
 
 ENCRYPT = ("encrypt", "--pub", "pub.png")
 
@@ -100,7 +101,7 @@ def test_standard_input_goes_with_one_input_alone(run: Run, several: Path) -> No
 def test_large_pictures_go_in_smaller_batches() -> None:
     def sizes(side: int) -> list[int]:
         jobs = [Job("x", np.empty((side, side, 3), np.uint8)) for _ in range(9)]
-        return [len(run) for run in batches.batches(jobs, 8)]
+        return [len(run) for run in in_batches(jobs, lambda job: 8)]
 
     assert [sizes(64), sizes(256), sizes(512), sizes(2048)] == [
         [8, 1],
@@ -305,7 +306,7 @@ def test_names_that_a_terminal_would_obey_are_shown_as_codes(
 
 
 def test_shares_are_whole_and_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    sources = [batches.Source(str(i), str(i)) for i in range(11)]
+    sources = [Source(str(i), str(i)) for i in range(11)]
     shares = []
     for rank in range(3):
         monkeypatch.setenv("RANK", str(rank))

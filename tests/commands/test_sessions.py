@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from egan.core.encryptgan import EncryptGAN
 from egan.core.options import ModelOptions
 from egan.pictures import compose, files
-from egan.verbs import intake, pipeline
+from egan.verbs import hide
 from egan.verbs import keygen as keyfiles
 
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d[\d;]*m")
@@ -668,7 +668,7 @@ def test_keys_of_other_weights_work_with_a_warning_where_they_can_be_read(
         ),
     }
     for half, command in commands.items():
-        monkeypatch.setattr(pipeline, "UNREADABLE", 0.0)
+        monkeypatch.setattr(hide, "UNREADABLE", 0.0)
         refused = run(*command)
         assert refused.status == 1
         assert (
@@ -677,7 +677,7 @@ def test_keys_of_other_weights_work_with_a_warning_where_they_can_be_read(
         )
         assert "egan: hint: " in refused.err
         assert not Path(command[-1]).exists()
-        monkeypatch.setattr(pipeline, "UNREADABLE", 1.0)
+        monkeypatch.setattr(hide, "UNREADABLE", 1.0)
         done = run(*command)
         assert done.status == 0
         assert f"warning: the {half} key was drawn by other weights" in done.err

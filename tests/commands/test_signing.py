@@ -21,7 +21,7 @@ from egan.crypto.header import Kind
 from egan.crypto.signatures import NotVerified
 from egan.errors import EganError
 from egan.pictures import files
-from egan.verbs import intake
+from egan.verbs import unhide
 
 RNG = np.random.default_rng(21)
 VERIFY = ("verify", "--pub", "pub.png", "--threshold", 0.1)
@@ -504,7 +504,7 @@ def test_the_threshold_lies_between_or_where_the_errors_meet() -> None:
 def test_scores_are_those_of_verify() -> None:
     one, two = [noise() for _ in range(3)], [noise() for _ in range(3)]
     table = calibrate.all_scores(one, two)
-    from egan.verbs.pipeline import rmse
+    from egan.pictures.metrics import rmse
 
     assert table == pytest.approx(
         np.array([[rmse(a, b) for b in two] for a in one]), abs=1e-5

@@ -460,7 +460,7 @@ def boxes(draw: st.DrawFn) -> envelope.Box:
 @settings(deadline=None)
 @given(st.lists(boxes(), max_size=16).map(tuple))
 def test_boxes_are_noted_and_sealed(these: tuple[envelope.Box, ...]) -> None:
-    (text,) = compose.boxes_text(these).values()
+    (text,) = compose.boxes_text(these, np.zeros((64, 64, 3), np.uint8)).values()
     assert noted(text) == these
 
 

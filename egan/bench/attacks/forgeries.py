@@ -7,7 +7,6 @@ counts those that pass the signature as well.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +183,9 @@ def search(
     target = to_unit(secret[None], weights.model.device)
     key = fit_keys(public.picture[None], secret.shape[:2], weights.model.device)
     start = (
-        torch.from_numpy(random.normal(0, 0.3, target.shape)).float().to(weights.model.device)
+        torch.from_numpy(random.normal(0, 0.3, target.shape))
+        .float()
+        .to(weights.model.device)
     )
     pixels = start.requires_grad_(True)
     f: Any = weights.model.F
@@ -197,7 +198,9 @@ def search(
     for _ in range(STEPS):
         if weights.locked:
             decoded = f.decode(
-                rotate_phases(f.measure(pixels, key, weights.model.G), k, -1), key, REVEAL
+                rotate_phases(f.measure(pixels, key, weights.model.G), k, -1),
+                key,
+                REVEAL,
             )
         else:
             decoded = f(torch.cat((pixels, key), 1))
