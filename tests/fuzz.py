@@ -23,17 +23,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from PIL import Image
 
-from egan.verbs.inspect import describe
 from egan.core.weights import WEIGHTS_VERSION, parse_metadata, read_header
-from egan.crypto import envelope, header, keys, signatures
+from egan.crypto import envelope, header, keys, passphrase, signatures
 from egan.crypto.envelope import unseal
 from egan.crypto.header import Kind
 from egan.errors import EganError
 from egan.pictures import compose, files
 from egan.terminal import printable
+from egan.verbs.inspect import describe
 
+WEIGHTS = b"weights of tests"
 SECONDS = 10  # an input that takes longer hangs
 FORMATS = (
     "PNG",
@@ -62,19 +64,20 @@ class Seeds:
         rng = np.random.default_rng(random.randrange(2**32))
 
         def noise() -> header.Picture:
-            return rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+            return rng.integers(0, 256, (64, 80, 3), dtype=np.uint8)
 
-        self.private, self.public = keys.make_pair(noise(), noise(), b"weights!")
-        self.other, _ = keys.make_pair(noise(), noise(), b"weights!")
-        boxes = ((1, 2, 8, 8), (0, 0, 48, 40))
+        self.private, self.public = keys.make_pair(noise(), noise(), WEIGHTS)
+        self.other, _ = keys.make_pair(noise(), noise(), WEIGHTS)
+        boxes = ((1, 2, 8, 8), (0, 0, 80, 64))
+        letter = envelope.Letter(b"s" * 32, (80, 64), boxes, b"a note")
+        signing = envelope.Signing(self.other, "a comment")
         self.pictures = [
             noise(),
             self.private.picture,
             self.public.picture,
-            envelope.seal(
-                noise(), self.public, b"s" * 32, boxes, b"weights!", self.other
-            ),
-            signatures.attach(noise(), self.private, b"weights!", b"n" * 32, noise()),
+            envelope.seal(noise(), [self.public], letter, WEIGHTS, signing),
+            passphrase.lock(self.private, "words", 4),
+            signatures.attach(noise(), self.private, WEIGHTS, b"n" * 32, noise()),
         ]
         self.files = []
         for kind in FORMATS:
@@ -87,7 +90,7 @@ class Seeds:
             Image.fromarray(random.choice(self.pictures)).save(buffer, kind, **options)
             self.files.append(buffer.getvalue())
         self.files += [
-            files.png_bytes(p, compose.boxes_text(boxes[:1])) for p in self.pictures
+            files.png_bytes(p, compose.boxes_text(boxes[:1], p)) for p in self.pictures
         ]
         self.weights = safetensors({"a": [2, 3], "b": [5]})
 
@@ -212,12 +215,13 @@ def key_pixels(
     assert found is not None
     kind, body = found
     if random.random() < 0.8:
-        body = damaged(random, body)[:300]
+        body = damaged(random, body)[: header.capacity(picture.shape)]
         kind = random.choice(list(Kind)) if random.random() < 0.3 else kind
         picture = header.embed(picture, kind, body)
     else:
         picture = picture.copy()
-        picture.reshape(-1)[random.randrange(header.header_bits(len(body)))] ^= 1
+        where = header.positions(picture.shape, len(body))
+        picture.reshape(-1)[where[random.randrange(len(where))]] ^= 1
 
     def read(data: bytes) -> None:
         pixels = np.frombuffer(data, np.uint8).reshape(picture.shape)
@@ -226,32 +230,41 @@ def key_pixels(
             lambda: keys.read_public(pixels, "x.png").fingerprint,
             lambda: unseal(pixels, seeds.private, "x.png"),
             lambda: signatures.by(pixels, seeds.public, "x.png"),
+            lambda: unlocked(pixels),
         ):
             expect_words(reader)
 
     return picture.tobytes(), read
 
 
+def unlocked(pixels: header.Picture) -> None:
+    """Costs that take seconds are read and not paid."""
+    if passphrase.read_locked(pixels, "x.png").log_n <= 10:
+        passphrase.unlock(pixels, "words", "x.png")
+
+
 def sealed_content(
     random: random.Random, seeds: Seeds
 ) -> tuple[bytes, Callable[[bytes], object]]:
     """What somebody with the public key can seal: any content, which opens and must still be judged."""
-    content = damaged(
-        random,
-        random.randbytes(random.choice((envelope.CONTENT_BYTES, 0, 1, 289, 300)))
-        or b"x",
-    )
     picture = seeds.pictures[0]
-    content = content[: envelope.CONTENT_BYTES].ljust(envelope.CONTENT_BYTES, b"\0")
+    plain = envelope.LETTER.pack(
+        b"s" * 32, 80, 64, 1, bytes((0, 1, 0, 2, 0, 8, 0, 8)), b"", 0, 0, 6, b""
+    )
+    content = damaged(random, random.choice((plain + b"a note", plain + bytes(99))))
+    if random.random() < 0.2:
+        content = random.randbytes(random.choice((0, 1, 305, 306, 400)))
+    content = content[:400]
 
     def read(data: bytes) -> None:
-        info = envelope.bound_info(picture, b"weights!")
-        sealed = envelope.SUITE.encrypt(data, seeds.public.encryption, info=info)
-        unseal(
-            header.embed(picture, Kind.DISGUISE, b"weights!" + sealed),
-            seeds.private,
-            "x.png",
-        )
+        body = envelope.Plan(1, len(data) - envelope.LETTER.size).body
+        bound = envelope.binding(picture, WEIGHTS, body)
+        key, info = bytes(32), envelope.slot_info(bound)
+        slots = envelope.sealed_slots([seeds.public], 1, key, info)
+        context = envelope.letter_context(bound, slots)
+        sealed = ChaCha20Poly1305(key).encrypt(envelope.NONCE, data, context)
+        made = header.embed(picture, Kind.DISGUISE, WEIGHTS + slots + sealed)
+        unseal(made, seeds.private, "x.png")
 
     return content, read
 

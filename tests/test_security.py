@@ -46,7 +46,8 @@ def test_no_secret_is_printed_or_written(run: Run, here: Path) -> None:
     private = keys.read_private(pixels("priv.png"), "priv.png")
     raw = (
         private.seed,
-        private.decryption.private_bytes_raw(),
+        private.x25519.private_bytes_raw(),
+        private.mlkem.private_bytes_raw(),
         private.signing.private_bytes_raw(),
         private.picture.tobytes()[2000:2064],
     )

@@ -18,8 +18,8 @@ from PIL import Image
 from egan.bench.data import PictureSets
 from egan.bench.features import Distance
 from egan.bench.metrics import blind_mse, mean_squared_error, psnr, ssim
-from egan.core.lock import keystream
 from egan.core.model import Model, Pictures
+from egan.crypto.keystream import keystream
 from egan.terminal import progress
 
 LPIPS_WRONG_KEYS = (

@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 import torch
 import torch.nn.functional as nnf
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from egan.core.lock import lock
@@ -76,14 +77,19 @@ class EncryptGAN(Model):
 
     @torch.inference_mode()
     def encrypt(
-        self, composites: Pictures, keys: Pictures, keystreams: Pictures | None
+        self,
+        composites: Pictures,
+        keys: Pictures,
+        keystreams: Pictures | None,
+        even: NDArray[np.bool_] | None = None,
     ) -> Pictures:
         """Disguises e = F(composite, K(y)) of uint8 composites (N, H, W, 3).
 
         keys: public key images (N, h, w, 3), resized to the composites where they differ. keystreams: uint8
-        (N, P, H/4, W/4) of the phase lock; None for the family `paper`, which has no lock.
+        (N, P, H/4, W/4) of the phase lock; None for the family `paper`, which has no lock. even: bool (H, W, 3), the
+        samples that come out even, because bits of a header will be added to them.
         """
-        return self.hide(self.F, composites, keys, keystreams)
+        return self.hide(self.F, composites, keys, keystreams, even)
 
     @torch.inference_mode()
     def decrypt(
@@ -94,10 +100,14 @@ class EncryptGAN(Model):
 
     @torch.inference_mode()
     def sign(
-        self, secrets: Pictures, keys: Pictures, keystreams: Pictures | None
+        self,
+        secrets: Pictures,
+        keys: Pictures,
+        keystreams: Pictures | None,
+        even: NDArray[np.bool_] | None = None,
     ) -> Pictures:
         """Signed pictures s = G(secret, K(x)) of uint8 secret pictures of domain Y; arguments as in `encrypt`."""
-        return self.hide(self.G, secrets, keys, keystreams)
+        return self.hide(self.G, secrets, keys, keystreams, even)
 
     @torch.inference_mode()
     def unsign(
@@ -112,13 +122,14 @@ class EncryptGAN(Model):
         pictures: Pictures,
         keys: Pictures,
         keystreams: Pictures | None,
+        even: NDArray[np.bool_] | None = None,
     ) -> Pictures:
         if not self.locked:
             return to_bytes(generator(torch.cat(self.prepare(pictures, keys), 1)))
         locked = lock(
             self.phase_bytes(pictures, keys, generator), cast(Pictures, keystreams)
         )
-        return self.render(locked, keys, generator)
+        return self.render(locked, keys, generator, even)
 
     def reveal(
         self,
@@ -151,14 +162,23 @@ class EncryptGAN(Model):
 
     @torch.inference_mode()
     def render(
-        self, locked: Pictures, keys: Pictures, generator: nn.Module | None = None
+        self,
+        locked: Pictures,
+        keys: Pictures,
+        generator: nn.Module | None = None,
+        even: NDArray[np.bool_] | None = None,
     ) -> Pictures:
         """A generator's decoder (F's by default): pictures from locked phase bytes (N, P, h, w) and key images, and nothing else."""
         b = torch.from_numpy(np.array(locked)).to(self.device)
         size = (locked.shape[-2] * CELL, locked.shape[-1] * CELL)
         key = fit_keys(keys, size, self.device)
         g = cast(LockedGenerator, generator or self.F)
-        return as_arrays(g.levels(g.decode(unit_phases(b), key, HIDE)))
+        marked = (
+            None
+            if even is None
+            else torch.from_numpy(even).permute(2, 0, 1).to(self.device)
+        )
+        return as_arrays(g.levels(g.decode(unit_phases(b), key, HIDE), marked))
 
     def prepare(self, pictures: Pictures, keys: Pictures) -> tuple[Tensor, Tensor]:
         return to_unit(pictures, self.device), fit_keys(

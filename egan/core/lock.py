@@ -6,29 +6,10 @@ independent of the message: the one-time pad on Z_256, with ChaCha20 as the pad.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
-
-SEED_BYTES = 32
-
-
-def keystream(seed: bytes, shape: tuple[int, ...]) -> Bytes:
-    """ChaCha20 keystream (RFC 8439 block function, 32-byte key `seed`, nonce and counter zero) as uint8 of `shape`.
-
-    A seed is used for one picture only, so the zero nonce never meets the same key twice. Raises ValueError for a
-    seed of another length.
-    """
-    if len(seed) != SEED_BYTES:
-        raise ValueError(f"a keystream seed has {SEED_BYTES} bytes, not {len(seed)}")
-    cipher = Cipher(algorithms.ChaCha20(seed, bytes(16)), mode=None).encryptor()
-    return np.frombuffer(cipher.update(bytes(math.prod(shape))), np.uint8).reshape(
-        shape
-    )
 
 
 def lock(phases: Bytes, key: Bytes) -> Bytes:

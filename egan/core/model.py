@@ -20,6 +20,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from egan.core.weights import (
+    ID_BYTES,
     WEIGHTS_VERSION,
     read_description,
     read_header,
@@ -40,8 +41,8 @@ class Model(nn.Module, abc.ABC):
     def __init__(self, options: Any) -> None:
         super().__init__()
         self.options = options
-        self.id = bytes(8)  # of the weights file that it was loaded from
-        self.key_network = bytes(8)  # of the K in it, see `key_network_id`
+        self.id = bytes(ID_BYTES)  # of the weights file that it was loaded from
+        self.key_network = bytes(ID_BYTES)  # of the K in it, see `key_network_id`
         self.training_summary: dict[str, Any] = {}
 
     @abc.abstractmethod

@@ -239,11 +239,12 @@ class Decoder(nn.Module):
         return torch.eye(len(q), device=q.device) - q @ q.T
 
     @torch.no_grad()
-    def levels(self, picture: Tensor) -> Tensor:
+    def levels(self, picture: Tensor, even: Tensor | None = None) -> Tensor:
         """A picture (N, 3, H, W) in [-1, 1] that was painted to hide, on whole levels 0 to 255, still as floats.
 
         Not to the nearest level each: `round_against` puts the error of rounding where no carrier is, and the phases
-        are measured with two thirds of the error that rounding one by one leaves.
+        are measured with two thirds of the error that rounding one by one leaves. even: bool (3, H, W), the samples
+        that come out even, because bits of a header will be added to them.
         """
         with float32(picture.device):
             beside = self.beside_carriers()
@@ -252,8 +253,11 @@ class Decoder(nn.Module):
             )
             cells = nnf.pixel_unshuffle((picture.float() + 1) * 127.5, CELL)
             flat = cells.transpose(0, 1).flatten(1)
+            if even is not None:
+                even = nnf.pixel_unshuffle(even, CELL).flatten(1)
+                even = even.repeat(1, len(picture))
             rounded = (
-                round_against(flat, weight)
+                round_against(flat, weight, even)
                 .view_as(cells.transpose(0, 1))
                 .transpose(0, 1)
             )
@@ -298,9 +302,9 @@ class LockedGenerator(nn.Module):
     def decode(self, z: Tensor, key: Tensor, role: int) -> Tensor:
         return self.decoder(z, key, role)
 
-    def levels(self, painted: Tensor) -> Tensor:
+    def levels(self, painted: Tensor, even: Tensor | None = None) -> Tensor:
         """What `decode` painted to hide (N, 3, H, W), rounded to 8 bits for the sake of the payload: floats 0 to 255."""
-        return self.decoder.levels(painted)
+        return self.decoder.levels(painted, even)
 
 
 class ResNetGenerator(nn.Module):

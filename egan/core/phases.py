@@ -42,20 +42,50 @@ def room_beside(base: Tensor, painted: Tensor) -> Tensor:
     )
 
 
-def round_against(values: Tensor, weight: Tensor) -> Tensor:
-    """Whole numbers in 0 to 255 for the columns of values (n, M), so that error^T weight error is small; weight (n, n).
+def round_against(values: Tensor, weight: Tensor, even: Tensor | None = None) -> Tensor:
+    """Whole numbers in 0 to 255 for the columns of values (n, M), so that error^T weight
+    error is small; weight (n, n).
 
-    One row after the other is rounded, and the rows that are left take up what its error costs: the nearest-plane method of
-    Babai (1986) for the lattice of the weight's Cholesky factor.
+    One row after the other is rounded, and the rows that are left take up what its error
+    costs: the nearest-plane method of Babai (1986) for the lattice of the weight's Cholesky
+    factor.
+
+    even: bool (n, M), the numbers that come out even, since a header will add a random bit
+    to them: they are rounded first, as if half a level was added already.
     """
+    if even is None:
+        return round_in_order(values, weight, 0)
+    out = torch.empty_like(values)
+    patterns, which = torch.unique(even, dim=1, return_inverse=True)
+    for i, pattern in enumerate(patterns.T):
+        order = torch.argsort(pattern.int(), descending=True, stable=True)
+        here = which == i
+        picked = values[order][:, here]
+        rounded = round_in_order(
+            picked, weight[order][:, order], int(pattern.sum().item())
+        )
+        back = torch.empty_like(picked)
+        back[order] = rounded
+        out[:, here] = back
+    return out
+
+
+def round_in_order(values: Tensor, weight: Tensor, even: int) -> Tensor:
+    """`round_against` from the first row to the last, of which the first `even` come out
+    even."""
     inverse, _ = torch.linalg.inv_ex(weight.double())
     upper = torch.linalg.cholesky_ex(inverse, upper=True)[0].float()
     upper = upper / upper.diagonal()[:, None]
     left = values.clone()
     for i in range(len(left)):
         exact = left[i].clone()
-        left[i] = exact.round().clamp(0, 255)
-        left[i + 1 :] -= upper[i, i + 1 :, None] * (exact - left[i])
+        if i < even:
+            left[i] = 2 * ((exact - 0.5) / 2).round().clamp(0, 127)
+            error = exact - (left[i] + 0.5)
+        else:
+            left[i] = exact.round().clamp(0, 255)
+            error = exact - left[i]
+        left[i + 1 :] -= upper[i, i + 1 :, None] * error
     return left
 
 

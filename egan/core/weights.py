@@ -16,10 +16,11 @@ from egan.errors import EganError
 
 WEIGHTS_VERSION = "weights/2"
 SUMS = "SHA256SUMS"
+ID_BYTES = 16  # of a SHA-256, which name weights, and the K in them
 
 
 def weights_id(path: Path) -> bytes:
-    """The first 8 bytes of the file's SHA-256, after checking it against SHA256SUMS in its folder, if listed there.
+    """The first 16 bytes of the file's SHA-256, after checking it against SHA256SUMS in its folder, if listed there.
 
     Raises EganError where the digest is another.
     """
@@ -38,19 +39,19 @@ def weights_id(path: Path) -> bytes:
                 f"weights {path} do not have the digest in {SUMS}",
                 "the file is damaged or was replaced; install egan again",
             )
-    return digest.digest()[:8]
+    return digest.digest()[:ID_BYTES]
 
 
 def key_network_id(
     file: BinaryIO, header: dict[str, Any], options: ModelOptions | BaselineOptions
 ) -> bytes:
-    """8 bytes that name the K in a weights file, with what makes key images of its maps; zeros where there is no K.
+    """16 bytes that name the K in a weights file, with what makes key images of its maps; zeros where there is no K.
 
     Weights that were trained on around the same K have the same, so keys that one of them drew are at home in all.
     header is the file's, as `read_header` gives it. The bytes begin a SHA-256 over a description and K's numbers as stored.
     """
     if not isinstance(options, ModelOptions):
-        return bytes(8)
+        return bytes(ID_BYTES)
     parts = sorted(name for name in header if name.startswith("K."))
     layout = [(name, header[name]["dtype"], header[name]["shape"]) for name in parts]
     meaning = [
@@ -59,14 +60,14 @@ def key_network_id(
         options.private_layers,
         layout,
     ]
-    digest = hashlib.sha256(b"egan/1 key network" + json.dumps(meaning).encode())
+    digest = hashlib.sha256(b"egan/2 key network" + json.dumps(meaning).encode())
     file.seek(0)
     first = 8 + struct.unpack("<Q", file.read(8))[0]
     for name in parts:
         start, end = header[name]["data_offsets"]
         file.seek(first + start)
         digest.update(file.read(end - start))
-    return digest.digest()[:8]
+    return digest.digest()[:ID_BYTES]
 
 
 # Bytes of one number of each type that a safetensors file can hold

@@ -1,9 +1,10 @@
-"""Signed pictures: an Ed25519 signature (RFC 8032) over a picture's pixels, in its pixel header (DESIGN 3.2).
+"""Signed pictures: an Ed25519 signature (RFC 8032) over a picture's pixels, in its header.
 
-Everything here is public: anyone with the signer's public key checks the signature, derives the keystream and decodes
-the secret image. The signature proves who made the picture and that no sample was altered. The match of the decoded
-image with the verifier's copy, as in the paper, shows that it was made from that secret, up to a threshold; the
-commitment to the secret's pixels settles it to the last bit.
+Everything here is public: anyone with the signer's public key checks the signature, derives
+the keystream and decodes the secret image. The signature proves who made the picture and
+that no sample was altered. The match of the decoded image with the verifier's copy, as in
+the paper, shows that it was made from that secret, up to a threshold; the commitment to the
+secret's pixels settles it to the last bit.
 """
 
 from __future__ import annotations
@@ -15,29 +16,40 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from egan.crypto import header
+from egan.crypto import header, points
 from egan.crypto.header import Kind, Picture
-from egan.crypto.keys import PrivateKey, PublicKey, fingerprint, hkdf
+from egan.crypto.keys import (
+    ID_BYTES,
+    IDENTITY_BYTES,
+    PrivateKey,
+    PublicKey,
+    fingerprint,
+    grouped,
+    hkdf,
+)
 from egan.errors import EganError
 
 SALT_BYTES = 32
-BODY = struct.Struct(
-    f">8s{SALT_BYTES}s32s64s64s"
-)  # weights id, salt, commitment, signer's two keys, signature
+# Id of the weights, salt, commitment, identity of the signer, signature.
+BODY = struct.Struct(f">{ID_BYTES}s{SALT_BYTES}s32s{IDENTITY_BYTES}s64s")
 
 
 class NotVerified(EganError):
-    """A picture that could be read and is not what its signature or its secret should make it: exit status 1."""
+    """A picture that could be read and is not what its signature or its secret should make
+    it: exit status 1.
+    """
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What the header of a signed picture says, once its signature was found valid for the signer that it names."""
+    """What the header of a signed picture says, once its signature was found valid for the
+    signer that it names.
+    """
 
     weights: bytes
     salt: bytes
     commitment: bytes
-    signer: bytes  # X25519 and Ed25519 public keys, 64 bytes
+    signer: bytes  # the identity of a public key, 64 bytes
 
     @property
     def fingerprint(self) -> str:
@@ -48,73 +60,77 @@ class Signature:
         return keystream_seed(self.signer, self.weights, self.salt)
 
     def commits_to(self, secret: Picture) -> bool:
-        """Whether the signer signed exactly this secret, uint8 (H, W, 3), every bit of it."""
+        """Whether the signer signed exactly this secret, uint8 (H, W, 3), every bit."""
         return commitment(secret, self.salt) == self.commitment
 
 
 def keystream_seed(signer: bytes, weights: bytes, salt: bytes) -> bytes:
-    """The seed of a signed picture's keystream: HKDF-SHA256 over public data, so that anyone may verify.
+    """The seed of a signed picture's keystream: HKDF-SHA256 over public data, so that
+    anyone may verify.
 
-    It hides nothing. The salt makes two pictures of one secret differ, and gives each its own keystream, as the lock
-    was trained with.
+    It hides nothing. The salt makes two pictures of one secret differ, and gives each its
+    own keystream, as the lock was trained with.
     """
-    return hkdf(salt + signer + weights, b"egan/1 sign keystream")
+    return hkdf(salt + signer + weights, b"egan/2 sign keystream")
 
 
 def commitment(secret: Picture, salt: bytes) -> bytes:
     """SHA-256 over salt, shape and pixels of the secret image, uint8 (H, W, 3).
 
-    The network's match cannot tell a secret from a close copy, and a dishonest signer could look for a picture that
-    decodes to something between two secrets. This is binding where the match is not. It is not there to hide: a
-    signed picture shows its secret to anyone with the public key, and the salt, which only keeps equal secrets from
-    having equal commitments, is public too. So a commitment that hides would protect what is in plain view.
+    The network's match cannot tell a secret from a close copy, and a dishonest signer could
+    look for a picture that decodes to something between two secrets. This is binding where
+    the match is not. It is not there to hide: a signed picture shows its secret to anyone
+    with the public key, and the salt, which only keeps equal secrets from having equal
+    commitments, is public too. So a commitment that hides would protect what is in plain
+    view.
     """
-    return hashlib.sha256(
-        b"egan/1 secret\0"
-        + salt
-        + struct.pack(">II", *secret.shape[:2])
-        + secret.tobytes()
-    ).digest()
+    shape = struct.pack(">II", *secret.shape[:2])
+    return hashlib.sha256(b"egan/2 secret\0" + salt + shape + secret.tobytes()).digest()
 
 
 def statement(
     picture: Picture, weights: bytes, salt: bytes, committed: bytes, signer: bytes
 ) -> bytes:
-    """What is signed. Fixed lengths after a context string, so it has one reading, and none as another egan signature.
+    """What is signed. Fixed lengths after a context string, so it has one reading, and none
+    as another egan signature.
 
-    Bound are the signer's keys (a signature cannot be claimed for another key), weights and salt (so the keystream),
-    the commitment to the secret, and every pixel with the header's bits zeroed. No time and no receiver: a signed
-    picture that is shown again is as good as the first time.
+    Bound are the signer's identity (a signature cannot be claimed for another key), weights
+    and salt (so the keystream), the commitment to the secret, and every pixel with the
+    header's bits zeroed. No time and no receiver: a signed picture that is shown again is as
+    good as the first time.
     """
     digest = header.pixel_digest(picture, BODY.size)
-    return b"egan/1 signed picture\0" + signer + weights + salt + committed + digest
+    return b"egan/2 signed picture\0" + signer + weights + salt + committed + digest
 
 
 def attach(
     picture: Picture, private: PrivateKey, weights: bytes, salt: bytes, secret: Picture
 ) -> Picture:
-    """A copy of uint8 (H, W, 3) with the signature in its pixel header: no sample moves by more than one level."""
+    """A copy of uint8 (H, W, 3) with the signature in its pixel header: no sample moves by
+    more than one level.
+    """
     signer, committed = private.identity, commitment(secret, salt)
     signature = private.signing.sign(
         statement(picture, weights, salt, committed, signer)
     )
-    return header.embed(
-        picture, Kind.SIGNED, BODY.pack(weights, salt, committed, signer, signature)
-    )
+    body = BODY.pack(weights, salt, committed, signer, signature)
+    return header.embed(picture, Kind.SIGNED, body)
 
 
 def read(picture: Picture, name: str) -> Signature:
-    """The signature of a picture, checked against the keys that the picture itself names.
+    """The signature of a picture, checked against the key that the picture itself names.
 
-    Who those belong to is for the caller to say: see `by`. Raises EganError, naming the file, where the picture is not
-    a signed one, and NotVerified where the signature is not valid for these pixels.
+    Who that belongs to is for the caller to say: see `by`. Raises EganError, naming the
+    file, where the picture is not a signed one, and NotVerified where the signature is not
+    valid for these pixels.
     """
     body = header.expect(picture, Kind.SIGNED, name)
     if len(body) != BODY.size:
         raise EganError(f"{name}: the signed picture's header is damaged")
     weights, salt, committed, signer, signature = BODY.unpack(body)
     try:
-        Ed25519PublicKey.from_public_bytes(signer[32:]).verify(
+        points.check_ed25519(signer[:32])
+        Ed25519PublicKey.from_public_bytes(signer[:32]).verify(
             signature, statement(picture, weights, salt, committed, signer)
         )
     except (InvalidSignature, ValueError) as error:
@@ -125,11 +141,14 @@ def read(picture: Picture, name: str) -> Signature:
 
 
 def by(picture: Picture, public: PublicKey, name: str) -> Signature:
-    """The signature of a picture that must be made with the private half of `public`. Raises as `read` does."""
+    """The signature of a picture that must be made with the private half of `public`.
+
+    Raises as `read` does.
+    """
     found = read(picture, name)
     if found.signer != public.identity:
         raise NotVerified(
-            f"{name} is signed by another key: {found.fingerprint[:16]}",
-            f"the public key here has the fingerprint {public.fingerprint[:16]}",
+            f"{name} is signed by another key: {grouped(found.fingerprint)}",
+            f"the public key here has the fingerprint {grouped(public.fingerprint)}",
         )
     return found

@@ -13,15 +13,17 @@ from collections.abc import Sequence
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from numpy.typing import NDArray
 from reedsolo import ReedSolomonError, RSCodec
 
-from egan.core.lock import SEED_BYTES
-from egan.crypto.envelope import BOX, SUITE, Box
+from egan.crypto.envelope import BOX, Box
 from egan.crypto.header import Picture
 from egan.crypto.keys import PrivateKey, PublicKey
+from egan.crypto.keystream import SEED_BYTES
 
-INFO = b"egan/1 spare envelope"
+SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+INFO = b"egan/2 spare envelope"
 MOST_BOXES = 4  # more do not fit; `decrypt` then knows the first four only
 CONTENT_BYTES = SEED_BYTES + 1 + MOST_BOXES * BOX.size
 SEALED_BYTES = 32 + CONTENT_BYTES + 16  # encapsulated key, ciphertext, tag
@@ -66,7 +68,7 @@ def add(
         MOST_BOXES * BOX.size, b"\0"
     )
     content = seed + bytes([len(kept)]) + packed
-    sealed = SUITE.encrypt(content, public.encryption, info=INFO + weights)
+    sealed = SUITE.encrypt(content, public.x25519, info=INFO + weights)
     return write_bits(disguise, np.unpackbits(coded(sealed, length)))
 
 
@@ -99,7 +101,7 @@ def opened(sealed: bytes | None, private: PrivateKey, weights: bytes) -> bytes |
     if sealed is None:
         return None
     try:
-        return SUITE.decrypt(sealed, private.decryption, info=INFO + weights)
+        return SUITE.decrypt(sealed, private.x25519, info=INFO + weights)
     except (InvalidTag, ValueError):
         return None
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from egan.core.lock import keystream
+from egan.crypto.keystream import keystream
 from egan.errors import EganError
 from egan.pictures import files
 from egan.pictures.files import Picture

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from egan.core.lock import SEED_BYTES
-from egan.crypto import envelope, spare
+from egan.crypto import envelope, header, spare
 from egan.crypto.keys import PrivateKey, PublicKey
+from egan.crypto.keystream import SEED_BYTES
 from egan.errors import EganError
 from egan.pictures import compose, files
 from egan.pictures.files import Picture
@@ -68,7 +68,13 @@ def encrypt(
         drawn = compose.fit_cover(flower, (width, height))[None]
         look = weights.model.key_images(drawn, weights.options.public_layers)[0]  # type: ignore[union-attr]
     keys = keystreams(jobs)
-    painted = weights.model.encrypt(stacked(jobs), repeated(look, len(jobs)), keys)
+    looks = repeated(look, len(jobs))
+    if not isinstance(public, PublicKey) or not weights.locked:
+        painted = weights.model.encrypt(stacked(jobs), looks, keys)
+    else:
+        shape = jobs[0].pixels.shape
+        even = header.mask(shape, envelope.plan(shape, 1).body)
+        painted = weights.gan.encrypt(stacked(jobs), looks, keys, even)
     disguises = list(painted)
     if not isinstance(public, PublicKey):
         return disguises
@@ -88,8 +94,15 @@ def encrypt(
             spare.add(disguise, public, job.seed, job.boxes, weights.id)
             for disguise, job in zip(disguises, jobs, strict=True)
         ]
+    signing = envelope.Signing(signer) if signer is not None else None
     return [
-        envelope.seal(disguise, public, job.seed, job.boxes, weights.id, signer)
+        envelope.seal(
+            disguise,
+            [public],
+            envelope.Letter(job.seed, (width, height), job.boxes),
+            weights.id,
+            signing,
+        )
         for disguise, job in zip(disguises, jobs, strict=True)
     ]
 

@@ -9,8 +9,14 @@ import math
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from egan.core.weights import key_network_id, parse_metadata, read_header, weights_id
-from egan.crypto import envelope, header, keys, signatures
+from egan.core.weights import (
+    ID_BYTES,
+    key_network_id,
+    parse_metadata,
+    read_header,
+    weights_id,
+)
+from egan.crypto import envelope, header, keys, passphrase, signatures
 from egan.crypto.header import Kind
 from egan.errors import EganError
 from egan.pictures import compose, files
@@ -23,7 +29,7 @@ def describe(source: str) -> Facts:
     if source == files.STDIN:
         data = files.read_bytes(source)
         if data[8:9] == b"{":
-            digest = hashlib.sha256(data).digest()[:8]
+            digest = hashlib.sha256(data).digest()[:ID_BYTES]
             return describe_weights(
                 io.BytesIO(data), len(data), files.shown(source), digest
             )
@@ -91,7 +97,7 @@ def describe_picture(loaded: files.Loaded) -> Facts:
         if boxes:
             facts |= {"kind": "composite", "messages": [list(box) for box in boxes]}
         return facts
-    kind, body = found
+    kind, _ = found
     facts["kind"] = kind.words.removeprefix("a ")
     if kind is Kind.PUBLIC_KEY:
         public = keys.read_public(loaded.pixels, loaded.name)
@@ -101,7 +107,14 @@ def describe_picture(loaded: files.Loaded) -> Facts:
         }
     elif kind is Kind.PRIVATE_KEY:
         private = keys.read_private(loaded.pixels, loaded.name)
-        facts |= {"fingerprint": private.fingerprint, "key network": body.hex()}
+        facts |= {
+            "fingerprint": private.fingerprint,
+            "key network": private.network.hex(),
+        }
+    elif kind is Kind.LOCKED_KEY:
+        locked = passphrase.read_locked(loaded.pixels, loaded.name)
+        costs = f"scrypt, N = 2^{locked.log_n}, r = {locked.r}, p = {locked.p}"
+        facts |= {"fingerprint": locked.fingerprint, "passphrase": costs}
     elif kind is Kind.SIGNED:
         found_signature = signatures.read(loaded.pixels, loaded.name)
         facts |= {

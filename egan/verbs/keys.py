@@ -44,7 +44,7 @@ def holds_private_key(path: Path) -> bool:
         pixels = files.read_picture(str(path)).pixels
     except EganError:
         return False
-    return header.claimed_kind(pixels) is header.Kind.PRIVATE_KEY
+    return header.claimed_kind(pixels) in header.PRIVATE_KINDS
 
 
 def check_key_files(pub: str, priv: str, force: bool) -> None:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from egan.crypto import signatures
+from egan.crypto import header, signatures
 from egan.crypto.keys import PrivateKey, PublicKey
 from egan.crypto.signatures import NotVerified
 from egan.errors import EganError
@@ -50,6 +50,12 @@ class Verdict:
 
     def failure(self, exact: bool = False) -> NotVerified | None:
         """Why the decoded image is not the secret, or with `exact` not to the last bit."""
+        if not self.verified and self.exact:
+            return NotVerified(
+                f"{self.name} is signed for exactly this secret, but decodes to something else: "
+                f"score {self.score:.4f}, threshold {self.threshold:.4f}",
+                "the signature is valid; ask the signer for another picture",
+            )
         if not self.verified:
             return NotVerified(
                 f"{self.name} does not show this secret: score {self.score:.4f}, threshold {self.threshold:.4f}",
@@ -85,7 +91,10 @@ def sign(jobs: Sequence[Job], private: PrivateKey) -> list[Picture]:
         for job in jobs
     ]
     key, keys = repeated(private.image, len(jobs)), keystreams(jobs, seeds)
-    signed = weights.gan.sign(stacked(jobs), key, keys)
+    even = None
+    if weights.locked:
+        even = header.mask(jobs[0].pixels.shape, signatures.BODY.size)
+    signed = weights.gan.sign(stacked(jobs), key, keys, even)
     if not weights.locked:
         return list(signed)
     if private.network != weights.key_network:
@@ -152,7 +161,9 @@ def verify(
     """
     weights = weights_of(jobs)
     warn_of_other_weights(jobs, public, "the decoded picture")
-    key = repeated(public.picture, len(jobs))
+    # Grey where there is a lock: whoever changes how a public key looks cannot make a
+    # genuine signature fail.
+    key = neutral(jobs) if weights.locked else repeated(public.picture, len(jobs))
     decoded = weights.gan.unsign(stacked(jobs), key, keystreams(jobs))
     verdicts = []
     for job, picture in zip(jobs, decoded, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from egan.crypto import envelope, header, spare
-from egan.crypto.keys import PrivateKey, PublicKey
+from egan.crypto.keys import PrivateKey, PublicKey, grouped
 from egan.crypto.signatures import NotVerified
 from egan.errors import EganError
 from egan.pictures import files
@@ -45,7 +45,7 @@ def open_disguise(
         if opened is None:
             raise EganError(
                 f"{loaded.name} does not open: this is the wrong private key, or the picture was altered",
-                f"the key here belongs to the public key {private.fingerprint[:16]}",
+                f"the key here belongs to the public key {grouped(private.fingerprint)}",
             )
     except envelope.Refused:
         raise
@@ -57,12 +57,13 @@ def open_disguise(
             raise
         job.authentic = False
         job.warn(f"{error}; decoded all the same: {NOBODY_VOUCHES}", urgent=True)
-        job.seed = private.wrong_keystream_seed(envelope.pixel_digest(pixels))
+        job.seed = private.wrong_keystream_seed(envelope.digest_of(pixels))
         if rest:
             job.seed, job.boxes = rest
         return job
-    check_sender(loaded.name, opened.sender, senders)
-    job.seed, job.boxes, job.sender = opened.seed, opened.boxes, opened.sender
+    job.sender = opened.sender.fingerprint if opened.sender else None
+    check_sender(loaded.name, job.sender, senders)
+    job.seed, job.boxes = opened.seed, opened.boxes
     return job
 
 
@@ -101,8 +102,8 @@ def check_sender(name: str, found: str | None, wanted: Sequence[PublicKey]) -> N
             "without --from it is decoded",
         )
     raise NotVerified(
-        f"{name} is signed by another key: {found[:16]}",
-        f"the key of --from has the fingerprint {wanted[0].fingerprint[:16]}",
+        f"{name} is signed by another key: {grouped(found)}",
+        f"the key of --from has the fingerprint {grouped(wanted[0].fingerprint)}",
     )
 
 

@@ -416,7 +416,15 @@ def test_a_disguise_made_with_weights_that_ship(refused, made: Path) -> None:
     )
     grey = np.full((64, 64, 3), 128, np.uint8)
     for name, picture in (
-        ("sealed.png", envelope.seal(grey, public, bytes(32), (), weights_id(shipped))),
+        (
+            "sealed.png",
+            envelope.seal(
+                grey,
+                [public],
+                envelope.Letter(bytes(32), (64, 64)),
+                weights_id(shipped),
+            ),
+        ),
         (
             "signed.png",
             signatures.attach(grey, private, weights_id(shipped), bytes(32), grey),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,12 +15,7 @@ from PIL import Image
 from egan.bench import signing as calibrate
 from egan.core.encryptgan import EncryptGAN
 from egan.core.options import ModelOptions
-from egan.crypto import envelope, header, keys, signatures, spare
-from egan.crypto.header import Kind
-from egan.crypto.signatures import NotVerified
-from egan.errors import EganError
-from egan.pictures import files
-from egan.verbs import unhide
+from egan.crypto import header, keys
 
 RNG = np.random.default_rng(21)
 VERIFY = ("verify", "--pub", "pub.png", "--threshold", 0.1)
@@ -297,133 +291,6 @@ def test_another_sender_and_none_at_all_are_refused(run: Run, here: Path) -> Non
             )
             assert (refused.status, refused.out) == (1, b"")
             assert cause in refused.err
-
-
-def test_a_letter_passed_on_names_its_first_receiver(pairs) -> None:
-    (alice, _), (bob, bob_public), (carol, carol_public) = pairs
-    sealed = envelope.seal(noise(), bob_public, b"s" * 32, (), b"weights!", alice)
-    opened = envelope.unseal(sealed, bob, "d.png")
-    assert opened is not None and opened.sender == alice.fingerprint
-    forwarded = passed_on(sealed, bob, carol_public)
-    with pytest.raises(
-        envelope.Refused,
-        match="a signature that is not for this picture and this receiver",
-    ):
-        envelope.unseal(forwarded, carol, "d.png")
-
-
-def passed_on(
-    sealed: np.ndarray, first: keys.PrivateKey, second: keys.PublicKey
-) -> np.ndarray:
-    """What the first receiver got, its signature included, sealed by them to the second."""
-    info = envelope.bound_info(sealed, b"weights!")
-    body = header.expect(sealed, Kind.DISGUISE, "d.png")
-    content = envelope.SUITE.decrypt(body[8:], first.decryption, info=info)
-    body = b"weights!" + envelope.SUITE.encrypt(content, second.encryption, info=info)
-    return header.embed(sealed, Kind.DISGUISE, body)
-
-
-@pytest.mark.parametrize("force", [False, True])
-def test_a_spare_envelope_makes_no_letter_that_was_passed_on_good(
-    pairs, force: bool
-) -> None:
-    (alice, _), (bob, bob_public), (carol, carol_public) = pairs
-    spared = spare.add(noise(256, 256), carol_public, b"s" * 32, (), b"weights!")
-    forwarded = passed_on(
-        envelope.seal(spared, bob_public, b"s" * 32, (), b"weights!", alice),
-        bob,
-        carol_public,
-    )
-    assert spare.find(forwarded, carol, b"weights!") == (b"s" * 32, ())
-    model = SimpleNamespace(id=b"weights!", locked=True, robust=True)
-    loaded = files.Loaded(forwarded, None, "d.png")
-    with pytest.raises(
-        EganError, match="a signature that is not for this picture and this receiver"
-    ):
-        intake.open_disguise(loaded, "d.png", carol, model, force)  # type: ignore[arg-type]
-
-
-def test_a_signature_does_not_move_to_another_disguise(pairs) -> None:
-    (alice, _), (bob, bob_public), (mallory, _) = pairs
-    first = envelope.seal(noise(), bob_public, b"s" * 32, (), b"weights!", alice)
-    proof = envelope.SUITE.decrypt(
-        header.expect(first, Kind.DISGUISE, "d.png")[8:],
-        bob.decryption,
-        info=envelope.bound_info(first, b"weights!"),
-    )[envelope.LETTER_BYTES :]
-    second = noise()
-    letter = b"t" * 32 + bytes(envelope.LETTER_BYTES - 32)
-    for taken in (proof, mallory.identity + proof[64:]):
-        info = envelope.bound_info(second, b"weights!")
-        body = b"weights!" + envelope.SUITE.encrypt(
-            letter + taken, bob_public.encryption, info=info
-        )
-        with pytest.raises(EganError, match="a signature that is not for this picture"):
-            envelope.unseal(header.embed(second, Kind.DISGUISE, body), bob, "d.png")
-
-
-def test_signed_and_unsigned_disguises_have_one_length(pairs) -> None:
-    (alice, _), (_, bob_public), _ = pairs
-    lengths = set()
-    for signer in (None, alice):
-        found = header.find(
-            envelope.seal(noise(), bob_public, b"s" * 32, (), b"weights!", signer)
-        )
-        assert found is not None
-        lengths.add(len(found[1]))
-    assert lengths == {envelope.BODY_BYTES}
-
-
-# What a signature is bound to
-
-
-def test_every_part_of_a_signature_is_bound(pairs) -> None:
-    (private, public), (other, _), _ = pairs
-    secret, salt = noise(), b"n" * 32
-    picture = signatures.attach(noise(), private, b"weights!", salt, secret)
-    found = signatures.by(picture, public, "s.png")
-    assert found.commits_to(secret) and not found.commits_to(secret ^ 1)
-    assert found.fingerprint == public.fingerprint
-    body = header.expect(picture, Kind.SIGNED, "s.png")
-    for at in (
-        0,
-        8,
-        40,
-        72,
-        104,
-        136,
-        signatures.BODY.size - 1,
-    ):  # each field, its first byte and the last
-        changed = bytearray(body)
-        changed[at] ^= 1
-        with pytest.raises(EganError, match="not valid|another key"):
-            signatures.by(
-                header.embed(picture, Kind.SIGNED, bytes(changed)), public, "s.png"
-            )
-    # another's keys put in front of the same signature, and another's own signature
-    claimed = body[:72] + other.identity + body[136:]
-    with pytest.raises(NotVerified, match="not valid"):
-        signatures.read(header.embed(picture, Kind.SIGNED, claimed), "s.png")
-    with pytest.raises(NotVerified, match="signed by another key"):
-        signatures.by(
-            signatures.attach(noise(), other, b"weights!", salt, secret),
-            public,
-            "s.png",
-        )
-
-
-def test_a_signature_of_a_disguise_is_none_of_a_picture(pairs) -> None:
-    # the two statements start with contexts of which neither is the beginning of the other
-    (private, public), _, _ = pairs
-    one = envelope.signed_statement(
-        noise(), b"weights!", bytes(envelope.LETTER_BYTES), b"", b""
-    )
-    two = signatures.statement(
-        noise(), b"weights!", b"n" * 32, b"c" * 32, public.identity
-    )
-    assert one.split(b"\0")[0] == b"egan/1 signed disguise"
-    assert two.split(b"\0")[0] == b"egan/1 signed picture"
-    assert private.signing.sign(one) != private.signing.sign(two)
 
 
 def test_published_pictures_leave_the_private_key_its_randomness(

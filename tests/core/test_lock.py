@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egan.core.lock import keystream, lock, unlock
+from egan.core.lock import lock, unlock
+from egan.crypto.keystream import keystream
 
 
 @given(st.binary(min_size=1, max_size=300), st.binary(min_size=32, max_size=32))

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from egan.core.discriminators import PatchGAN
 from egan.core.encryptgan import EncryptGAN, to_bytes, unit_phases
-from egan.core.lock import keystream, lock
+from egan.core.lock import lock
 from egan.core.networks import HIDE, REVEAL, Encoder, KeyNetwork, ResNetGenerator
 from egan.core.options import ModelOptions
 from egan.core.phases import (
@@ -26,6 +26,7 @@ from egan.core.phases import (
     rotate_phases,
     round_against,
 )
+from egan.crypto.keystream import keystream
 from egan.errors import EganError
 
 

@@ -16,7 +16,7 @@ pixels = st.integers(0, 2**32 - 1).map(
         0, 256, (SIDE, SIDE, 3), dtype=np.uint8
     )
 )
-weights_ids = st.binary(min_size=8, max_size=8)
+weights_ids = st.binary(min_size=16, max_size=16)
 seeds = st.binary(min_size=32, max_size=32)
 
 
@@ -35,7 +35,7 @@ def boxes(draw: st.DrawFn) -> tuple[tuple[int, int, int, int], ...]:
 def pair(seed: int) -> tuple[PrivateKey, PublicKey]:
     random = np.random.default_rng(seed)
     a, b = (random.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8) for _ in range(2))
-    return make_pair(a, b, b"weights!")
+    return make_pair(a, b, b"weights of tests")
 
 
 ANNA, BERT = pair(1), pair(2)
@@ -67,14 +67,15 @@ def test_a_key_pair_comes_back_from_its_pictures(
 def test_an_envelope_opens_to_what_was_sealed_and_only_for_its_receiver(
     picture: np.ndarray, seed: bytes, places: tuple, weights: bytes, signed: bool
 ) -> None:
-    sealed = envelope.seal(
-        picture, BERT[1], seed, places, weights, ANNA[0] if signed else None
-    )
+    letter = envelope.Letter(seed, (SIDE, SIDE), places)
+    signing = envelope.Signing(ANNA[0]) if signed else None
+    sealed = envelope.seal(picture, [BERT[1]], letter, weights, signing)
     assert np.abs(sealed.astype(int) - picture).max() <= 1
     opened = envelope.unseal(sealed, BERT[0], "it")
     assert opened is not None
     assert (opened.seed, opened.boxes) == (seed, places)
-    assert opened.sender == (ANNA[0].fingerprint if signed else None)
+    sender = opened.sender.fingerprint if opened.sender else None
+    assert sender == (ANNA[0].fingerprint if signed else None)
     assert envelope.weights_of(sealed, "it") == weights
     assert envelope.unseal(sealed, ANNA[0], "it") is None
 
@@ -86,9 +87,19 @@ def test_no_bit_of_a_disguise_or_a_signed_picture_can_be_changed(
 ) -> None:
     picture = np.random.default_rng(7).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     for made, check in (
-        (envelope.seal(picture, BERT[1], bytes(32), (), b"weights!"), opens),
         (
-            signatures.attach(picture, ANNA[0], b"weights!", bytes(32), picture),
+            envelope.seal(
+                picture,
+                [BERT[1]],
+                envelope.Letter(bytes(32), (SIDE, SIDE)),
+                b"weights of tests",
+            ),
+            opens,
+        ),
+        (
+            signatures.attach(
+                picture, ANNA[0], b"weights of tests", bytes(32), picture
+            ),
             verifies,
         ),
     ):

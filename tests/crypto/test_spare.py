@@ -10,10 +10,10 @@ from PIL import Image
 from skimage import data
 
 from egan.bench.metrics import mean_squared_error, psnr
-from egan.core.lock import SEED_BYTES
 from egan.crypto import keys, spare
+from egan.crypto.keystream import SEED_BYTES
 
-WEIGHTS = b"weights!"
+WEIGHTS = b"weights of tests"
 BOXES = ((10, 20, 64, 48), (0, 100, 32, 32))
 RNG = np.random.default_rng(5)
 
@@ -101,7 +101,7 @@ def test_sharpening_undoes_what_resizing_blurs(
 def test_it_opens_for_its_key_and_its_weights_alone(pair) -> None:
     sent = spare.add(photograph(), pair[1], bytes(SEED_BYTES), (), WEIGHTS)
     assert spare.find(sent, key_pair()[0], WEIGHTS) is None
-    assert spare.find(sent, pair[0], b"others!!") is None
+    assert spare.find(sent, pair[0], b"other weights id") is None
     assert spare.find(photograph(), pair[0], WEIGHTS) is None
     assert spare.find(sent[::-1], pair[0], WEIGHTS) is None
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from egan.core.lock import keystream
 from egan.crypto import header, keys, signatures
+from egan.crypto.keystream import keystream
 from egan.errors import EganError
 from egan.pictures import files
 from egan.pictures.files import Picture
@@ -127,9 +127,9 @@ def shows(
 
 def seed_of(picture: Picture) -> bytes:
     """The keystream seed in a header, whose checksum and signature are not asked."""
-    bits = header.header_bits(signatures.BODY.size)
-    everything = np.packbits(picture.reshape(-1)[:bits] & 1).tobytes()
-    body = everything[header.PREFIX.size : header.PREFIX.size + signatures.BODY.size]
+    where = header.positions(picture.shape, signatures.BODY.size)
+    everything = header.bytes_at(picture, where)
+    body = everything[header.PREFIX.size :][: signatures.BODY.size]
     weights, salt, _, signer, _ = signatures.BODY.unpack(body)
     return signatures.keystream_seed(signer, weights, salt)
 
@@ -157,8 +157,8 @@ def halves(one: Picture, two: Picture) -> Picture:
 def nudged(picture: Picture, random: np.random.Generator) -> Picture:
     """One sample outside of the header changed by one level, and a checksum that fits."""
     changed = picture.copy()
-    first = header.header_bits(signatures.BODY.size)
-    changed.reshape(-1)[random.integers(first, changed.size)] ^= 1
+    outside = ~header.mask(picture.shape, signatures.BODY.size).reshape(-1)
+    changed.reshape(-1)[random.choice(np.flatnonzero(outside))] ^= 1
     return graft(picture, changed)
 
 

@@ -1,64 +1,92 @@
-"""Attack 8: forged, altered, spliced and transplanted envelopes and signatures; score: the share that is accepted, which
-must be 0.
+"""Attack 8: forged, altered, spliced and transplanted envelopes, signatures and locked keys;
+score: the share that is accepted, which must be 0.
 
-Header checksums stop nobody, so the attacker recomputes them. The control is a receiver and a verifier who do not bind
-envelope and signature to the pixels: they must let the attacks on pixels pass.
+Header checksums stop nobody, so the attacker recomputes them. The control is a receiver and
+a verifier who do not bind envelope and signature to the pixels: they must let the attacks
+on pixels pass.
 """
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from egan.bench.attacks.scene import Budget, Random, Scene
 from egan.bench.attacks.verdict import Score, Verdict
 from egan.core.encryptgan import Pictures
-from egan.crypto import envelope, header, signatures
+from egan.crypto import envelope, header, passphrase, signatures
 from egan.crypto.header import Kind
 from egan.crypto.keys import PrivateKey, PublicKey, make_pair
 from egan.errors import EganError
 
 TRIES = 25  # of each kind
+CORNER = 64  # pixels of the side of the picture of which every header bit is tried
+WORDS = "open sesame"
+LOG_N = 4  # scrypt's cost here: what is tried is the header, not the passphrase
+SMALL_ORDER = (1).to_bytes(32, "little")  # the neutral element as an Ed25519 key
 
 Forgery = tuple[str, Pictures]  # kind, picture
+Pair = tuple[PrivateKey, PublicKey]
+
+
+@dataclass(frozen=True)
+class People:
+    """Who takes part, with key pairs that the attacker has only the public halves of, but
+    for the thief's.
+    """
+
+    owner: Pair
+    friend: Pair  # a second receiver
+    sender: Pair
+    thief: Pair
+    weights: bytes
 
 
 def forgeries(scene: Scene, budget: Budget) -> Verdict:
-    """Attacks on two disguises to one receiver and on two pictures of one signer; all public keys are known."""
-    name, planted = (
-        "forged envelopes and signatures",
-        "envelopes and signatures not bound to the pixels",
-    )
+    """Attacks on disguises to one receiver or two, on pictures of one signer, and on a
+    private key with a passphrase; all public keys are known.
+    """
+    name = "forged envelopes and signatures"
+    planted = "envelopes and signatures not bound to the pixels"
     if not scene.scheme.locked:
-        open_to_all = Score(
-            1.0,
-            [1.0, 1.0],
-            0.0,
-            "broken",
-            0,
-            {"envelope": "none, so anything is accepted"},
-        )
+        details = {"envelope": "none, so anything is accepted"}
+        open_to_all = Score(1.0, [1.0, 1.0], 0.0, "broken", 0, details)
         return Verdict(
             8, name, "of 1", open_to_all, 1.0, open_to_all, planted, "nothing to forge"
         )
-    random, weights = scene.random(14), scene.scheme.model.id
-    (private, public), (thief, other) = (keys_of(scene, i) for i in (0, 1))
-    sent = [sealed(scene, i, public, random) for i in (0, 1)]
-    letters = list(on_envelopes(sent, other, weights, random))
+    random, model = scene.random(14), scene.scheme.model
+    pairs = [
+        make_pair(scene.exact[i % 2], scene.public[i % 2], model.key_network)
+        for i in range(4)
+    ]
+    people = People(*pairs, weights=model.id)
+    private, public = people.owner
+    sent = [sealed(scene, i, [public], people, random) for i in (0, 1)]
+    moved = list(on_pixels(sent, "envelope", random))
+    letters = [*moved, *on_envelopes(sent, people, random)]
     signed = [sign(scene, i, private, random) for i in (0, 1)]
-    pictures = list(on_signatures(signed, private, thief, weights, random))
+    reshown = list(on_pixels(signed, "signature", random))
+    pictures = [*reshown, *on_signatures(signed, people, random)]
+    locked = list(on_passphrases(private))
     score = accepted(
         [(kind, opens(p, p, private)) for kind, p in letters]
         + [(kind, verifies(p, p, public)) for kind, p in pictures]
+        + [(kind, unlocks(p)) for kind, p in locked]
     )
     control = accepted(
-        [(kind, opens(p, sent[0], private)) for kind, p in letters]
-        + [(kind, verifies(p, signed[0], public)) for kind, p in pictures]
+        [(kind, opens(p, sent[0], private)) for kind, p in moved]
+        + [(kind, verifies(p, signed[0], public)) for kind, p in reshown]
     )
-    genuine = opens(sent[0].copy(), sent[0], private) and verifies(
-        signed[0].copy(), signed[0], public
+    genuine = (
+        opens(sent[0].copy(), sent[0], private)
+        and verifies(signed[0].copy(), signed[0], public)
+        and unlocks(passphrase.lock(private, WORDS, LOG_N))
     )
     score.details["unaltered copies replayed"] = "accepted" if genuine else "refused"
     return Verdict(
@@ -66,16 +94,25 @@ def forgeries(scene: Scene, budget: Budget) -> Verdict:
     )
 
 
-def keys_of(scene: Scene, i: int) -> tuple[PrivateKey, PublicKey]:
-    return make_pair(scene.exact[i], scene.public[i], scene.scheme.model.key_network)
+# Receivers and verifiers
 
 
-def sealed(scene: Scene, i: int, public: PublicKey, random: Random) -> Pictures:
+def sealed(
+    scene: Scene,
+    i: int,
+    receivers: list[PublicKey],
+    people: People,
+    random: Random,
+    note: bytes = b"",
+) -> Pictures:
+    """A disguise with an envelope that the sender signed."""
     box = scene.pairs.boxes[i]
+    picture = scene.disguises[i]
     where = ((box.x, box.y, box.size, box.size),)
-    return envelope.seal(
-        scene.disguises[i], public, random.bytes(32), where, scene.scheme.model.id
-    )
+    size = (picture.shape[1], picture.shape[0])
+    letter = envelope.Letter(random.bytes(32), size, where, note)
+    signing = envelope.Signing(people.sender[0])
+    return envelope.seal(picture, receivers, letter, people.weights, signing)
 
 
 def opens(picture: Pictures, bound: Pictures, private: PrivateKey) -> bool:
@@ -83,25 +120,20 @@ def opens(picture: Pictures, bound: Pictures, private: PrivateKey) -> bool:
     try:
         if bound is picture:
             return envelope.unseal(picture, private, "the disguise") is not None
-        body = header.expect(picture, Kind.DISGUISE, "the disguise")
-        weights, cipher = body[: envelope.WEIGHTS_BYTES], body[envelope.WEIGHTS_BYTES :]
-        envelope.SUITE.decrypt(
-            cipher, private.decryption, info=envelope.bound_info(bound, weights)
-        )
-        return True
-    except (EganError, InvalidTag, ValueError):
+        parts = envelope.parts_of(picture, "the disguise")
+        context = envelope.binding(bound, parts.weights, parts.length)
+        return envelope.open_slots(parts, context, private) is not None
+    except EganError:
         return False
 
 
 def sign(scene: Scene, i: int, private: PrivateKey, random: Random) -> Pictures:
-    """A signed picture whose secret is flower i. What it shows does not matter to the signature: it is disguise i."""
-    return signatures.attach(
-        scene.disguises[i],
-        private,
-        scene.scheme.model.id,
-        random.bytes(signatures.SALT_BYTES),
-        scene.pairs.flowers[i],
-    )
+    """A signed picture whose secret is flower i. What it shows does not matter to the
+    signature: it is disguise i.
+    """
+    salt = random.bytes(signatures.SALT_BYTES)
+    weights, secret = scene.scheme.model.id, scene.pairs.flowers[i]
+    return signatures.attach(scene.disguises[i], private, weights, salt, secret)
 
 
 def verifies(picture: Pictures, bound: Pictures, public: PublicKey) -> bool:
@@ -119,6 +151,14 @@ def verifies(picture: Pictures, bound: Pictures, public: PublicKey) -> bool:
         return False
 
 
+def unlocks(picture: Pictures) -> bool:
+    try:
+        passphrase.unlock(picture, WORDS, "the private key")
+        return True
+    except EganError:
+        return False
+
+
 def accepted(results: list[tuple[str, bool]]) -> Score:
     counts: dict[str, list[bool]] = {}
     for kind, result in results:
@@ -126,98 +166,228 @@ def accepted(results: list[tuple[str, bool]]) -> Score:
     everything = [result for _, result in results]
     rate = float(np.mean(everything))
     n = len(everything)
-    # Without a success the rule of three bounds the rate at 95 %; the bootstrap would say zero.
-    high = (
-        3 / n
-        if rate == 0
-        else min(1.0, rate + 1.96 * float(np.sqrt(rate * (1 - rate) / n)))
-    )
-    low = max(0.0, rate - 1.96 * float(np.sqrt(rate * (1 - rate) / n)))
+    # Without a success the rule of three bounds the rate at 95 %; the bootstrap would say
+    # zero.
+    spread = 1.96 * float(np.sqrt(rate * (1 - rate) / n))
+    high = 3 / n if rate == 0 else min(1.0, rate + spread)
+    low = max(0.0, rate - spread)
     details = {kind: f"{sum(found)} of {len(found)}" for kind, found in counts.items()}
     return Score(rate, [low, high], 0.0, "broken" if rate else "held", n, details)
 
 
-def on_envelopes(
-    sent: list[Pictures], other: PublicKey, weights: bytes, random: Random
-) -> Iterator[Forgery]:
-    """TRIES of each kind, made from two sealed disguises to one receiver."""
-    body, other_body = (header.expect(p, Kind.DISGUISE, "a disguise") for p in sent)
+# Forgeries
+
+
+def on_pixels(pictures: list[Pictures], what: str, random: Random) -> Iterator[Forgery]:
+    """TRIES of each kind: the first picture with its header, changed beside it, and
+    the second in its place.
+    """
+    a, b = pictures
+    found = header.find(a)
+    assert found is not None
+    height, width = a.shape[:2]
     for _ in range(TRIES):
-        for kind, picture in altered(sent, len(body), random):
-            yield f"envelope, {kind}", header.embed(picture, Kind.DISGUISE, body)
-        yield (
-            "envelope, one bit changed",
-            header.embed(sent[0], Kind.DISGUISE, one_bit(body, random)),
-        )
-        cut = int(random.integers(1, len(body)))
-        yield (
-            "envelope, half of another",
-            header.embed(sent[0], Kind.DISGUISE, body[:cut] + other_body[cut:]),
-        )
+        changed = a.copy().reshape(-1)
+        changed[random.integers(changed.size)] ^= 2
+        spliced = a.copy()
+        column = int(random.integers(1, width))
+        spliced[:, column:] = b[:, column:]
+        shift = (int(random.integers(1, height)), int(random.integers(1, width)))
+        for kind, picture in (
+            ("two levels of one sample", changed.reshape(a.shape)),
+            ("spliced from two pictures", spliced),
+            ("picture moved under it", np.roll(a, shift, (0, 1))),
+            ("moved to another picture", b),
+        ):
+            yield f"{what}, {kind}", header.embed(picture, *found)
+
+
+def on_envelopes(
+    sent: list[Pictures], people: People, random: Random
+) -> Iterator[Forgery]:
+    """What can be done to bodies of sealed disguises, and by whom they were sent to."""
+    weights = people.weights
+    (_, public), (friend, friend_public) = people.owner, people.friend
+    picture = sent[0]
+    corner = np.ascontiguousarray(picture[:CORNER, :CORNER])
+    # as large as two receivers need
+    wide, other = (np.tile(p, (2, 2, 1)) for p in sent)
+
+    def made(body: bytes, onto: Pictures = picture) -> Pictures:
+        return header.embed(onto, Kind.DISGUISE, body)
+
+    def parts(sealed: Pictures) -> envelope.Parts:
+        return envelope.parts_of(sealed, "a disguise")
+
+    def letter(note: bytes = b"", onto: Pictures = picture) -> envelope.Letter:
+        return envelope.Letter(random.bytes(32), onto.shape[1::-1], (), note)
+
+    def seal(
+        onto: Pictures,
+        receivers: list[PublicKey],
+        note: bytes = b"",
+        by: PrivateKey | None = people.sender[0],
+    ) -> Pictures:
+        signing = None if by is None else envelope.Signing(by)
+        return envelope.seal(onto, receivers, letter(note, onto), weights, signing)
+
+    yield from each_bit("envelope", seal(corner, [public]))
+    first, second = parts(sent[0]), parts(sent[1])
+    for _ in range(TRIES):
+        one, two = (weights + p.slots + p.sealed for p in (first, second))
+        cut = int(random.integers(1, len(one)))
+        yield "envelope, half of another", made(one[:cut] + two[cut:])
+        for kind, body in (
+            ("another's letter", weights + first.slots + second.sealed),
+            ("another's slots", weights + second.slots + first.sealed),
+        ):
+            yield f"envelope, {kind}", made(body)
         yield (
             "envelope, sealed to another receiver",
-            envelope.seal(sent[0], other, random.bytes(32), (), weights),
+            seal(picture, [people.thief[1]], by=None),
         )
+        both = parts(seal(wide, [public, friend_public], b"a note"))
+        slots = both.each_slot()
+        strange = parts(seal(wide, [people.thief[1]])).each_slot()[0]
+        for kind, order in (
+            ("receivers swapped", slots[::-1]),
+            ("a receiver twice", [slots[0], slots[0]]),
+            ("a slot replaced", [slots[0], strange]),
+            ("a slot added", [*slots, strange]),
+            ("a slot dropped", slots[:1]),
+        ):
+            body = weights + bytes([len(order)]) + b"".join(order) + both.sealed
+            yield f"envelope, {kind}", made(body, wide)
+        # the other receiver knows the file key and the signed letter
+        bound = envelope.binding(wide, weights, both.length)
+        found = envelope.open_slots(both, bound, friend)
+        assert found is not None
+        file_key, plain = found
+        context = envelope.letter_context(bound, both.slots)
+        at = plain.index(b"a note")
+        forged = plain[:at] + b"b" + plain[at + 1 :]
+        again = ChaCha20Poly1305(file_key).encrypt(envelope.NONCE, forged, context)
+        yield (
+            "signed letter, its note altered",
+            made(weights + both.slots + again, wide),
+        )
+        yield (
+            "signed letter, passed on by its receiver",
+            passed_on(wide, plain, public, weights),
+        )
+        yield (
+            "signed letter, moved to another picture",
+            passed_on(other, plain, public, weights),
+        )
+        size = envelope.LETTER.size - envelope.SIGNATURE_BYTES
+        mine = parts(seal(wide, [people.thief[1]], b"b note", people.thief[0]))
+        bound = envelope.binding(wide, weights, mine.length)
+        opened = envelope.open_slots(mine, bound, people.thief[0])
+        assert opened is not None
+        proof = plain[size : envelope.LETTER.size]
+        yield (
+            "signed letter, a signature moved to another",
+            passed_on(
+                wide,
+                envelope.with_signature(opened[1], proof),
+                public,
+                weights,
+            ),
+        )
+    yield "envelope, format 1 replayed", format_1(picture, Kind.DISGUISE)
+
+
+def passed_on(onto: Pictures, plain: bytes, to: PublicKey, weights: bytes) -> Pictures:
+    """The bytes of a letter, signature and all, sealed anew to somebody by who has them."""
+    words = len(plain) - envelope.LETTER.size
+    body = envelope.Plan(1, words).body
+    bound = envelope.binding(onto, weights, body)
+    file_key = bytes(envelope.FILE_KEY_BYTES)
+    slots = envelope.sealed_slots([to], 1, file_key, envelope.slot_info(bound))
+    context = envelope.letter_context(bound, slots)
+    sealed = ChaCha20Poly1305(file_key).encrypt(envelope.NONCE, plain, context)
+    return header.embed(onto, Kind.DISGUISE, weights + slots + sealed)
 
 
 def on_signatures(
-    signed: list[Pictures],
-    owner: PrivateKey,
-    thief: PrivateKey,
-    weights: bytes,
-    random: Random,
+    signed: list[Pictures], people: People, random: Random
 ) -> Iterator[Forgery]:
-    """TRIES of each kind, made from two pictures of one signer, by someone with a key of their own."""
+    """What can be done to two pictures of one signer by someone with a key of their own."""
+    owner, thief, weights = people.owner[0], people.thief[0], people.weights
     body, other_body = (
         header.expect(p, Kind.SIGNED, "a signed picture") for p in signed
     )
     pack, unpack = signatures.BODY.pack, signatures.BODY.unpack
+    _, salt, committed, signer, signature = unpack(body)
+
+    def made(*fields: bytes) -> Pictures:
+        return header.embed(signed[0], Kind.SIGNED, pack(weights, *fields))
+
+    corner = np.ascontiguousarray(signed[0][:CORNER, :CORNER])
+    yield from each_bit(
+        "signature", signatures.attach(corner, owner, weights, salt, corner)
+    )
     for _ in range(TRIES):
-        for kind, picture in altered(signed, len(body), random):
-            yield f"signature, {kind}", header.embed(picture, Kind.SIGNED, body)
-        yield (
-            "signature, one bit changed",
-            header.embed(signed[0], Kind.SIGNED, one_bit(body, random)),
-        )
-        _, salt, committed, signer, _ = unpack(body)
         statement = signatures.statement(signed[0], weights, salt, committed, signer)
-        claimed = pack(
-            weights, salt, committed, owner.identity, thief.signing.sign(statement)
-        )
+        stolen = thief.signing.sign(statement)
         yield (
             "signature, by another key in the owner's name",
-            header.embed(signed[0], Kind.SIGNED, claimed),
+            made(salt, committed, owner.identity, stolen),
         )
-        swapped = pack(*unpack(body)[:2], unpack(other_body)[2], *unpack(body)[3:])
+        swapped = unpack(other_body)[2]
         yield (
             "signature, another secret's commitment",
-            header.embed(signed[0], Kind.SIGNED, swapped),
+            made(salt, swapped, signer, signature),
         )
-        salt, secret = random.bytes(signatures.SALT_BYTES), signed[1]
+        new, secret = random.bytes(signatures.SALT_BYTES), signed[1]
         yield (
             "signature, the thief's own",
-            signatures.attach(signed[0], thief, weights, salt, secret),
+            signatures.attach(signed[0], thief, weights, new, secret),
         )
+        # R = A = the neutral element and S = 0 fit every message
+        trivial = SMALL_ORDER + bytes(32)
+        yield (
+            "signature, a key of small order",
+            made(new, committed, SMALL_ORDER + signer[32:], trivial),
+        )
+    yield "signature, format 1 replayed", format_1(signed[0], Kind.SIGNED)
 
 
-def altered(pictures: list[Pictures], body: int, random: Random) -> Iterator[Forgery]:
-    """The first picture, changed where the header is not, and the second in its place."""
-    a, b = pictures
-    height, width = a.shape[:2]
-    changed = a.copy().reshape(-1)
-    index = int(random.integers(header.header_bits(body), changed.size))
-    changed[index] += 1 if changed[index] < 255 else -1
-    yield "one level of one sample", changed.reshape(a.shape)
-    spliced = a.copy()
-    column = int(random.integers(1, width))
-    spliced[:, column:] = b[:, column:]
-    yield "spliced from two pictures", spliced
-    shift = (int(random.integers(1, height)), int(random.integers(1, width)))
-    yield "picture moved under it", np.roll(a, shift, (0, 1))
-    yield "moved to another picture", b
+def on_passphrases(private: PrivateKey) -> Iterator[Forgery]:
+    corner = np.ascontiguousarray(private.picture[:CORNER, :CORNER])
+    pair, _ = make_pair(corner, corner, private.network)
+    picture = passphrase.lock(pair, WORDS, LOG_N)
+    yield from each_bit("passphrase", picture)
+    moved = picture.copy()
+    moved[-1] ^= 1  # random levels, which hold nothing
+    yield "passphrase, a level altered, checksum left", moved
+    yield "passphrase, format 1 replayed", format_1(picture, Kind.PRIVATE_KEY)
 
 
-def one_bit(body: bytes, random: Random) -> bytes:
-    broken = bytearray(body)
-    broken[int(random.integers(len(broken)))] ^= 1 << int(random.integers(8))
-    return bytes(broken)
+def each_bit(what: str, picture: Pictures) -> Iterator[Forgery]:
+    """Every bit of a header flipped: of the body with the checksum mended, and of all."""
+    found = header.find(picture)
+    assert found is not None
+    kind, body = found
+    for i in range(8 * len(body)):
+        broken = bytearray(body)
+        broken[i // 8] ^= 1 << i % 8
+        yield f"{what}, one header bit", header.embed(picture, kind, bytes(broken))
+    for at in header.positions(picture.shape, len(body)):
+        changed = picture.copy()
+        changed.reshape(-1)[at] ^= 1
+        yield f"{what}, one header bit, checksum left", changed
+
+
+def format_1(picture: Pictures, kind: Kind) -> Pictures:
+    """A picture with a whole header of format 1, in the first samples."""
+    body = bytes(361)
+    head = header.FORMAT_1.pack(header.MAGIC, 1, kind, len(body)) + body
+    flat = picture.copy().reshape(-1)
+    bits = 8 * (len(head) + header.CHECKSUM_BYTES)
+    flat[:bits] &= 0xFE
+    shape = struct.pack(">II", *picture.shape[:2])
+    digest = hashlib.sha256(shape + head + flat.tobytes()).digest()
+    whole = head + digest[: header.CHECKSUM_BYTES]
+    flat[:bits] |= np.unpackbits(np.frombuffer(whole, np.uint8))
+    return flat.reshape(picture.shape)

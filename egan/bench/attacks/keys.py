@@ -26,10 +26,9 @@ from egan.bench.attacks.verdict import (
 from egan.bench.metrics import Floats
 from egan.bench.protocol import chunks
 from egan.core.encryptgan import Pictures
-from egan.core.lock import keystream
-from egan.crypto import envelope, header
-from egan.crypto.header import Kind
-from egan.crypto.keys import BODY, PrivateKey, PublicKey, make_pair
+from egan.crypto import envelope
+from egan.crypto.keys import PrivateKey, PublicKey, make_pair, pair_of
+from egan.crypto.keystream import keystream
 from egan.terminal import progress
 
 ATTACKED = 4  # disguises that all the wrong keys are tried on
@@ -39,12 +38,7 @@ def plain_pair(
     private_image: Pictures, public_image: Pictures, network: bytes
 ) -> tuple[PrivateKey, PublicKey]:
     """Planted leak: `egan keygen` without the random levels, so that the key is a function of the cover."""
-    private = PrivateKey(header.embed(private_image, Kind.PRIVATE_KEY, network))
-    x25519, ed25519 = private.decryption.public_key(), private.signing.public_key()
-    body = BODY.pack(network, x25519.public_bytes_raw(), ed25519.public_bytes_raw())
-    return private, PublicKey(
-        header.embed(public_image, Kind.PUBLIC_KEY, body), network, x25519, ed25519
-    )
+    return pair_of(private_image, public_image, network)
 
 
 def recomputed_key(scene: Scene, budget: Budget) -> Verdict:
@@ -90,18 +84,16 @@ def through_pipeline(scene: Scene, plain: bool) -> Score:
             composite[None], pair[1].picture[None], keystream(seed, shape)[None]
         )[0]
         box = pairs.boxes[i]
-        sealed = envelope.seal(
-            made, pair[1], seed, ((box.x, box.y, box.size, box.size),), model.id
-        )
-        stolen = PrivateKey(
-            header.embed(scene.exact[i], Kind.PRIVATE_KEY, model.key_network)
-        )
+        boxes = ((box.x, box.y, box.size, box.size),)
+        letter = envelope.Letter(seed, (scene.side, scene.side), boxes)
+        sealed = envelope.seal(made, [pair[1]], letter, model.id)
+        stolen, _ = pair_of(scene.exact[i], scene.public[i], model.key_network)
         content = envelope.unseal(sealed, stolen, "the disguise")
         opened += content is not None
         guess = (
             content.seed
             if content
-            else stolen.wrong_keystream_seed(envelope.pixel_digest(sealed))
+            else stolen.wrong_keystream_seed(envelope.digest_of(sealed))
         )
         key = stolen.image[None]
         decodes.append(
@@ -248,7 +240,7 @@ def forced_stream(
     scheme: Scheme, disguise: Pictures, key: PrivateKey
 ) -> NDArray[np.uint8]:
     """The keystream of `egan decrypt --force` with a key that does not open the envelope: (1, P, h, w)."""
-    seed = key.wrong_keystream_seed(envelope.pixel_digest(disguise))
+    seed = key.wrong_keystream_seed(envelope.digest_of(disguise))
     return keystream(seed, scheme.model.keystream_shape(*disguise.shape[:2]))[None]
 
 
