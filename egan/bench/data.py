@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -125,6 +126,29 @@ def load_pictures(
         f"{n} pairs of {x} and {y}, messages of {', '.join(str(m) for m in messages)}",
         f"pictures unreadable or too small: {', '.join(left_out)}" if left_out else "",
     )
+
+
+def split(sets: PictureSets, count: int) -> tuple[PictureSets, PictureSets]:
+    """Pictures to train with and the last `count` pairs, held out; messages alike."""
+    share = count / len(sets.covers)
+
+    def part(held_out: bool) -> PictureSets:
+        def cut(values: Any) -> Any:
+            first = len(values) - max(1, round(share * len(values)))
+            return values[first:] if held_out else values[:first]
+
+        return PictureSets(
+            cut(sets.covers),
+            cut(sets.flowers),
+            [cut(group) for group in sets.messages],
+            cut(sets.cover_names),
+            cut(sets.flower_names),
+            [cut(names) for names in sets.message_names],
+            f"{count} pairs held out of {sets.label}" if held_out else sets.label,
+            sets.skipped,
+        )
+
+    return part(False), part(True)
 
 
 def load_smoke(size: int, limit: int, seed: int) -> PictureSets:

@@ -8,14 +8,14 @@ from egan.bench.attacks.run import run_attacks
 from egan.bench.attacks.scene import Budget, Scene, Scheme
 from egan.bench.attacks.verdict import Verdict
 from egan.bench.data import PictureSets
-from egan.bench.options import BenchOptions, parse_budget
+from egan.bench.options import BUDGET, BenchOptions, parse_budget
 from egan.bench.payloads import measure_payloads, payload_lines
 
 PAYLOAD_COUNT = 20  # pictures per kind and size; fewer where there are fewer pairs
 
 
 def budget_of(options: BenchOptions) -> Budget:
-    steps, seconds = parse_budget(options.budget)
+    steps, seconds = parse_budget(options.budget or BUDGET)
     return Budget(steps, seconds, options.keys, options.batch)
 
 

@@ -29,6 +29,7 @@ LPIPS_NETS = ("alex", "squeeze", "vgg")
 
 SMOKE_LIMIT = 24  # pairs of the built-in smoke set
 NINE = tuple(range(1, 10))  # attacks
+BUDGET = "300steps"
 ABLATIONS = ("key-layers",)
 
 
@@ -65,12 +66,14 @@ class BenchOptions:
     force: bool = False  # overwrite existing files
     speed: bool = False
     attacks: tuple[int, ...] = ()  # numbers of NINE
-    budget: str = "300steps"  # of a learned attack
+    # Of a learned attack or a set of layers: BUDGET; of a method of `compare`: longer.
+    budget: str | None = None
     keys: int = 1000  # wrong keys on each disguise of attack 2
     payloads: bool = False
     figures: Path | None = None  # a folder
     report: Path | None = None  # an HTML file
     ablation: str | None = None
+    compare: Path | None = None  # a folder, in which every method is trained
 
     def __post_init__(self) -> None:
         if self.lpips_net not in LPIPS_NETS:
@@ -109,7 +112,8 @@ class BenchOptions:
             )
         object.__setattr__(self, "methods", parse_methods(self.methods))
         object.__setattr__(self, "metrics", parse_metrics(self.metrics))
-        parse_budget(self.budget)
+        if self.budget is not None:
+            parse_budget(self.budget)
         if unknown := sorted(set(self.attacks) - set(NINE)):
             raise EganError(
                 f"there is no attack {unknown[0]}", "they are numbered from 1 to 9", 2
@@ -118,6 +122,12 @@ class BenchOptions:
             raise EganError(
                 f"unknown ablation {self.ablation!r}",
                 f"known: {', '.join(ABLATIONS)}",
+                2,
+            )
+        if self.compare is not None and (self.weights or self.ablation):
+            raise EganError(
+                "--compare trains weights of its own",
+                "leave out --weights and --ablation",
                 2,
             )
         if not self.metrics and not self.asks_for_more:

@@ -52,6 +52,16 @@ class Pairs:
     boxes: list[Box]
     names: list[tuple[str, str, str]]  # cover, flower, message
 
+    def first(self, count: int) -> Pairs:
+        """The first `count` pairs, or all where there are fewer."""
+        return Pairs(
+            self.composites[:count],
+            self.covers[:count],
+            self.flowers[:count],
+            self.boxes[:count],
+            self.names[:count],
+        )
+
 
 @dataclass(frozen=True)
 class Row:

@@ -13,6 +13,13 @@ from egan import terminal
 from egan.bench.ablation import run_ablation
 from egan.bench.attacks.run import check_controls
 from egan.bench.attacks.verdict import Verdict
+from egan.bench.compare import (
+    SIDE,
+    check_comparison,
+    train_all,
+    training_figures,
+    write_comparison,
+)
 from egan.bench.contestants import chosen_weights
 from egan.bench.data import PictureSets, load_pictures, load_smoke
 from egan.bench.extras import add_extras, extra_lines, scene_of
@@ -23,6 +30,7 @@ from egan.bench.features import (
     load_inception_features,
     load_lpips,
 )
+from egan.bench.figures.pictures import methods as side_by_side
 from egan.bench.figures.run import Files, check_folder, draw_figures, write_figures
 from egan.bench.frechet import realism
 from egan.bench.html_report import page
@@ -33,7 +41,7 @@ from egan.bench.summary import FIGURES, detail_lines, paper_table, summarise, ta
 from egan.core.encryptgan import pick_device
 from egan.core.model import Model, Pictures, load_model
 from egan.errors import EganError
-from egan.pictures.files import check_output, write_output
+from egan.pictures.files import check_output, png_bytes, write_output
 
 T = TypeVar("T")
 
@@ -52,9 +60,22 @@ def run_bench(options: BenchOptions) -> dict[str, Any]:
     device = pick_device(options.device)
     if options.ablation:
         return run_ablation(options, device)
-    paths = chosen_weights(options.weights, options.methods)
+    held_out = None
+    if options.compare is not None:
+        check_comparison(options)
+        sets = load_sets(options, options.size or SIDE)
+        paths, held_out = train_all(options, sets, options.compare, device)
+    else:
+        paths = chosen_weights(options.weights, options.methods)
     models = {name: load_model(path, device) for name, path in paths.items()}
-    methods, tables, verdicts, drawn = bench_models(models, options, device)
+    methods, tables, verdicts, drawn = bench_models(models, options, device, held_out)
+    if held_out is not None and options.compare is not None:
+        for name, model in models.items():
+            found = training_figures(options.compare, name, model)
+            methods[name]["training"] = found
+        scenes = {n: scene_of(m, held_out, options) for n, m in models.items()}
+        figure_3 = png_bytes(side_by_side(scenes))
+        write_comparison(options.compare, methods, tables, figure_3)
     if options.csv is not None:
         write_output(tables_csv(tables).encode(), str(options.csv), options.force)
     if options.figures is not None:
@@ -70,7 +91,10 @@ def run_bench(options: BenchOptions) -> dict[str, Any]:
 
 
 def bench_models(
-    models: Mapping[str, Model], options: BenchOptions, device: torch.device
+    models: Mapping[str, Model],
+    options: BenchOptions,
+    device: torch.device,
+    given: PictureSets | None = None,
 ) -> tuple[dict[str, Any], dict[str, Sequence[Row]], dict[str, list[Verdict]], Files]:
     """Figures, per-image tables and verdicts by method, and figure files. Methods of one picture size see the same pairs."""
     methods: dict[str, Any] = {}
@@ -87,7 +111,9 @@ def bench_models(
     sides = {
         name: options.size or model.options.image_size for name, model in models.items()
     }
-    if (
+    if given is not None:
+        sets = {given.covers.shape[1]: given}
+    elif (
         options.metrics
         or options.attacks
         or options.payloads

@@ -27,6 +27,7 @@ from egan.core.networks import ResNetGenerator
 
 Pass = Callable[[int], object]  # a pass over a batch of this many pictures
 
+RESNET_WIDTH = 64
 BATCHES = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64)}
 VERBS = (
     "keygen",
@@ -87,7 +88,9 @@ def passes(model: Model, side: int) -> dict[str, Pass]:
 
 def resnet_pass(device: torch.device, side: int) -> tuple[nn.Module, Pass]:
     """A plain ResNet-9 generator of width 64, 3 channels in, float32, and its pass on the same kind of pictures."""
-    network = ResNetGenerator(3, 64, 9).eval().requires_grad_(False).to(device)
+    network = (
+        ResNetGenerator(3, RESNET_WIDTH, 9).eval().requires_grad_(False).to(device)
+    )
     network = network.to(memory_format=torch.channels_last)
     picture = np.random.default_rng(0).integers(
         0, 256, (1, side, side, 3), dtype=np.uint8

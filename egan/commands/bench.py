@@ -121,13 +121,14 @@ def bench(
         ),
     ] = None,
     budget: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--budget",
             metavar="N",
-            help="Of each attack that trains: 60s, or 300steps, which repeats.",
+            help="Of each attack that trains, 60s or 300steps, which repeats "
+            "[default: 300steps]; of each method of --compare [default: 1800s].",
         ),
-    ] = "300steps",
+    ] = None,
     keys: Annotated[
         int,
         typer.Option(
@@ -155,6 +156,14 @@ def bench(
             "--report",
             metavar="FILE",
             help="Write everything measured as one HTML page.",
+        ),
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            "--compare",
+            metavar="DIR",
+            help="Train all methods alike in this folder, or go on, and measure them.",
         ),
     ] = None,
     ablation: Annotated[
@@ -209,6 +218,7 @@ def bench(
             figures=figures,
             report=report,
             ablation=ablation,
+            compare=compare,
             device=device,
             force=force,
         )

@@ -37,7 +37,7 @@ class Trainer:
 
     out: the folder of checkpoint.safetensors, weights.safetensors, log.jsonl, sample sheets, and TensorBoard's event files
     where that is installed. log takes lines, show the share done and some words. place: this process among several; the
-    first alone writes.
+    first alone writes. clock: seconds, of which a run's budget is counted.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Trainer:
         log: Callable[[str], None] = print,
         show: Callable[[float, str], None] = lambda share, words: None,
         place: Place = ALONE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.method, self.options, self.out, self.place = (
             method,
@@ -56,6 +57,7 @@ class Trainer:
         )
         self.log, self.show = log, show
         method.log = log
+        self.clock = clock
         self.words = ""  # the figures of the last report, for `show`
         self.device = method.device
         self.step = 0
@@ -175,12 +177,13 @@ class Trainer:
         with Journal(self.out, self.place.writes, self.step > 0) as journal:
             try:
                 while self.progress() < 1.0:
-                    begin = time.monotonic()
+                    begin = self.clock()
                     with (
                         terminal.uninterrupted()
                     ):  # a step cut in two could not be resumed exactly
                         self.one_step()
-                        self.tick(time.monotonic() - begin)
+                        self.tick(self.clock() - begin)
+                    self.show(self.progress(), self.words)
                     if self.step % REPORT_EVERY == 0:
                         journal.write(self.report())
                     if self.step % self.options.sample_every == 0:
@@ -206,7 +209,6 @@ class Trainer:
             self.seconds = self.elapsed
         elif self.step % REPORT_EVERY == 0:
             self.seconds = agreed(self.elapsed, self.device)
-        self.show(self.progress(), self.words)
 
     def check(self) -> dict[str, float]:
         """The losses since the last report. Raises EganError where one is not finite."""
@@ -223,10 +225,10 @@ class Trainer:
         self.sums, self.counts = {}, {}
         if "box_mse" in row:
             row["psnr"] = -10 * math.log10(max(row.pop("box_mse"), 1e-10))
-        row |= {"step": self.step, "minutes": self.seconds / 60}
+        row |= {"step": self.step, "pairs": self.pairs, "minutes": self.seconds / 60}
         left = self.seconds * (1 / max(self.progress(), 1e-9) - 1) / 60
         words = " ".join(
-            f"{k} {row[k]:.3f}" for k in row if k not in ("step", "minutes")
+            f"{k} {row[k]:.3f}" for k in row if k not in ("step", "pairs", "minutes")
         )
         rate = self.pairs / max(self.seconds, 1e-9)
         self.words = (

@@ -194,11 +194,9 @@ class Scene:
 
     def first(self, count: int) -> Scene:
         """The first pairs only, for attacks that cost much a picture."""
-        p, n = self.pairs, min(count, len(self.pairs.boxes))
-        pairs = Pairs(
-            p.composites[:n], p.covers[:n], p.flowers[:n], p.boxes[:n], p.names[:n]
+        return dataclasses.replace(
+            self, pairs=self.pairs.first(count), decoys=self.decoys[:count]
         )
-        return dataclasses.replace(self, pairs=pairs, decoys=self.decoys[:n])
 
     @property
     def side(self) -> int:
