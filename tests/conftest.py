@@ -128,8 +128,9 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 def make_weights(path: Path, seed: int) -> Path:
     import torch
 
-    from egan.core.encryptgan import EncryptGAN, to_unit
+    from egan.core.encryptgan import EncryptGAN
     from egan.core.options import ModelOptions
+    from egan.core.tensors import to_unit
     from egan.train.starting_codec import start_codec
 
     torch.manual_seed(seed)

@@ -8,23 +8,18 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from egan.baselines.options import OPTIONS, BaselineOptions
+from egan.core.options import BASELINE_OPTIONS, BaselineOptions
 
 if TYPE_CHECKING:
-    from egan.baselines.base import Baseline, BaselineMethod, BaselineTraining
+    from egan.baselines.base import BaselineMethod, BaselineTraining
 
-__all__ = ["OPTIONS", "BaselineOptions", "baseline_class", "method_classes"]
+__all__ = ["BASELINE_OPTIONS", "BaselineOptions", "method_classes"]
 
 CLASSES = {"cyclegan": "CycleGAN", "munit": "MUNIT", "drit": "DRIT", "baluja": "Baluja"}
 
 
-def baseline_class(family: str) -> type[Baseline]:
-    """The networks of a family of OPTIONS."""
-    return getattr(importlib.import_module(f"egan.baselines.{family}"), CLASSES[family])  # type: ignore[no-any-return]
-
-
 def method_classes(family: str) -> tuple[type[BaselineMethod], type[BaselineTraining]]:
-    """How a family of OPTIONS is trained: the method and its recipe."""
+    """How a family of BASELINE_OPTIONS is trained: the method and its recipe."""
     module = importlib.import_module(f"egan.baselines.{family}")
     return getattr(module, CLASSES[family] + "Method"), getattr(
         module, CLASSES[family] + "Training"

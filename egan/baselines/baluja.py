@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from egan.baselines.base import Baseline, BaselineMethod, BaselineTraining
-from egan.baselines.options import BalujaOptions
+from egan.core.options import BalujaOptions
 
 KERNELS = (3, 4, 5)
 

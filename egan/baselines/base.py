@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from egan.core.encryptgan import check_sides, fit_keys, to_bytes, to_unit
+from egan.core.encryptgan import check_sides
 from egan.core.model import Model, Pictures
+from egan.core.tensors import fit_keys, to_bytes, to_unit
 from egan.errors import EganError
 from egan.train.options import RunOptions
 from egan.train.recipes.base import Method

@@ -18,9 +18,8 @@ from egan.baselines.base import (
     constant_then_linear,
     l1,
 )
-from egan.baselines.options import CycleGANOptions
-from egan.core.discriminators import PatchGAN
-from egan.core.networks import ResNetGenerator
+from egan.core.options import CycleGANOptions
+from egan.core.resnet import PatchGAN, ResNetGenerator
 from egan.train.losses import cycle_loss, lsgan_discriminator_loss, lsgan_generator_loss
 
 

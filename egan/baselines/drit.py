@@ -23,15 +23,9 @@ from egan.baselines.base import (
     constant_then_linear,
     l1,
 )
-from egan.baselines.layers import (
-    MultiScaleCritic,
-    ResidualBlock,
-    attach,
-    conv,
-    init_normal,
-    layer_norm,
-)
-from egan.baselines.options import DRITOptions
+from egan.baselines.layers import MultiScaleCritic, attach, layer_norm
+from egan.core.options import DRITOptions
+from egan.core.resnet import ResidualBlock, conv, init_normal
 
 SLOPE = 0.01  # of the leaky rectifiers of content encoder and discriminators
 

@@ -5,43 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from egan.core.discriminators import Pyramid
-
-
-def conv(
-    a: int,
-    b: int,
-    kernel: int,
-    stride: int = 1,
-    *,
-    norm: bool = False,
-    slope: float | None = 0.0,
-) -> list[nn.Module]:
-    """Reflection padding, a convolution, instance norm without affine if asked, and a rectifier.
-
-    slope: of a leaky rectifier; 0 is a plain one, None leaves it out.
-    """
-    pad = (kernel - 1) // 2
-    layers: list[nn.Module] = [nn.ReflectionPad2d(pad), nn.Conv2d(a, b, kernel, stride)]
-    if norm:
-        layers.append(nn.InstanceNorm2d(b))
-    if slope is not None:
-        layers.append(nn.LeakyReLU(slope) if slope else nn.ReLU())
-    return layers
-
-
-class ResidualBlock(nn.Module):
-    """x + IN(conv(ReLU(IN(conv(x))))), both convolutions 3x3: (N, C, H, W) -> the same."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            *conv(width, width, 3, norm=True),
-            *conv(width, width, 3, norm=True, slope=None),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
+from egan.core.resnet import Pyramid, conv, init_normal
 
 
 class MultiScaleCritic(Pyramid):
@@ -64,15 +28,6 @@ class MultiScaleCritic(Pyramid):
 def layer_norm(width: int) -> nn.GroupNorm:
     """MUNIT's layer norm: one mean and one deviation a picture, one scale and one shift a channel."""
     return nn.GroupNorm(1, width)
-
-
-def init_normal(module: nn.Module, std: float = 0.02) -> None:
-    """Convolutions from N(0, std), biases zero."""
-    for m in module.modules():
-        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(m.weight, 0.0, std)
-            if m.bias is not None:
-                nn.init.zeros_(m.bias)
 
 
 def init_kaiming(module: nn.Module) -> None:

@@ -15,14 +15,9 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from egan.baselines.base import Baseline, BaselineMethod, BaselineTraining, l1
-from egan.baselines.layers import (
-    MultiScaleCritic,
-    ResidualBlock,
-    conv,
-    init_kaiming,
-    layer_norm,
-)
-from egan.baselines.options import MUNITOptions
+from egan.baselines.layers import MultiScaleCritic, init_kaiming, layer_norm
+from egan.core.options import MUNITOptions
+from egan.core.resnet import ResidualBlock, conv
 
 
 class ContentEncoder(nn.Module):

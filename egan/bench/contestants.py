@@ -9,13 +9,12 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from egan import terminal
-from egan.baselines import OPTIONS
-from egan.core.options import FAMILIES
+from egan.core.options import BASELINE_OPTIONS, FAMILIES
 from egan.core.weights import parse_metadata
 from egan.errors import EganError
 from egan.verbs.weights import SHIPPED, find_weights
 
-KNOWN = (*FAMILIES, *OPTIONS)
+KNOWN = (*FAMILIES, *BASELINE_OPTIONS)
 
 
 def parse_methods(names: Sequence[str]) -> tuple[str, ...]:

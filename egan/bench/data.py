@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from egan.bench.smoke import smoke_pictures
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 from egan.errors import EganError
 from egan.pictures.datasets import cache_folder, data_set, is_named
 from egan.train.data import load, picture_paths, square

@@ -15,7 +15,8 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from egan.bench.metrics import Floats
-from egan.core.encryptgan import Pictures, to_unit
+from egan.core.model import Pictures
+from egan.core.tensors import to_unit
 from egan.errors import EganError
 from egan.train.perceptual import lpips_network, silence
 

@@ -20,7 +20,7 @@ from PIL import Image
 from egan.bench.data import batches
 from egan.bench.features import Features
 from egan.bench.metrics import Floats, frechet_distance, kernel_distance
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 from egan.errors import EganError
 from egan.terminal import progress
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 
 Floats = NDArray[np.float64]
 

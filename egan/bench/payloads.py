@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from egan.bench.attacks.scene import Random, Scene
 from egan.bench.protocol import Box
 from egan.bench.summary import bootstrap
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 from egan.errors import EganError
 from egan.terminal import progress
 

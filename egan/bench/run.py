@@ -38,8 +38,9 @@ from egan.bench.options import SMOKE_LIMIT, BenchOptions
 from egan.bench.protocol import LPIPS_WRONG_KEYS, Row, make_pairs, measure
 from egan.bench.speed import measure_gmac, measure_speed, speed_lines
 from egan.bench.summary import FIGURES, detail_lines, paper_table, summarise, tables_csv
-from egan.core.encryptgan import pick_device
-from egan.core.model import Model, Pictures, load_model
+from egan.core.device import pick_device
+from egan.core.load import load_model
+from egan.core.model import Model, Pictures
 from egan.errors import EganError
 from egan.pictures.files import check_output, png_bytes, write_output
 

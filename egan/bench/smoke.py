@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 from egan.errors import EganError
 
 PHOTOGRAPHS = (

@@ -21,9 +21,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from egan.bench.training_speed import measure_training, training_line
-from egan.core.encryptgan import to_bytes, to_unit
 from egan.core.model import Model, Pictures
-from egan.core.networks import ResNetGenerator
+from egan.core.resnet import ResNetGenerator
+from egan.core.tensors import to_bytes, to_unit
 
 Pass = Callable[[int], object]  # a pass over a batch of this many pictures
 

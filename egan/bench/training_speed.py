@@ -20,8 +20,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from egan.baselines.cyclegan import CycleGANMethod, CycleGANTraining
-from egan.baselines.options import CycleGANOptions
-from egan.core.options import ModelOptions
+from egan.core.options import CycleGANOptions, ModelOptions
 from egan.train.methods import make_method
 from egan.train.presets import parse_options
 from egan.train.recipes.base import Method

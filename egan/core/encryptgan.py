@@ -8,27 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
-import torch.nn.functional as nnf
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from egan.core.lock import lock
-from egan.core.model import Model, Pictures, load_model
-from egan.core.networks import (
-    CELL,
-    HIDE,
-    REVEAL,
-    KeyNetwork,
-    LockedGenerator,
-    ResNetGenerator,
-)
+from egan.core.model import Model, Pictures
+from egan.core.networks import CELL, HIDE, REVEAL, KeyNetwork, LockedGenerator
 from egan.core.options import ModelOptions, fits
 from egan.core.phases import rotate_phases
+from egan.core.resnet import ResNetGenerator
+from egan.core.tensors import as_arrays, fit_keys, to_bytes, to_unit, unit_phases
 from egan.errors import EganError
 
 BATCH = 8  # pictures a pass on the CPU: enough to fill the cores, little enough to keep memory flat
@@ -51,17 +44,6 @@ class EncryptGAN(Model):
     def locked(self) -> bool:
         """Whether the generators carry the phase lock (family `egan`)."""
         return self.options.family == "egan"
-
-    @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> EncryptGAN:
-        """`load_model` for what needs K and keys. Raises EganError for weights of a method without them, too."""
-        model = load_model(path, device)
-        if not isinstance(model, cls):
-            raise EganError(
-                f"{path} holds weights of {model.options.TITLE}, which has no keys",
-                "encrypt and decrypt take them without --pub and --priv",
-            )
-        return model
 
     def parts(self) -> dict[str, list[nn.Module]]:
         return {"encrypt": [self.F], "decrypt": [self.G]}
@@ -195,59 +177,3 @@ def check_sides(pictures: Pictures) -> tuple[int, int]:
             "both sides must be multiples of 16 from 64 up; `egan compose --cover-size 256` makes them so",
         )
     return height, width
-
-
-def unit_phases(b: Tensor) -> Tensor:
-    """Bytes (N, P, h, w) to exp(2 pi i b / 256) as (N, 2, P, h, w), from a table of 256 float32 values."""
-    angle = torch.arange(256, dtype=torch.float64, device=b.device) * (
-        2 * math.pi / 256
-    )
-    table = torch.stack((torch.cos(angle), torch.sin(angle))).float()
-    return table[:, b.int()].transpose(0, 1)
-
-
-def to_unit(pictures: Pictures, device: str | torch.device = "cpu") -> Tensor:
-    """uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [-1, 1]."""
-    t = torch.from_numpy(np.array(pictures)).to(
-        device
-    )  # a copy: torch wants writable memory
-    return t.permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def to_bytes(pictures: Tensor) -> Pictures:
-    """float (N, 3, H, W) to uint8 (N, H, W, 3): clamped to [-1, 1] and rounded."""
-    return as_arrays(((pictures.float().clamp(-1, 1) + 1) * 127.5).round())
-
-
-def as_arrays(levels: Tensor) -> Pictures:
-    """Whole levels as floats (N, 3, H, W) to uint8 (N, H, W, 3)."""
-    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-
-
-def fit_keys(keys: Pictures, size: tuple[int, int], device: torch.device) -> Tensor:
-    """Key images as floats, resized to `size` (bilinear, antialiased) where they differ."""
-    shared = keys.strides[0] == 0  # one key broadcast over a batch is converted once
-    key = to_unit(keys[:1] if shared else keys, device)
-    if key.shape[-2:] != size:
-        key = nnf.interpolate(
-            key, size, mode="bilinear", antialias=True, align_corners=False
-        )
-    return key.expand(len(keys), -1, -1, -1)
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one. Raises EganError for a device that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, colon, number = name.partition(":")
-    if name != "cpu" and (kind != "cuda" or (colon and not number.isdecimal())):
-        raise EganError(f"unknown device {name!r}", "use auto, cpu or cuda", 2)
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise EganError("no CUDA device here", "use --device cpu", 2)
-    if number and int(number) >= torch.cuda.device_count():
-        raise EganError(
-            f"no device {name} here",
-            f"there are {torch.cuda.device_count()}, counted from cuda:0",
-            2,
-        )
-    return torch.device(name)

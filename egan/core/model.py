@@ -15,19 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
 from egan.core.weights import (
     ID_BYTES,
     WEIGHTS_VERSION,
-    read_description,
     read_header,
-    weights_id,
     with_header,
 )
-from egan.errors import EganError
 from egan.pictures import files
 
 Pictures = NDArray[np.uint8]
@@ -100,45 +96,3 @@ class Model(nn.Module, abc.ABC):
         data = save(tensors, metadata)
         header = read_header(io.BytesIO(data), len(data), str(path))
         files.write_output(with_header(data, header), str(path), force=True)
-
-
-def load_model(path: str | Path, device: str | torch.device = "cpu") -> Model:
-    """Rebuild a model of any family from a weights file alone.
-
-    Raises EganError for a file that is damaged, of an unknown version or family, or does not fit its own metadata.
-    """
-    path = Path(path)
-    identity = weights_id(path)
-    options, training, key_network = read_description(path)
-    try:
-        with safe_open(str(path), "pt") as file:
-            tensors = {k: widened(file.get_tensor(k)) for k in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise EganError(f"cannot read weights {path}: {error}") from error
-    with torch.device("meta"):
-        model = model_class(options.family)(options)
-    try:
-        model.load_state_dict(tensors, assign=True)
-    except RuntimeError as error:
-        raise EganError(f"weights {path} do not fit their own description") from error
-    model.id, model.key_network, model.training_summary = (
-        identity,
-        key_network,
-        training,
-    )
-    model = model.eval().requires_grad_(False)
-    return model if torch.device(device).type == "cpu" else model.to(device)
-
-
-def model_class(family: str) -> type[Model]:
-    """The class that options of a known family belong to."""
-    from egan.baselines import OPTIONS, baseline_class
-    from egan.core.encryptgan import EncryptGAN
-
-    return baseline_class(family) if family in OPTIONS else EncryptGAN
-
-
-def widened(weight: Tensor) -> Tensor:
-    """Half precision to float32, convolutions in the channels-last order that they run faster in."""
-    order = torch.channels_last if weight.dim() == 4 else torch.preserve_format
-    return weight.to(torch.float32, memory_format=order)

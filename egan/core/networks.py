@@ -307,68 +307,7 @@ class LockedGenerator(nn.Module):
         return self.decoder.levels(painted, even)
 
 
-class ResNetGenerator(nn.Module):
-    """CycleGAN's generator (Zhu et al. 2017): (N, in, H, W) in [-1, 1] -> (N, 3, H, W) in [-1, 1].
-
-    Reflection pad 3, 7x7 conv, two stride-2 3x3, residual blocks, two transposed 3x3, 7x7, tanh; instance norm
-    without affine; weights drawn from N(0, 0.02).
-    """
-
-    def __init__(self, in_channels: int = 6, width: int = 64, blocks: int = 9) -> None:
-        super().__init__()
-
-        def norm(c: int) -> list[nn.Module]:
-            return [nn.InstanceNorm2d(c), nn.ReLU(inplace=True)]
-
-        w = width
-        layers: list[nn.Module] = [
-            nn.ReflectionPad2d(3),
-            nn.Conv2d(in_channels, w, 7),
-            *norm(w),
-        ]
-        for i in (1, 2):
-            layers += [nn.Conv2d(w * i, w * i * 2, 3, 2, 1), *norm(w * i * 2)]
-        layers += [ResNetBlock(w * 4) for _ in range(blocks)]
-        for i in (4, 2):
-            layers += [
-                nn.ConvTranspose2d(w * i, w * i // 2, 3, 2, 1, output_padding=1),
-                *norm(w * i // 2),
-            ]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(w, 3, 7), nn.Tanh()]
-        self.layers = nn.Sequential(*layers)
-        init_normal(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
-
-
-class ResNetBlock(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(width, width, 3),
-            nn.InstanceNorm2d(width),
-            nn.ReLU(inplace=True),
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(width, width, 3),
-            nn.InstanceNorm2d(width),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
-
-
 def zero(conv: nn.Module) -> None:
     """Weights and bias to zero: a branch that starts as nothing."""
     for p in conv.parameters():
         nn.init.zeros_(p)
-
-
-def init_normal(module: nn.Module, std: float = 0.02) -> None:
-    """CycleGAN's initialisation: convolution weights from N(0, std), biases zero."""
-    for m in module.modules():
-        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(m.weight, 0.0, std)
-            if m.bias is not None:
-                nn.init.zeros_(m.bias)

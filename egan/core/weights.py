@@ -10,8 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from egan.baselines.options import OPTIONS, BaselineOptions
-from egan.core.options import ModelOptions
+from egan.core.options import BASELINE_OPTIONS, BaselineOptions, ModelOptions
 from egan.errors import EganError
 
 WEIGHTS_VERSION = "weights/2"
@@ -198,7 +197,7 @@ def parse_metadata(
             raise TypeError("not an object")
         family = options.get("family")
         kind = (
-            OPTIONS.get(family, ModelOptions)
+            BASELINE_OPTIONS.get(family, ModelOptions)
             if isinstance(family, str)
             else ModelOptions
         )

@@ -16,7 +16,7 @@ import torch.nn.functional as nnf
 from PIL import Image
 from torch import Tensor
 
-from egan.core.encryptgan import to_bytes, to_unit
+from egan.core.tensors import to_bytes, to_unit
 
 QUALITY = (60, 95)  # of JPEG
 DEVIATION = (0.5, 4.0)  # of noise, in 8-bit levels

@@ -14,8 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from egan.baselines.options import OPTIONS, BaselineOptions
-from egan.core.options import ModelOptions
+from egan.core.options import BASELINE_OPTIONS, BaselineOptions, ModelOptions
 from egan.errors import EganError, out_of_memory
 from egan.pictures import files
 from egan.train.run_folder import CHECKPOINT
@@ -113,7 +112,9 @@ def read_options(
     with opened(path) as (_, metadata):
         model = json.loads(metadata["options"])
         training = json.loads(metadata.get("training", "null"))
-        return OPTIONS.get(model["family"], ModelOptions).from_dict(model), training
+        return BASELINE_OPTIONS.get(model["family"], ModelOptions).from_dict(
+            model
+        ), training
 
 
 def load_checkpoint(trainer: Trainer, path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from egan.core.discriminators import PatchGAN, Pyramid
+from egan.core.resnet import PatchGAN, Pyramid
 
 SHIFT = 1 / 8  # of the side: the farthest that a picture is moved
 HOLE = 1 / 2  # of the side: the square that is cut out

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 from torch import nn
 
-from egan.baselines import BaselineOptions, method_classes
-from egan.core.options import ModelOptions
+from egan.baselines import method_classes
+from egan.core.options import BaselineOptions, ModelOptions
 from egan.train.options import RunOptions, TrainOptions
 from egan.train.recipes.base import Method
 from egan.train.recipes.egan import LockedMethod

@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from egan.baselines import OPTIONS, BaselineOptions
-from egan.core.options import ModelOptions
+from egan.core.options import BASELINE_OPTIONS, BaselineOptions, ModelOptions
 from egan.errors import EganError
 from egan.train.options import RunOptions, TrainOptions
 
@@ -104,7 +103,7 @@ def parse_options(
     for unknown names, for a start of another method, and for channels that a model could not learn to survive.
     """
     if start is not None:
-        if (start.family if start.family in OPTIONS else "egan") != method:
+        if (start.family if start.family in BASELINE_OPTIONS else "egan") != method:
             raise EganError(
                 f"these weights are of the method {start.family}, not {method}",
                 status=2,
@@ -192,13 +191,15 @@ def option_classes(
     """What describes a method's model and its training, and its presets. Raises EganError for an unknown one."""
     if method == "egan":
         return ModelOptions, TrainOptions, PRESETS
-    if method not in OPTIONS:
+    if method not in BASELINE_OPTIONS:
         raise EganError(
-            f"unknown method {method!r}", f"known: egan, {', '.join(OPTIONS)}", 2
+            f"unknown method {method!r}",
+            f"known: egan, {', '.join(BASELINE_OPTIONS)}",
+            2,
         )
     from egan.baselines import method_classes
 
-    return OPTIONS[method], method_classes(method)[1], BASELINE_PRESETS[method]
+    return BASELINE_OPTIONS[method], method_classes(method)[1], BASELINE_PRESETS[method]
 
 
 def parse_value(name: str, text: str, default: object) -> object:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from egan import terminal
-from egan.baselines import BaselineOptions
-from egan.core.encryptgan import EncryptGAN, pick_device
-from egan.core.model import Model, load_model
-from egan.core.options import ModelOptions
+from egan.core.device import pick_device
+from egan.core.encryptgan import EncryptGAN
+from egan.core.load import load_model
+from egan.core.model import Model
+from egan.core.options import BaselineOptions, ModelOptions
 from egan.errors import EganError, out_of_memory
 from egan.pictures import files
 from egan.train.checkpoint import read_options

@@ -14,7 +14,7 @@ import torch.nn.functional as nnf
 from numpy.typing import NDArray
 from torch import Tensor
 
-from egan.core.encryptgan import to_unit
+from egan.core.tensors import to_unit
 from egan.errors import EganError
 
 Source = NDArray[np.uint8] | Tensor

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from egan.core.encryptgan import EncryptGAN, to_bytes
+from egan.core.encryptgan import EncryptGAN
+from egan.core.tensors import to_bytes
 from egan.train.sampler import Sampler
 
 ROWS = 4

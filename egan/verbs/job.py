@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from egan.baselines.options import BaselineOptions
-from egan.core.options import fits
+from egan.core.options import BaselineOptions, fits
 from egan.crypto.envelope import Box
 from egan.crypto.signatures import Signature
 from egan.errors import EganError, Note

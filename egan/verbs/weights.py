@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from egan.baselines.options import BaselineOptions
-from egan.core.options import FAMILIES, ModelOptions
+from egan.core.options import FAMILIES, BaselineOptions, ModelOptions
 from egan.core.weights import SUMS, read_description, weights_id
 from egan.errors import EganError, Note
 
@@ -67,8 +66,8 @@ class Weights:
     @cached_property
     def model(self) -> Model:
         """The networks. Raises EganError for a device that is not there."""
-        from egan.core.encryptgan import pick_device
-        from egan.core.model import load_model
+        from egan.core.device import pick_device
+        from egan.core.load import load_model
 
         return load_model(self.path, own_device(pick_device(self.device)))
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from egan.baselines import OPTIONS, baluja, cyclegan, drit, method_classes, munit
+from egan.baselines import baluja, cyclegan, drit, method_classes, munit
 from egan.baselines.base import BaselineMethod
 from egan.baselines.layers import MultiScaleCritic
-from egan.baselines.options import (
+from egan.core.options import (
+    BASELINE_OPTIONS,
     BalujaOptions,
     BaselineOptions,
     CycleGANOptions,
@@ -309,7 +310,7 @@ def test_each_overfits_four_pictures(family: str) -> None:
 
 
 def test_options_are_plain_and_refuse_nonsense() -> None:
-    for family, cls in OPTIONS.items():
+    for family, cls in BASELINE_OPTIONS.items():
         options = cls()
         assert options.family == family
         assert cls.from_dict({"family": family, "width": 16}).width == 16

@@ -27,6 +27,7 @@ from egan.bench.attacks.verdict import Score, Verdict, above, area, floors, judg
 from egan.bench.data import PictureSets, load_smoke
 from egan.bench.options import parse_budget
 from egan.core.encryptgan import EncryptGAN
+from egan.core.load import load_model
 from egan.core.options import ModelOptions
 from egan.errors import EganError
 
@@ -53,7 +54,7 @@ def sets() -> PictureSets:
 
 @pytest.fixture(scope="module")
 def model(weights: Path) -> EncryptGAN:
-    return EncryptGAN.load(weights)
+    return load_model(weights)
 
 
 class Veil(nn.Module):

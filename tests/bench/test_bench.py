@@ -27,9 +27,10 @@ from egan.bench.run import run_bench
 from egan.bench.speed import gmac, measure_gmac, measure_speed, passes, speed_lines
 from egan.bench.summary import FIGURES, bootstrap, summarise
 from egan.bench.training_speed import typical_and_peak
-from egan.core.encryptgan import EncryptGAN, to_unit
+from egan.core.encryptgan import EncryptGAN
 from egan.core.networks import LockedGenerator
 from egan.core.options import ModelOptions
+from egan.core.tensors import to_unit
 from egan.errors import EganError
 from egan.train.starting_codec import start_codec
 

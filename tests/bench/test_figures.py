@@ -27,7 +27,7 @@ from egan.bench.payloads import (
     modules,
     read_glyphs,
 )
-from egan.core.encryptgan import EncryptGAN
+from egan.core.load import load_model
 from egan.train import presets
 
 FIGURES = {
@@ -56,7 +56,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def scene(weights: Path) -> Scene:
-    return Scene.make(Scheme(EncryptGAN.load(weights)), load_smoke(64, 3, 0), 0)
+    return Scene.make(Scheme(load_model(weights)), load_smoke(64, 3, 0), 0)
 
 
 class Identity(Scheme):

@@ -22,6 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file
 
 from egan.core.encryptgan import EncryptGAN
+from egan.core.load import load_model
 from egan.core.options import ModelOptions
 from egan.pictures import compose, files
 from egan.verbs import hide
@@ -617,13 +618,13 @@ def test_keys_are_at_home_in_all_weights_with_their_k(
 ) -> None:
     """F and G trained further around the same K: the weights have another id, and no key is foreign to them."""
     mine, other = load_file(weights), load_file(other_weights)
-    further = EncryptGAN.load(weights)
+    further = load_model(weights)
     further.F.load_state_dict(
         {k[2:]: v.float() for k, v in other.items() if k.startswith("F.")}
     )
     further.save("further.safetensors", {"steps": 1})
     model, model_further, model_other = map(
-        EncryptGAN.load, (weights, "further.safetensors", other_weights)
+        load_model, (weights, "further.safetensors", other_weights)
     )
     assert model_further.id != model.id
     meaning = f"[false, [1, 2, 3], [3, 5, 6], {json.dumps([(n, 'F16', list(mine[n].shape)) for n in sorted(mine) if n[0] == 'K'])}]"
@@ -703,7 +704,7 @@ def test_a_flower_in_place_of_the_public_keys(
             "--force",
         )
         assert opened.status == 0
-    model = EncryptGAN.load(weights)
+    model = load_model(weights)
     job = intake.read_composite("composite.png")
     public = keyfiles.read_public("pub.png")
     height, width = job.pixels.shape[:2]

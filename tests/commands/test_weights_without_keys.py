@@ -13,9 +13,10 @@ from conftest import Run, pixels, psnr, smooth
 from PIL import Image
 from safetensors.torch import load_file
 
-from egan.baselines import OPTIONS, baseline_class, method_classes
-from egan.core.encryptgan import to_unit
-from egan.core.model import load_model
+from egan.baselines import method_classes
+from egan.core.load import load_model, model_class
+from egan.core.options import BASELINE_OPTIONS
+from egan.core.tensors import to_unit
 from egan.errors import EganError
 from egan.train.methods import make_method
 from egan.train.presets import parse_options
@@ -29,7 +30,7 @@ SMALLER = {
     "drit": ["blocks=1", "discriminator_width=4"],
     "baluja": ["depth=2"],
 }
-FAMILIES = tuple(OPTIONS)
+FAMILIES = tuple(BASELINE_OPTIONS)
 
 
 def options(family: str, *extra: str):
@@ -42,7 +43,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     for family in FAMILIES:
         torch.manual_seed(0)
-        baseline_class(family)(options(family)[0]).save(
+        model_class(family)(options(family)[0]).save(
             folder / f"{family}.safetensors", {"step": 0}
         )
     return folder
@@ -73,7 +74,7 @@ def trainer(family: str, out: Path, seed: int = 0, *extra: str) -> Trainer:
 def test_save_and_load_round_trip(family: str, models: Path) -> None:
     path = models / f"{family}.safetensors"
     torch.manual_seed(0)
-    made = baseline_class(family)(options(family)[0]).half().float().eval()
+    made = model_class(family)(options(family)[0]).half().float().eval()
     model = load_model(path)
     assert model.options == made.options
     assert not model.keyed
@@ -207,7 +208,7 @@ def test_train_inspect_encrypt_decrypt(
     assert sum(facts["parameters"].values()) > 1000
     Image.fromarray(smooth(64, 96, 5)).save("composite.png")
     Image.fromarray(smooth(70, 90, 6)).save("flower.png")
-    cls = OPTIONS[family]
+    cls = BASELINE_OPTIONS[family]
     look = ["--flower", "flower.png"] if cls.uses_disguise else []
     disguise = run("encrypt", "--weights", "w.safetensors", *look, "composite.png")
     assert disguise.status == 0, disguise.err
@@ -246,7 +247,7 @@ def test_train_inspect_encrypt_decrypt(
 
 def test_the_flower_and_the_cover_are_what_gives_the_look(models: Path) -> None:
     composite, one, two = (to_unit(smooth(64, 64, seed)[None]) for seed in (1, 7, 8))
-    for family, cls in OPTIONS.items():
+    for family, cls in BASELINE_OPTIONS.items():
         model = load_model(models / f"{family}.safetensors")
         assert (
             torch.equal(model.hide(composite, one), model.hide(composite, two))

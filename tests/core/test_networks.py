@@ -11,10 +11,10 @@ from conftest import psnr
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from egan.core.discriminators import PatchGAN
-from egan.core.encryptgan import EncryptGAN, to_bytes, unit_phases
+from egan.core.encryptgan import EncryptGAN
+from egan.core.load import load_model
 from egan.core.lock import lock
-from egan.core.networks import HIDE, REVEAL, Encoder, KeyNetwork, ResNetGenerator
+from egan.core.networks import HIDE, REVEAL, Encoder, KeyNetwork
 from egan.core.options import ModelOptions
 from egan.core.phases import (
     REACH,
@@ -26,13 +26,15 @@ from egan.core.phases import (
     rotate_phases,
     round_against,
 )
+from egan.core.resnet import PatchGAN, ResNetGenerator
+from egan.core.tensors import to_bytes, unit_phases
 from egan.crypto.keystream import keystream
 from egan.errors import EganError
 
 
 @pytest.fixture
 def tiny_model(weights: Path) -> EncryptGAN:
-    return EncryptGAN.load(weights)
+    return load_model(weights)
 
 
 def parameters(module: torch.nn.Module) -> int:
@@ -68,7 +70,9 @@ def test_paper_family_is_two_resnets_and_their_output_is_a_picture() -> None:
             family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=9
         )
     )
-    assert len([m for m in model.F.modules() if type(m).__name__ == "ResNetBlock"]) == 9
+    assert (
+        len([m for m in model.F.modules() if type(m).__name__ == "ResidualBlock"]) == 9
+    )
     picture = np.zeros((1, 64, 64, 3), np.uint8)
     out = model.eval().encrypt(picture, picture, None)
     assert out.shape == (1, 64, 64, 3)
@@ -390,7 +394,7 @@ def test_exact_measuring_finds_every_phase_whatever_is_painted(
         )
         assert slope.abs().max() < 1e-2
     model.save(tmp_path / "w.safetensors", {})
-    loaded = EncryptGAN.load(tmp_path / "w.safetensors")
+    loaded = load_model(tmp_path / "w.safetensors")
     assert loaded.options.exact_measuring
     with torch.no_grad():
         picture = loaded.F.decode(sent, key, HIDE)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from egan.core.discriminators import PatchGAN, Pyramid
+from egan.core.resnet import PatchGAN, Pyramid
 from egan.train.critics import AUGMENTATIONS, augmented, make_critic, over_scales
 from egan.train.options import AUGMENT
 

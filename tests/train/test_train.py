@@ -18,9 +18,11 @@ from PIL import Image
 from safetensors.torch import load_file
 from scipy.fft import dctn
 
-from egan.core.encryptgan import EncryptGAN, to_bytes, to_unit
+from egan.core.encryptgan import EncryptGAN
+from egan.core.load import load_model
 from egan.core.options import ModelOptions
 from egan.core.phases import rotate_phases
+from egan.core.tensors import to_bytes, to_unit
 from egan.errors import EganError
 from egan.train import losses
 from egan.train import trainer as loop
@@ -219,7 +221,7 @@ def test_a_run_learns_saves_and_repeats(tmp_path: Path) -> None:
     one.run()
     prepared(tmp_path / "two").run()
     assert same(one.out, tmp_path / "two")
-    model = EncryptGAN.load(one.out / "weights.safetensors")
+    model = load_model(one.out / "weights.safetensors")
     assert model.training_summary["step"] == 6
     assert model.options == TINY
     assert (one.out / "sample-last.png").exists()
@@ -381,13 +383,13 @@ def test_training_on_windows_of_pictures(tmp_path: Path) -> None:
 def test_a_run_can_start_from_the_networks_of_a_weights_file(tmp_path: Path) -> None:
     first = prepared(tmp_path / "first")
     first.run()
-    weights = EncryptGAN.load(first.out / "weights.safetensors")
+    weights = load_model(first.out / "weights.safetensors")
     second = trainer(tmp_path / "second", seed=7, steps=2)
     second.start_from(weights)
     started = second.model.state_dict()
     assert all(torch.equal(started[k], v) for k, v in weights.state_dict().items())
     second.run()
-    found = EncryptGAN.load(second.out / "weights.safetensors")
+    found = load_model(second.out / "weights.safetensors")
     assert all(
         torch.equal(a, b)
         for a, b in zip(found.K.parameters(), weights.K.parameters(), strict=True)
@@ -405,7 +407,7 @@ def test_a_run_can_start_from_the_networks_of_a_weights_file(tmp_path: Path) -> 
 def test_a_run_can_start_with_new_keys(tmp_path: Path) -> None:
     first = prepared(tmp_path / "first", steps=1)
     first.run()
-    weights = EncryptGAN.load(first.out / "weights.safetensors")
+    weights = load_model(first.out / "weights.safetensors")
     second = trainer(
         tmp_path / "second",
         model=dataclasses.replace(TINY, key_levels=True),
@@ -431,7 +433,7 @@ def test_a_run_can_start_with_new_keys(tmp_path: Path) -> None:
     assert "F.decoder.head.0.weight" not in kept, "its painter learns with K"
     assert not any(name.startswith("K.") for name in kept)
     second.run()
-    found = EncryptGAN.load(second.out / "weights.safetensors")
+    found = load_model(second.out / "weights.safetensors")
     assert found.options.key_levels
     assert found.training_summary["started_from"] == weights.id.hex()
     assert found.training_summary["key_network_accuracy"] >= 0
@@ -721,7 +723,7 @@ def test_robust_and_published_training_run(tmp_path: Path) -> None:
         for a, b in zip(before, method.both.parameters(), strict=True)
         if a.dim() > 1
     )
-    model = EncryptGAN.load(tmp_path / "paper" / "weights.safetensors")
+    model = load_model(tmp_path / "paper" / "weights.safetensors")
     assert not model.locked
     names = {
         "cycle",

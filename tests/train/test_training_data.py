@@ -13,8 +13,8 @@ import torch
 from conftest import Run, smooth
 from PIL import Image
 
-from egan.baselines import OPTIONS
-from egan.core.encryptgan import to_bytes
+from egan.core.options import BASELINE_OPTIONS
+from egan.core.tensors import to_bytes
 from egan.errors import EganError
 from egan.pictures import datasets as named
 from egan.pictures import files
@@ -207,7 +207,7 @@ def test_pictures_on_the_device_are_the_same_pictures() -> None:
     )
 
 
-@pytest.mark.parametrize("method", ["egan", *OPTIONS])
+@pytest.mark.parametrize("method", ["egan", *BASELINE_OPTIONS])
 def test_no_option_takes_a_number_that_cannot_be(method: str) -> None:
     kind = option_classes(method)[1]
     numbers = [f for f in dataclasses.fields(kind) if type(f.default) in (int, float)]

@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 from egan.bench.attacks.scene import Budget, Random, Scene
 from egan.bench.attacks.verdict import Score, Verdict, above, box_psnr, ceiling, floors
 from egan.bench.summary import bootstrap
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 from egan.terminal import progress
 
 Change = Callable[[Pictures, Random], Pictures]

@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter
 from egan.bench.attacks.scene import Budget, SameStream, Scene, ShowsThrough
 from egan.bench.attacks.verdict import Score, Verdict, above, area
 from egan.bench.summary import bootstrap
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 
 OTHERS = 4  # boxes of other pictures that a difference is held against
 WINDOW = 9  # pixels that a difference is averaged over

@@ -176,9 +176,9 @@ def search(
     import torch
     import torch.nn.functional as nnf
 
-    from egan.core.encryptgan import fit_keys, to_bytes, to_unit
     from egan.core.networks import REVEAL
     from egan.core.phases import rotate_phases
+    from egan.core.tensors import fit_keys, to_bytes, to_unit
 
     target = to_unit(secret[None], weights.model.device)
     key = fit_keys(public.picture[None], secret.shape[:2], weights.model.device)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from egan.bench.attacks.scene import Budget, Random, Scene
 from egan.bench.attacks.verdict import Score, Verdict
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 from egan.crypto import envelope, header, passphrase, signatures
 from egan.crypto.header import Kind
 from egan.crypto.keys import PrivateKey, PublicKey, make_pair

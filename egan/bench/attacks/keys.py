@@ -25,7 +25,7 @@ from egan.bench.attacks.verdict import (
 )
 from egan.bench.metrics import Floats
 from egan.bench.protocol import chunks
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 from egan.crypto import envelope
 from egan.crypto.keys import PrivateKey, PublicKey, make_pair, pair_of
 from egan.crypto.keystream import keystream
@@ -248,9 +248,9 @@ def one_encoding(scheme: Scheme, disguise: Pictures, key: Pictures):  # type: ig
     """Decodes of one disguise with one key image and many keystreams: G's encoder runs once for all of them."""
     import torch
 
-    from egan.core.encryptgan import to_bytes
     from egan.core.networks import REVEAL
     from egan.core.phases import rotate_phases
+    from egan.core.tensors import to_bytes
 
     model = scheme.model
     with torch.inference_mode():

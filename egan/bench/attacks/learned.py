@@ -30,8 +30,9 @@ from egan.bench.attacks.verdict import (
 )
 from egan.bench.protocol import Box, chunks
 from egan.bench.summary import bootstrap
-from egan.core.encryptgan import Pictures, to_bytes, to_unit
+from egan.core.model import Pictures
 from egan.core.networks import CELL
+from egan.core.tensors import to_bytes, to_unit
 
 START = 48  # pictures for the linear start
 BATCH = 4  # pictures a training step

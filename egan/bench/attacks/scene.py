@@ -16,7 +16,7 @@ from PIL import Image
 
 from egan.bench.data import PictureSets
 from egan.bench.protocol import Box, Pairs, chunks, make_pairs
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 from egan.crypto.keys import PrivateKey
 
 Random = np.random.Generator

@@ -28,9 +28,10 @@ from egan.bench.attacks.scene import (
     ShowsThrough,
 )
 from egan.bench.attacks.verdict import Score, Verdict, ceiling, judge_decodes
-from egan.core.encryptgan import Pictures, to_bytes, to_unit
+from egan.core.model import Pictures
 from egan.core.networks import CELL, REVEAL
 from egan.core.phases import rotate_phases
+from egan.core.tensors import to_bytes, to_unit
 
 GRID = 16  # phases tried per plane before the gradient takes over
 STEPS = 60  # of the steps budget per disguise, at most

@@ -17,7 +17,7 @@ import numpy as np
 from egan.bench.attacks.scene import Scene
 from egan.bench.metrics import blind_mse, mean_squared_error, psnr
 from egan.bench.summary import bootstrap
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 
 SIGNIFICANT = 0.005
 READ = 6.0  # dB above the floor, the best that any flat box can do: such a decode shows a message, be it a single one

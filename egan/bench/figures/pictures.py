@@ -13,7 +13,8 @@ from egan.bench.attacks.verdict import box_psnr
 from egan.bench.figures.sheet import Cell, sheet
 from egan.bench.metrics import mean_squared_error, psnr
 from egan.bench.protocol import Box
-from egan.core.encryptgan import Pictures, to_unit
+from egan.core.model import Pictures
+from egan.core.tensors import to_unit
 from egan.crypto.keys import PrivateKey
 
 ROWS = 4

@@ -15,7 +15,7 @@ from egan.bench.figures.pictures import (
 )
 from egan.bench.figures.plot import Sweep, plot
 from egan.bench.figures.sweeps import disguise_noise, key_noise
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 from egan.errors import EganError
 from egan.pictures.files import check_output, png_bytes, write_output
 from egan.terminal import note

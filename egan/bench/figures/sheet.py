@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 
 TILE, GAP, LABEL, TITLE = 192, 8, 20, 34
 INK, PAPER = (30, 30, 34), (255, 255, 255)

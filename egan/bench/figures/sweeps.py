@@ -17,7 +17,7 @@ from egan.bench.figures.pictures import decode_with
 from egan.bench.figures.plot import Sweep
 from egan.bench.figures.sheet import Cell, sheet
 from egan.bench.summary import bootstrap
-from egan.core.encryptgan import Pictures
+from egan.core.model import Pictures
 from egan.terminal import progress
 
 SIGMAS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # levels

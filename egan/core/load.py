@@ -1,0 +1,66 @@
+"""Models rebuilt from weights files alone, of every family that there is."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from egan.core.model import Model
+from egan.core.weights import read_description, weights_id
+from egan.errors import EganError
+
+# Family to "module:Class". Names, because the networks of the compared methods live
+# above the core, and because a family's module is imported when it is asked for.
+FAMILIES = {
+    "egan": "egan.core.encryptgan:EncryptGAN",
+    "paper": "egan.core.encryptgan:EncryptGAN",
+    "cyclegan": "egan.baselines.cyclegan:CycleGAN",
+    "munit": "egan.baselines.munit:MUNIT",
+    "drit": "egan.baselines.drit:DRIT",
+    "baluja": "egan.baselines.baluja:Baluja",
+}
+
+
+def load_model(path: str | Path, device: str | torch.device = "cpu") -> Model:
+    """Rebuild a model of any family from a weights file alone.
+
+    Raises EganError for a file that is damaged, of an unknown version or family, or does not fit its own metadata.
+    """
+    path = Path(path)
+    identity = weights_id(path)
+    options, training, key_network = read_description(path)
+    try:
+        with safe_open(str(path), "pt") as file:
+            tensors = {k: widened(file.get_tensor(k)) for k in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise EganError(f"cannot read weights {path}: {error}") from error
+    with torch.device("meta"):
+        model = model_class(options.family)(options)
+    try:
+        model.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        raise EganError(f"weights {path} do not fit their own description") from error
+    model.id, model.key_network, model.training_summary = (
+        identity,
+        key_network,
+        training,
+    )
+    model = model.eval().requires_grad_(False)
+    return model if torch.device(device).type == "cpu" else model.to(device)
+
+
+def model_class(family: str) -> type[Model]:
+    """The class of a family's networks; its constructor takes the family's options."""
+    module, _, name = FAMILIES[family].partition(":")
+    return cast(type[Model], getattr(importlib.import_module(module), name))
+
+
+def widened(weight: Tensor) -> Tensor:
+    """Half precision to float32, convolutions in the channels-last order that they run faster in."""
+    order = torch.channels_last if weight.dim() == 4 else torch.preserve_format
+    return weight.to(torch.float32, memory_format=order)
