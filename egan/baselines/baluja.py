@@ -7,12 +7,10 @@ result is to look like. Nothing but the weights of the reveal network stands bet
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 from torch import Tensor, nn
 
-from egan.baselines.base import Baseline, BaselineMethod, BaselineTraining
+from egan.baselines.base import Baseline
 from egan.core.options import BalujaOptions
 
 KERNELS = (3, 4, 5)
@@ -76,56 +74,3 @@ class Baluja(Baseline):
 
     def parts(self) -> dict[str, list[nn.Module]]:
         return {"encrypt": [self.prepare, self.conceal], "decrypt": [self.uncover]}
-
-
-def squared_error(a: Tensor, b: Tensor) -> Tensor:
-    """The mean squared difference, in float32."""
-    return (a.float() - b.float()).square().mean()
-
-
-def hiding_loss(
-    cover: Tensor, container: Tensor, secret: Tensor, revealed: Tensor, beta: float
-) -> Tensor:
-    """Equation 1 of the paper: MSE(cover, container) + beta MSE(secret, revealed)."""
-    return squared_error(cover, container) + beta * squared_error(secret, revealed)
-
-
-@dataclasses.dataclass(frozen=True)
-class BalujaTraining(BaselineTraining):
-    """Adam at 1e-3, constant. The noise on the container flips its lowest bits, so that they are not all it uses."""
-
-    batch: int = 4
-    learning_rate: float = 1e-3
-    secret: float = 0.75  # beta
-    noise: float = 0.01  # Gaussian, on the container, in units of the [-1, 1] range: 1.3 levels of 8 bits
-
-
-class BalujaMethod(BaselineMethod):
-    """Equation 1, all three networks at once."""
-
-    model: Baluja
-    options: BalujaTraining
-
-    def build(self) -> None:
-        self.model = Baluja(self.model_options)
-
-    def start_optimisers(self) -> None:
-        rate = self.options.learning_rate
-        self.optimisers["networks"] = self.optimiser(
-            self.model.parameters(), rate, (0.9, 0.999)
-        )
-
-    def step(self, number: int) -> dict[str, Tensor]:
-        o, m = self.options, self.model
-        secret, cover, box = self.batch()
-        with self.autocast():
-            container = m.hide(secret, cover)
-            noise = o.noise * self.sampler.normal((o.batch, *container.shape[1:]))
-            revealed = m.reveal(container + noise, None)
-            loss = hiding_loss(cover, container, secret, revealed, o.secret)
-            terms = {
-                "cover": squared_error(cover, container),
-                "secret": o.secret * squared_error(secret, revealed),
-            }
-        self.update("networks", loss)
-        return self.logged(terms, revealed, secret, box)

@@ -23,8 +23,8 @@ from egan.bench.protocol import Channel, make_pairs, measure
 from egan.bench.summary import bootstrap, summarise
 from egan.errors import EganError
 from egan.terminal import note
-from egan.train.methods import make_method
 from egan.train.presets import parse_options
+from egan.train.recipes import make_method
 from egan.train.sampler import Sampler
 from egan.train.trainer import Trainer
 

@@ -33,9 +33,9 @@ from egan.bench.summary import tables_csv
 from egan.core.model import Model
 from egan.errors import EganError
 from egan.pictures.files import check_made, write_output
-from egan.train.methods import make_method
 from egan.train.perceptual import lpips_network
 from egan.train.presets import parse_options
+from egan.train.recipes import make_method
 from egan.train.run_folder import CHECKPOINT, LOG, WEIGHTS, held
 from egan.train.sampler import Sampler
 from egan.train.trainer import Trainer

@@ -19,11 +19,12 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from egan.baselines.cyclegan import CycleGANMethod, CycleGANTraining
 from egan.core.options import CycleGANOptions, ModelOptions
-from egan.train.methods import make_method
+from egan.train.options import CycleGANTraining
 from egan.train.presets import parse_options
+from egan.train.recipes import make_method
 from egan.train.recipes.base import Method
+from egan.train.recipes.cyclegan import CycleGANMethod
 from egan.train.sampler import Sampler
 
 BATCH = {"cpu": 4, "cuda": 32}

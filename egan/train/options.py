@@ -159,3 +159,79 @@ class TrainOptions(RunOptions):
                 raise EganError(
                     f"unknown channel {channel!r}", f"known: {', '.join(ROBUST)}", 2
                 )
+
+
+@dataclasses.dataclass(frozen=True)
+class BaselineTraining(RunOptions):
+    """What every compared method's recipe says; the defaults are those of most of the papers."""
+
+    batch: int = 1
+    average: float = 0.0  # none of them keeps a moving average
+    bf16: bool = False
+    learning_rate: float = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class CycleGANTraining(BaselineTraining):
+    """The published recipe: Adam 2e-4 (0.5, 0.999), constant for half of the run and then linear to 0, batch 1."""
+
+    steps: int = 200_000  # 200 epochs of a thousand pictures
+    learning_rate: float = 2e-4
+    cycle: float = 10.0
+    identity: float = 0.5  # times the cycle weight
+    pool: int = 50  # pictures
+    discriminator_width: int = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class MUNITTraining(BaselineTraining):
+    """The published recipe: Adam 1e-4 (0.5, 0.999), halved every tenth of the run, weight decay 1e-4, batch 1."""
+
+    steps: int = 1_000_000
+    learning_rate: float = 1e-4
+    weight_decay: float = 1e-4
+    adversarial: float = 1.0
+    image: float = 10.0  # a picture from its own content and style
+    style: float = 1.0  # a style drawn from the prior, encoded again
+    content: float = 1.0  # a content, encoded again after translation
+    discriminator_width: int = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class DRITTraining(BaselineTraining):
+    """The published recipe: Adam 1e-4 (0.5, 0.999), constant for half of the run and then linear to 0, batch 1."""
+
+    LEAST: ClassVar[dict[str, float]] = BaselineTraining.LEAST | {"content_updates": 1}
+
+    steps: int = 400_000  # 400 epochs of a thousand pictures
+    content_adversarial: float = 1.0
+    adversarial: float = 1.0
+    cross_cycle: float = 10.0
+    self_reconstruction: float = 10.0
+    latent: float = 10.0  # an attribute drawn from the prior, encoded again
+    kl: float = 0.01
+    content_size: float = 0.01  # on the square of the content
+    content_updates: int = (
+        3  # steps of the content discriminator for one of everything else
+    )
+    content_rate: float = 0.4  # its rate, as a share
+    content_clip: float = 5.0
+    discriminator_width: int = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class BalujaTraining(BaselineTraining):
+    """Adam at 1e-3, constant. The noise on the container flips its lowest bits, so that they are not all it uses."""
+
+    batch: int = 4
+    learning_rate: float = 1e-3
+    secret: float = 0.75  # beta
+    noise: float = 0.01  # Gaussian, on the container, in units of the [-1, 1] range: 1.3 levels of 8 bits
+
+
+BASELINE_TRAINING: dict[str, type[BaselineTraining]] = {
+    "cyclegan": CycleGANTraining,
+    "munit": MUNITTraining,
+    "drit": DRITTraining,
+    "baluja": BalujaTraining,
+}

@@ -8,7 +8,7 @@ from typing import Any
 
 from egan.core.options import BASELINE_OPTIONS, BaselineOptions, ModelOptions
 from egan.errors import EganError
-from egan.train.options import RunOptions, TrainOptions
+from egan.train.options import BASELINE_TRAINING, RunOptions, TrainOptions
 
 # Each: model options, training options, where they differ from the defaults.
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -197,9 +197,7 @@ def option_classes(
             f"known: egan, {', '.join(BASELINE_OPTIONS)}",
             2,
         )
-    from egan.baselines import method_classes
-
-    return BASELINE_OPTIONS[method], method_classes(method)[1], BASELINE_PRESETS[method]
+    return BASELINE_OPTIONS[method], BASELINE_TRAINING[method], BASELINE_PRESETS[method]
 
 
 def parse_value(name: str, text: str, default: object) -> object:

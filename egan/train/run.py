@@ -23,10 +23,10 @@ from egan.pictures import files
 from egan.train.checkpoint import read_options
 from egan.train.data import CROP, load_cached
 from egan.train.distributed import Place, joined
-from egan.train.methods import make_method
 from egan.train.options import RunOptions, TrainOptions
 from egan.train.perceptual import lpips_network
 from egan.train.presets import parse_options
+from egan.train.recipes import make_method
 from egan.train.run_folder import WEIGHTS, check_folder, held, run_folder
 from egan.train.sampler import Sampler, free_memory, on_device
 from egan.train.trainer import Trainer
@@ -113,7 +113,7 @@ def run_train(request: Request) -> None:
         sampler = load_sampler(
             request, model_options.image_size, options.seed, device, place
         )
-        sampler.own(options.batch)
+        sampler.share(options.batch)
         with enough_memory(
             "these networks", "try smaller ones, or a smaller image_size"
         ):

@@ -47,7 +47,7 @@ class Sampler:
         whole.random = self.random
         return whole
 
-    def own(self, count: int) -> slice:
+    def share(self, count: int) -> slice:
         """This process's rows of a batch of `count`. Raises EganError where they cannot be shared out equally."""
         if count % self.world:
             raise EganError(
@@ -60,7 +60,7 @@ class Sampler:
 
     def pictures(self, source: Source, count: int) -> Tensor:
         """float (count / world, 3, S, S) in [-1, 1]."""
-        own = self.own(count)
+        own = self.share(count)
         index = self.random.integers(len(source), size=count)[own]
         flip = (self.random.random(count) < 0.5)[own]
         if isinstance(source, Tensor):
@@ -84,7 +84,7 @@ class Sampler:
         side = covers.shape[-1]
         whole = whole or side
         boxes = torch.zeros_like(covers[:, :1])
-        own = self.own(len(covers) * self.world)
+        own = self.share(len(covers) * self.world)
         for row in range(len(covers) * self.world):
             for _ in range(int(self.random.integers(1, most + 1))):
                 group = self.messages[int(self.random.integers(len(self.messages)))]
@@ -104,16 +104,16 @@ class Sampler:
     def randint(self, shape: Sequence[int]) -> Tensor:
         """Uniform bytes as integers, this process's share of (count, ...)."""
         return torch.randint(0, 256, tuple(shape), device=self.device)[
-            self.own(shape[0])
+            self.share(shape[0])
         ]
 
     def uniform(self, count: int) -> Tensor:
         """Uniform numbers in [0, 1), this process's share of `count`."""
-        return torch.rand(count, device=self.device)[self.own(count)]
+        return torch.rand(count, device=self.device)[self.share(count)]
 
     def normal(self, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers, this process's share of (count, ...)."""
-        return torch.randn(tuple(shape), device=self.device)[self.own(shape[0])]
+        return torch.randn(tuple(shape), device=self.device)[self.share(shape[0])]
 
 
 def resized(message: Source, size: int, device: torch.device) -> Tensor:

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from egan.train.methods import make_method
 from egan.train.presets import parse_options
+from egan.train.recipes import make_method
 from egan.train.recipes.base import Method
 from egan.train.sampler import Sampler
 from egan.train.trainer import Trainer

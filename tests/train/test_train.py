@@ -32,8 +32,8 @@ from egan.train.key_network import Painter, train_key_network
 from egan.train.options import TrainOptions
 from egan.train.presets import parse_options
 from egan.train.recipes.base import round8
-from egan.train.recipes.egan import LockedMethod, painting
-from egan.train.recipes.paper import PublishedMethod
+from egan.train.recipes.egan import EganMethod, painting
+from egan.train.recipes.paper import PaperMethod
 from egan.train.sampler import Sampler
 from egan.train.starting_codec import (
     cell_rows,
@@ -195,7 +195,7 @@ def test_composites_are_8_bit_and_boxes_mark_every_change() -> None:
 
 
 def trainer(out: Path, model: ModelOptions = TINY, seed: int = 0, **changes) -> Trainer:
-    method = LockedMethod(model, dataclasses.replace(FAST, **changes), sampler(seed))
+    method = EganMethod(model, dataclasses.replace(FAST, **changes), sampler(seed))
     return Trainer(method, out, log=lambda _: None)
 
 
@@ -343,7 +343,7 @@ def test_training_on_windows_of_pictures(tmp_path: Path) -> None:
     source = Sampler(
         smooth(4, 128, 1), smooth(4, 128, 2), messages, 0, torch.device("cpu")
     )
-    method = LockedMethod(
+    method = EganMethod(
         model, dataclasses.replace(FAST, crop=64, batch=4, steps=2), source
     )
     seen, sizes = set(), set()
@@ -703,7 +703,7 @@ def test_a_robust_start_decodes_after_jpeg_and_the_default_does_not() -> None:
 def test_robust_and_published_training_run(tmp_path: Path) -> None:
     run = prepared(tmp_path / "robust", robust=("jpeg", "noise", "resize"), steps=2)
     run.run()
-    method = PublishedMethod(
+    method = PaperMethod(
         dataclasses.replace(
             TINY,
             family="paper",
@@ -716,11 +716,11 @@ def test_robust_and_published_training_run(tmp_path: Path) -> None:
     )
     paper = Trainer(method, tmp_path / "paper", log=lambda _: None)
     paper.prepare()
-    before = [p.clone() for p in method.both.parameters()]
+    before = [p.clone() for p in method.generators.parameters()]
     paper.run()
     assert all(
         not torch.equal(a, b)
-        for a, b in zip(before, method.both.parameters(), strict=True)
+        for a, b in zip(before, method.generators.parameters(), strict=True)
         if a.dim() > 1
     )
     model = load_model(tmp_path / "paper" / "weights.safetensors")
@@ -740,7 +740,7 @@ def test_robust_and_published_training_run(tmp_path: Path) -> None:
 def test_a_wrong_key_of_the_paper_family_gets_the_adversarial_loss_alone(
     tmp_path: Path,
 ) -> None:
-    method = PublishedMethod(
+    method = PaperMethod(
         dataclasses.replace(TINY, family="paper", resnet_width=4, resnet_blocks=1),
         dataclasses.replace(FAST, wrong_key=1.0),
         sampler(),

@@ -191,7 +191,7 @@ def test_the_shares_of_two_processes_are_the_batch_of_one() -> None:
         torch.manual_seed(1)
         assert torch.equal(part.randint((4, 2, 3, 3)), k[own])
     with pytest.raises(EganError, match="cannot be shared"):
-        sampler(0, 2).own(3)
+        sampler(0, 2).share(3)
 
 
 def test_pictures_on_the_device_are_the_same_pictures() -> None:
@@ -291,7 +291,7 @@ def test_bad_input_is_named_and_leaves_nothing(
     [
         ("egan.train.recipes.egan.train_key_network", "no memory for K's training"),
         (
-            "egan.train.recipes.egan.LockedMethod.step",
+            "egan.train.recipes.egan.EganMethod.step",
             "no memory for a batch of 6\negan: hint: try --batch 3; ",
         ),
     ],

@@ -30,8 +30,10 @@ class Method(abc.ABC):
     model: nn.Module
     critics: nn.ModuleDict
     optimisers: dict[str, torch.optim.Optimizer]
-    passes: nn.Module  # the forward pass of all that "generators" trains, as one module
-    judge: nn.Module  # the loss of all that "critics" trains, as one module
+    forward_pass: (
+        nn.Module
+    )  # the forward pass of all that "generators" trains, as one module
+    critic_loss: nn.Module  # the loss of all that "critics" trains, as one module
 
     def __init__(self, options: RunOptions, sampler: Sampler) -> None:
         self.options, self.sampler, self.device = options, sampler, sampler.device
@@ -86,19 +88,19 @@ class Method(abc.ABC):
     def share_out(self) -> None:
         """Compile both passes where asked to, and average the gradients over all processes (DistributedDataParallel)."""
         if self.options.compile:
-            self.passes = cast(nn.Module, torch.compile(self.passes))
-            self.judge = cast(nn.Module, torch.compile(self.judge))
+            self.forward_pass = cast(nn.Module, torch.compile(self.forward_pass))
+            self.critic_loss = cast(nn.Module, torch.compile(self.critic_loss))
         if self.sampler.world == 1:
             return
         from torch.nn.parallel import DistributedDataParallel
 
         devices = [self.device] if self.device.type == "cuda" else None
         # A step without the backward cycle or without a discriminator leaves some parameters out.
-        self.passes, self.judge = (
+        self.forward_pass, self.critic_loss = (
             DistributedDataParallel(
                 m, devices, broadcast_buffers=False, find_unused_parameters=True
             )
-            for m in (self.passes, self.judge)
+            for m in (self.forward_pass, self.critic_loss)
         )
 
     def autocast(self) -> torch.autocast:
@@ -128,7 +130,7 @@ class Method(abc.ABC):
         return norm
 
 
-class LSGANJudge(nn.Module):
+class CriticLoss(nn.Module):
     """The discriminators' loss over (name, real, fake) windows (N, 3, H, W), with Gaussian noise on all that they see,
     which is augmented before that where augment names how.
     """

@@ -133,7 +133,7 @@ def painting(
     return paint, parameters
 
 
-class LockedMethod(KeyedMethod):
+class EganMethod(KeyedMethod):
     """Family `egan`: the losses of `egan.train.losses`, K and the starting codec."""
 
     def __init__(
@@ -145,8 +145,8 @@ class LockedMethod(KeyedMethod):
     ) -> None:
         super().__init__(model_options, options, sampler)
         self.perceptual = perceptual
-        self.both = LockedCycle(self.model, sampler.random)
-        self.passes = self.both
+        self.generators = LockedCycle(self.model, sampler.random)
+        self.forward_pass = self.generators
         self.share_out()
 
     def facts(self) -> dict[str, Any]:
@@ -159,10 +159,16 @@ class LockedMethod(KeyedMethod):
         """Set the starting codec of either direction, then K."""
         s, o = self.sampler.alone(), self.options
         composites, _ = s.composite(s.pictures(s.covers, 64), 3)
-        start_codec(self.both.F, self.both.G, composites, o.amplitude, bool(o.robust))
         start_codec(
-            self.both.G,
-            self.both.F,
+            self.generators.F,
+            self.generators.G,
+            composites,
+            o.amplitude,
+            bool(o.robust),
+        )
+        start_codec(
+            self.generators.G,
+            self.generators.F,
             s.pictures(s.disguises, 64),
             o.amplitude,
             bool(o.robust),
@@ -178,11 +184,14 @@ class LockedMethod(KeyedMethod):
                 Painter(
                     s.covers,
                     m.private_layers,
-                    *painting(self.both.G),
+                    *painting(self.generators.G),
                     SIGNED * o.key_painting,
                 ),
                 Painter(
-                    s.disguises, m.public_layers, *painting(self.both.F), o.key_painting
+                    s.disguises,
+                    m.public_layers,
+                    *painting(self.generators.F),
+                    o.key_painting,
                 ),
             ]
         accuracy = train_key_network(
@@ -195,7 +204,7 @@ class LockedMethod(KeyedMethod):
         self.model.K.requires_grad_(False)
         self.optimisers = {
             "generators": self.optimiser(
-                self.both.parameters(), o.learning_rate, (0.9, 0.99)
+                self.generators.parameters(), o.learning_rate, (0.9, 0.99)
             ),
             "critics": self.optimiser(
                 self.critics.parameters(), o.discriminator_rate, (0.5, 0.99)
@@ -247,7 +256,7 @@ class LockedMethod(KeyedMethod):
         batch = self.draw(backward)
         window = random_window(batch.x.shape[-1], o.critic_crop, self.sampler)
         with self.autocast():
-            there, back, grain = self.passes(
+            there, back, grain = self.forward_pass(
                 batch,
                 backward,
                 choose(o.robust, self.sampler.random) if o.robust else None,
@@ -263,7 +272,7 @@ class LockedMethod(KeyedMethod):
         norm = self.update("generators", total, o.clip)
         if o.adversarial or o.adversarial_x:
             with self.autocast():
-                d_loss = self.critics_loss(batch, there, back, window)
+                d_loss = self.windowed_critic_loss(batch, there, back, window)
             self.update("critics", d_loss)
             terms["critics"] = d_loss
         terms |= {
@@ -303,9 +312,13 @@ class LockedMethod(KeyedMethod):
                 (fake_y, fake_x), (real_y, real_x)
             )
         if o.adversarial:
-            out["adversarial"] = o.adversarial * self.fooling("d_y", fake_y)
+            out["adversarial"] = o.adversarial * self.generator_adversarial_loss(
+                "d_y", fake_y
+            )
         if o.adversarial_x:
-            out["adversarial_x"] = o.adversarial_x * self.fooling("d_x", fake_x)
+            out["adversarial_x"] = o.adversarial_x * self.generator_adversarial_loss(
+                "d_x", fake_x
+            )
         return out
 
     def backward_terms(self, b: Batch, c: Cycle, window: Window) -> dict[str, Tensor]:
@@ -318,24 +331,28 @@ class LockedMethod(KeyedMethod):
             "detail": o.detail * losses.detail_loss(c.painted, b.x),
         }
         if o.adversarial_x:
-            out["adversarial"] = o.adversarial_x * self.fooling(
+            out["adversarial"] = o.adversarial_x * self.generator_adversarial_loss(
                 "d_x", window(c.painted).clamp(-1, 1)
             )
         return out
 
-    def critics_loss(
+    def windowed_critic_loss(
         self, b: Batch, there: Cycle, back: Cycle | None, window: Window
     ) -> Tensor:
         """LSGAN's loss of both discriminators, with noise on all that they see."""
         o = self.options
         pairs = []
         if o.adversarial:
-            pairs.append(("d_y", b.y + self.payload(self.both.F, b), there.painted))
+            pairs.append(
+                ("d_y", b.y + self.payload(self.generators.F, b), there.painted)
+            )
         if o.adversarial_x:
             pairs.append(("d_x", b.composite, there.recovered))
             if back:
-                pairs.append(("d_x", b.x + self.payload(self.both.G, b), back.painted))
-        return self.judge(
+                pairs.append(
+                    ("d_x", b.x + self.payload(self.generators.G, b), back.painted)
+                )
+        return self.critic_loss(
             [
                 (name, window(real).clamp(-1, 1), window(fake).clamp(-1, 1))
                 for name, real, fake in pairs

@@ -18,7 +18,7 @@ from egan.errors import EganError
 from egan.train import losses
 from egan.train.critics import augmented, make_critic, over_scales
 from egan.train.options import TrainOptions
-from egan.train.recipes.base import LSGANJudge, Method, noisy, random_window
+from egan.train.recipes.base import CriticLoss, Method, noisy, random_window
 from egan.train.sampler import Sampler
 from egan.train.samples import sample_sheet
 
@@ -69,7 +69,7 @@ class KeyedMethod(Method):
         self.layers = sorted(
             {*model_options.public_layers, *model_options.private_layers}
         )
-        self.judge = LSGANJudge(
+        self.critic_loss = CriticLoss(
             self.critics, options.input_noise, options.critic_augment
         )
 
@@ -98,7 +98,7 @@ class KeyedMethod(Method):
             [found[i - 1] for i in self.layers], [target[i - 1] for i in self.layers]
         )
 
-    def fooling(self, critic: str, fake: Tensor) -> Tensor:
+    def generator_adversarial_loss(self, critic: str, fake: Tensor) -> Tensor:
         """LSGAN's loss of the generator, with noise, and what `critic_augment` names, on what the discriminator sees."""
         d = self.critics[critic].requires_grad_(False)
         seen = noisy(

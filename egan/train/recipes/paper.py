@@ -63,15 +63,15 @@ class KeyedCycle(nn.Module):
         return torch.cat((noisy(picture, self.noise), key), 1)
 
 
-class PublishedMethod(KeyedMethod):
+class PaperMethod(KeyedMethod):
     """Family `paper`."""
 
     def __init__(
         self, model_options: ModelOptions, options: TrainOptions, sampler: Sampler
     ) -> None:
         super().__init__(model_options, options, sampler)
-        self.both = KeyedCycle(self.model, options.noise)
-        self.passes = self.both
+        self.generators = KeyedCycle(self.model, options.noise)
+        self.forward_pass = self.generators
         self.share_out()
 
     def make_keys(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class PublishedMethod(KeyedMethod):
         b = self.draw()
         window = random_window(b.x.shape[-1], o.critic_crop, self.sampler)
         with self.autocast():
-            c = self.passes(b)
+            c = self.forward_pass(b)
             fakes = {
                 "d_y": [window(c.disguise), window(c.verified)],
                 "d_x": [window(c.recovered), window(c.signed)],
@@ -141,15 +141,17 @@ class PublishedMethod(KeyedMethod):
                 "key_matching": o.key_matching
                 * self.key_matching((c.disguise, c.recovered), (b.y, b.x)),
                 "adversarial": o.adversarial
-                * self.fooling("d_y", torch.cat(fakes["d_y"])),
+                * self.generator_adversarial_loss("d_y", torch.cat(fakes["d_y"])),
                 "adversarial_x": o.adversarial_x
-                * self.fooling("d_x", torch.cat(fakes["d_x"])),
+                * self.generator_adversarial_loss("d_x", torch.cat(fakes["d_x"])),
             }
             total = torch.stack(list(terms.values())).sum()
         norm = self.update("generators", total, o.clip)
         with self.autocast():
             reals = {"d_y": window(b.y), "d_x": window(b.x)}
-            d_loss = self.judge([(d, reals[d], torch.cat(fakes[d])) for d in reals])
+            d_loss = self.critic_loss(
+                [(d, reals[d], torch.cat(fakes[d])) for d in reals]
+            )
         self.update("critics", d_loss)
         terms |= {
             "critics": d_loss,
