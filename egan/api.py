@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from egan.crypto import keys as crypto_keys
-from egan.crypto.envelope import Box
 from egan.crypto.keys import PrivateKey, PublicKey
 from egan.errors import EganError
 from egan.pictures import atomic, files
 from egan.pictures import compose as composing
-from egan.pictures.compose import CHUNK
+from egan.pictures.boxes import CHUNK, Box, boxes_text, noted_boxes
+from egan.pictures.output import check_output, png_bytes, write_output
+from egan.pictures.sizes import parse_size
 from egan.verbs import hide, keys, unhide
 from egan.verbs import sign as signing
 from egan.verbs.batching import batches
@@ -150,7 +151,7 @@ class EncryptGAN:
             place = composing.Place(abs(at[0]), abs(at[1]), at[0] < 0, at[1] < 0)
         under = loaded(cover)
         wanted: str | None = measure(cover_size) or "keep"
-        if composing.noted_boxes(under):
+        if noted_boxes(under):
             wanted = None
         recipe = composing.Recipe(place, measure(size), cover_size=wanted)
         pixels, text, _notes = recipe.apply(under, loaded(message))
@@ -235,7 +236,7 @@ class EncryptGAN:
             )
 
         def made(job: Job, pixels: NDArray[np.uint8]) -> Decrypted:
-            text = composing.boxes_text(job.boxes, pixels) if job.boxes else {}
+            text = boxes_text(job.boxes, pixels) if job.boxes else {}
             cut = [image_of(part) for part in unhide.cut_messages(job, pixels)]
             notes = tuple(map(str, job.notes))
             picture = image_of(pixels, text)
@@ -268,7 +269,7 @@ class EncryptGAN:
         size: what the secret is cut and resized to, where it is given.
         """
         key, text = private_key(private), measure(size)
-        wanted = None if text is None else composing.parse_size(text, "size")
+        wanted = None if text is None else parse_size(text, "size")
 
         def read(one: Picture) -> Job:
             picture = loaded(one)
@@ -414,12 +415,10 @@ def save(
     Raises EganError for another ending than .png and, without `force`, for a file that exists.
     """
     name = os.fspath(path)
-    files.check_output(name, force)
+    check_output(name, force)
     note = picture.info.get(CHUNK)
     text = {CHUNK: note} if isinstance(note, str) else {}
-    files.write_output(
-        files.png_bytes(np.asarray(picture.convert("RGB")), text), name, force
-    )
+    write_output(png_bytes(np.asarray(picture.convert("RGB")), text), name, force)
 
 
 def save_keys(

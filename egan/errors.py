@@ -48,3 +48,8 @@ def out_of_memory(error: BaseException) -> bool:
         isinstance(error, RuntimeError)
         and any(words in str(error) for words in NO_MEMORY)
     )
+
+
+def reason_of(error: OSError) -> str:
+    """The system's words for an error, in lower case, without number and file name."""
+    return (error.strerror or str(error)).lower()

@@ -31,7 +31,9 @@ from egan.crypto import envelope, header, keys, passphrase, signatures
 from egan.crypto.envelope import unseal
 from egan.crypto.header import Kind
 from egan.errors import EganError
-from egan.pictures import compose, files
+from egan.pictures import files
+from egan.pictures.boxes import CHUNK, boxes_text, noted_boxes
+from egan.pictures.output import png_bytes
 from egan.terminal import printable
 from egan.verbs.inspect import describe
 
@@ -89,9 +91,7 @@ class Seeds:
             )
             Image.fromarray(random.choice(self.pictures)).save(buffer, kind, **options)
             self.files.append(buffer.getvalue())
-        self.files += [
-            files.png_bytes(p, compose.boxes_text(boxes[:1], p)) for p in self.pictures
-        ]
+        self.files += [png_bytes(p, boxes_text(boxes[:1], p)) for p in self.pictures]
         self.weights = safetensors({"a": [2, 3], "b": [5]})
 
 
@@ -201,7 +201,7 @@ def picture_file(
     def read(data: bytes) -> None:
         loaded = files.picture_of(data, "x.png")
         header.find(loaded.pixels, loaded.name)
-        compose.noted_boxes(loaded)
+        noted_boxes(loaded)
 
     return damaged(random, random.choice(seeds.files)), read
 
@@ -324,8 +324,8 @@ def notes(
     data = damaged(random, data) if random.random() < 0.7 else data
 
     def read(data: bytes) -> None:
-        text = {compose.CHUNK: data.decode("latin-1")}
-        compose.noted_boxes(files.Loaded(seeds.pictures[0], None, "x.png", text))
+        text = {CHUNK: data.decode("latin-1")}
+        noted_boxes(files.Loaded(seeds.pictures[0], None, "x.png", text))
 
     return data, read
 

@@ -32,7 +32,7 @@ from egan.bench.protocol import Row, make_pairs, measure
 from egan.bench.summary import tables_csv
 from egan.core.model import Model
 from egan.errors import EganError
-from egan.pictures.files import check_made, write_output
+from egan.pictures.output import check_made, write_output
 from egan.train.perceptual import lpips_network
 from egan.train.presets import parse_options
 from egan.train.recipes import make_method

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 from egan.bench.contestants import parse_methods
-from egan.core.options import LARGEST_SEED, LARGEST_SIDE, fits
+from egan.core.options import LARGEST_SEED, LARGEST_SIDE
 from egan.errors import EganError
+from egan.pictures.sizes import fits
 
 # The columns of the paper's Table 1, and what it lacks: the blind floor, and distances
 # by a network that every machine can have.

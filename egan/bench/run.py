@@ -42,7 +42,7 @@ from egan.core.device import pick_device
 from egan.core.load import load_model
 from egan.core.model import Model, Pictures
 from egan.errors import EganError
-from egan.pictures.files import check_output, png_bytes, write_output
+from egan.pictures.output import check_output, png_bytes, write_output
 
 T = TypeVar("T")
 

@@ -26,6 +26,7 @@ from egan.errors import EganError
 from egan.pictures import compose, files
 from egan.pictures.files import Picture
 from egan.pictures.metrics import rmse
+from egan.pictures.output import check_output, write_output
 from egan.pictures.sources import walk
 from egan.verbs import sign as signing
 from egan.verbs.keygen import key_pair
@@ -60,7 +61,7 @@ def run_calibrate(
 ) -> None:
     """Measure, print, and with `output` write a copy of the weights that carries the threshold."""
     if output is not None:
-        files.check_output(output, force, ".safetensors")
+        check_output(output, force, ".safetensors")
     if limit < 8:
         raise EganError("--limit is below 8: there is nothing to measure", status=2)
     if tries < 0:
@@ -94,7 +95,7 @@ def run_calibrate(
             "impostor",
         )
         data = with_signing(weights.path, {key: figures[key] for key in kept})
-        files.write_output(data, output, force)
+        write_output(data, output, force)
         terminal.note(
             f"weights with the threshold: {output}; they have another id, so make keys anew"
         )

@@ -16,8 +16,14 @@ from pathlib import Path
 from egan import terminal
 from egan.commands.inputs import Inputs
 from egan.errors import EganError, Note, out_of_memory
-from egan.pictures import files
 from egan.pictures.files import Picture
+from egan.pictures.output import (
+    STDOUT,
+    check_output,
+    png_bytes,
+    reporting,
+    write_output,
+)
 from egan.pictures.sources import Source
 from egan.verbs.batching import batches, no_memory, processes
 from egan.verbs.job import Job
@@ -165,7 +171,7 @@ class Writer:
     def path(self, source: str, suffix: str) -> str | None:
         if self.inputs.folder is not None:
             return target(self.inputs.folder, self.stems[source], suffix)
-        if suffix and self.inputs.output not in (None, files.STDOUT):
+        if suffix and self.inputs.output not in (None, STDOUT):
             out = Path(str(self.inputs.output))
             return str(out.with_name(f"{out.stem}{suffix}{out.suffix}"))
         return self.inputs.output
@@ -175,16 +181,16 @@ class Writer:
         for suffix in suffixes:
             if path := self.path(source.path, suffix):
                 if self.inputs.folder is not None:
-                    with files.reporting(path):
+                    with reporting(path):
                         Path(path).parent.mkdir(parents=True, exist_ok=True)
-                files.check_output(path, self.inputs.force)
+                check_output(path, self.inputs.force)
 
     def write(self, result: Result) -> None:
         source = result.job.source
         try:
-            data = files.png_bytes(result.pixels, result.text)
+            data = png_bytes(result.pixels, result.text)
             path = self.path(source, result.suffix)
-            files.write_output(data, path, self.inputs.force)
+            write_output(data, path, self.inputs.force)
         except EganError as error:
             self.failures.add(error, source)
 

@@ -265,11 +265,11 @@ class Messages:
     def results(self, job: Job, picture: Picture) -> list[Result]:
         """The composite with its note of boxes, or the messages that are wanted."""
         from egan.commands.batches import Result
-        from egan.pictures import compose
+        from egan.pictures.boxes import boxes_text
         from egan.verbs import unhide
 
         if not self.cut:
-            text = compose.boxes_text(job.boxes, picture) if job.boxes else {}
+            text = boxes_text(job.boxes, picture) if job.boxes else {}
             return [Result(job, picture, "", text)]
         cut = unhide.cut_messages(job, picture)
         if not self.every:

@@ -68,9 +68,10 @@ def demo(
 
     from egan.commands import inputs
     from egan.pictures import builtin, files
+    from egan.pictures.output import check_made
 
     folder = Path(directory)
-    files.check_made(directory, "-d")
+    check_made(directory, "-d")
     old = earlier(folder, force)
     given = {"cover": cover, "flower": flower, "message": message}
     files.one_standard_input(*given.values())
@@ -182,6 +183,7 @@ def walk(
     Returns pixels and PNG text of every picture but the keys, by name.
     """
     from egan.pictures import compose, files
+    from egan.pictures.boxes import boxes_text, noted_boxes
     from egan.verbs import hide, sign, unhide
 
     made: dict[str, tuple[Picture, dict[str, str]]] = {
@@ -211,9 +213,9 @@ def walk(
 
     terminal.note("egan decrypt --priv priv.png disguise.png -o recovered.png")
     job = unhide.open_disguise(disguise, "disguise.png", private, weights)
-    job.boxes = job.boxes or compose.noted_boxes(composite)
+    job.boxes = job.boxes or noted_boxes(composite)
     (recovered,) = unhide.decrypt([job], private)
-    keep("recovered", recovered, compose.boxes_text(job.boxes, recovered))
+    keep("recovered", recovered, boxes_text(job.boxes, recovered))
     terminal.note("egan decrypt --priv priv.png --message disguise.png -o found.png")
     keep("found", unhide.cut_messages(job, recovered)[0])
     terminal.note(
@@ -271,12 +273,12 @@ def write(
     old: dict[str, str],
 ) -> None:
     """Write the pictures and the record of them; keys are in the folder already."""
-    from egan.pictures import files
+    from egan.pictures.output import png_bytes, write_output
 
     record = {f"{name}.png": "" for name in KEYS} | old
     for name, (pixels, text) in made.items():
-        data = files.png_bytes(pixels, text)
-        files.write_output(data, str(folder / f"{name}.png"), force=True)
+        data = png_bytes(pixels, text)
+        write_output(data, str(folder / f"{name}.png"), force=True)
         record[f"{name}.png"] = digest_of(data)
     write_record(folder, record)
 
@@ -285,7 +287,7 @@ def write_record(folder: Path, record: dict[str, str]) -> None:
     """Names and digests of the demo's files; of keys the names alone."""
     import json
 
-    from egan.pictures import files
+    from egan.pictures.output import write_output
 
     data = json.dumps({"files": record}, indent=1).encode()
-    files.write_output(data, str(folder / RECORD), force=True)
+    write_output(data, str(folder / RECORD), force=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from egan import terminal
 from egan.errors import EganError
 from egan.pictures import files
+from egan.pictures.output import check_made, check_output
 from egan.pictures.sources import Source, endings, walk
 from egan.verbs.batching import processes
 from egan.verbs.weights import Weights, find_weights
@@ -67,7 +68,7 @@ def find(
         one_output(names)
         alone()
     if folder is None and writes and not (several and (listed or len(names) > 1)):
-        files.check_output(output, force)
+        check_output(output, force)
     sources, skipped = find_sources(inputs, listed, folder)
     if folder is None and not several:
         one_output([source.path for source in sources])
@@ -142,7 +143,7 @@ def read_names(listed: str) -> list[str]:
 
 def check_folder(folder: str, sources: Sequence[Source]) -> None:
     """Raises EganError where the output folder cannot be made, or two inputs have one name."""
-    files.check_made(folder, "-d")
+    check_made(folder, "-d")
     names: dict[str, str] = {}
     for source in sources:
         if source.path == files.STDIN:

@@ -69,6 +69,8 @@ def keygen(
     from egan.commands import inputs
     from egan.commands.batches import Failures, target
     from egan.pictures import compose, files
+    from egan.pictures.output import reporting
+    from egan.pictures.sizes import parse_size
     from egan.verbs import keys
     from egan.verbs.keygen import key_pair
 
@@ -78,7 +80,7 @@ def keygen(
     found = inputs.find([face], folder=directory, several=True, writes=False)
     inputs.alone()
     inputs.check_partner(flower, found.sources)
-    side = compose.parse_size(str(size), "--size")
+    side = parse_size(str(size), "--size")
     weights_file = inputs.open_weights(weights, device, keys_needed=True)
     failures = Failures(alone=directory is None)
     for error in found.skipped:
@@ -88,7 +90,7 @@ def keygen(
             if directory is not None:
                 pub = target(directory, source.stem, "-pub")
                 priv = target(directory, source.stem, "-priv")
-                with files.reporting(pub):
+                with reporting(pub):
                     Path(pub).parent.mkdir(parents=True, exist_ok=True)
             keys.check_key_files(pub, priv, force)
             x, y = (

@@ -56,12 +56,13 @@ def sign(
     terminal.quiet = quiet
     from egan.commands import batches
     from egan.commands import inputs as finding
-    from egan.pictures import compose, files
+    from egan.pictures import files
+    from egan.pictures.sizes import parse_size
     from egan.verbs import keys
     from egan.verbs import sign as signing
 
     found = finding.find(inputs, listed, directory, output, force, (priv,))
-    wanted = compose.parse_size(size, "--size") if size is not None else None
+    wanted = parse_size(size, "--size") if size is not None else None
     weights_file = finding.open_weights(weights, device, keys_needed=True)
     private, notes = keys.read_private(priv)
     terminal.tell(notes)

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from egan.core.lock import lock
 from egan.core.model import Model, Pictures
 from egan.core.networks import CELL, HIDE, REVEAL, KeyNetwork, LockedGenerator
-from egan.core.options import ModelOptions, fits
+from egan.core.options import ModelOptions
 from egan.core.phases import rotate_phases
 from egan.core.resnet import ResNetGenerator
 from egan.core.tensors import as_arrays, fit_keys, to_bytes, to_unit, unit_phases
 from egan.errors import EganError
+from egan.pictures.sizes import fits
 
 BATCH = 8  # pictures a pass on the CPU: enough to fill the cores, little enough to keep memory flat
 

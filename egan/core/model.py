@@ -24,7 +24,7 @@ from egan.core.weights import (
     read_header,
     with_header,
 )
-from egan.pictures import files
+from egan.pictures.output import write_output
 
 Pictures = NDArray[np.uint8]
 
@@ -95,4 +95,4 @@ class Model(nn.Module, abc.ABC):
         }
         data = save(tensors, metadata)
         header = read_header(io.BytesIO(data), len(data), str(path))
-        files.write_output(with_header(data, header), str(path), force=True)
+        write_output(with_header(data, header), str(path), force=True)

@@ -10,15 +10,11 @@ import json
 from typing import Any, ClassVar, Self
 
 from egan.errors import EganError
+from egan.pictures.sizes import fits
 
 FAMILIES = ("egan", "paper")
 LARGEST_SEED = 2**31 - 1
 LARGEST_SIDE = 4096  # pixels; keys and pictures are refused above 50 megapixels anyway
-
-
-def fits(*sides: int) -> bool:
-    """Whether the networks take pictures with these sides: multiples of 16 from 64 up."""
-    return all(side >= 64 and side % 16 == 0 for side in sides)
 
 
 class Described:

@@ -49,8 +49,7 @@ from egan.crypto.keys import (
 )
 from egan.crypto.keystream import SEED_BYTES
 from egan.errors import EganError
-
-Box = tuple[int, int, int, int]  # x, y, width, height in pixels from the top left
+from egan.pictures.boxes import MOST_BOXES, Box
 
 SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 FILE_KEY_BYTES = 32
@@ -59,7 +58,6 @@ SHARE = slice(1088, 1120)  # of a slot: the sender's X25519 point, after ML-KEM'
 TAG_BYTES = 16
 NONCE = bytes(12)  # a file key seals one letter
 
-MOST_BOXES = 16
 BOX = struct.Struct(">4H")
 # Seed; width and height; number of boxes and boxes; identity of the sender; seconds since
 # 1970 (UTC); lengths of comment and note; signature of the sender.

@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from numpy.typing import NDArray
 from reedsolo import ReedSolomonError, RSCodec
 
-from egan.crypto.envelope import BOX, Box
+from egan.crypto.envelope import BOX
 from egan.crypto.header import Picture
 from egan.crypto.keys import PrivateKey, PublicKey
 from egan.crypto.keystream import SEED_BYTES
+from egan.pictures.boxes import Box
 
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 INFO = b"egan/2 spare envelope"

@@ -1,12 +1,7 @@
-"""Pasting messages on covers, and the boxes that say where they are.
-
-Boxes are (x, y, width, height) in pixels from the top left. They travel in one PNG text chunk from `compose` to
-`encrypt`, which seals them in the envelope and drops the chunk.
-"""
+"""Pasting messages on covers."""
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from dataclasses import dataclass
@@ -15,25 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from egan.core.options import fits
-from egan.crypto.envelope import MOST_BOXES, Box
 from egan.errors import EganError, Note
-from egan.pictures.files import MOST_PIXELS, Loaded, flatten, limit_hint
-
-CHUNK = "egan:boxes"
-Size = tuple[int, int]
-
-
-def parse_pair(text: str, what: str, separators: str = ",x") -> tuple[int, int]:
-    """`40,80` or `40x80` as two integers. Raises EganError with status 2."""
-    match = re.fullmatch(
-        rf"\s*([+-]?\d{{1,6}})\s*[{separators}]\s*([+-]?\d{{1,6}})\s*", text
-    )
-    if not match:
-        raise EganError(
-            f"{what} {text!r} is not two whole numbers like 40,80", status=2
-        )
-    return int(match[1]), int(match[2])
+from egan.pictures.boxes import MOST_BOXES, Box, boxes_text, noted_boxes
+from egan.pictures.files import Loaded, flatten
+from egan.pictures.sizes import Size, fits, parse_pair, parse_size
 
 
 @dataclass(frozen=True)
@@ -54,18 +34,6 @@ def parse_place(text: str) -> Place:
     x, y = parse_pair(text, "--at", ",")
     signs = [part.strip().startswith("-") for part in text.split(",")]
     return Place(abs(x), abs(y), *signs)
-
-
-def parse_size(text: str, what: str) -> Size:
-    """`128` (a square) or `128x96` as width and height, positive and not huge. Raises EganError with status 2."""
-    size = parse_pair(
-        f"{text}x{text}" if re.fullmatch(r"\s*\d{1,6}\s*", text) else text, what
-    )
-    if min(size) < 1:
-        raise EganError(f"{what} {text!r} is not positive", status=2)
-    if size[0] * size[1] > MOST_PIXELS:
-        raise EganError(f"{what} {text} is too large", limit_hint(), 2)
-    return size
 
 
 def fit_cover(
@@ -196,40 +164,3 @@ class Recipe:
             return random_place(cover, message, self.seed)
         x, y = (max(0, (c - m) // 2) for c, m in zip(cover, message, strict=True))
         return Place(x, y)
-
-
-def boxes_text(boxes: tuple[Box, ...], pixels: NDArray[np.uint8]) -> dict[str, str]:
-    """The note of boxes in a composite, uint8 (H, W, 3), as a PNG text chunk."""
-    return {CHUNK: json.dumps(boxes)}
-
-
-def noted_boxes(picture: Loaded) -> tuple[Box, ...]:
-    """The boxes that `compose` noted in a PNG; empty where there are none. Raises EganError for damaged notes."""
-    text = picture.text.get(CHUNK)
-    if text is None:
-        return ()
-    height, width = picture.pixels.shape[:2]
-    boxes: list[Box] = []
-    try:
-        for x, y, w, h in json.loads(text):
-            if (
-                not all(type(v) is int for v in (x, y, w, h))
-                or min(x, y) < 0
-                or min(w, h) < 1
-            ):
-                raise ValueError("not a box")
-            if x + w > width or y + h > height:
-                raise EganError(
-                    f"{picture.name} notes a message box outside of the picture",
-                    "it was cropped or resized after `egan compose`; compose it again",
-                )
-            boxes.append((x, y, w, h))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise EganError(
-            f"the message boxes noted in {picture.name} are damaged"
-        ) from error
-    if len(boxes) > MOST_BOXES:
-        raise EganError(
-            f"{picture.name} holds {len(boxes)} messages", f"the most is {MOST_BOXES}"
-        )
-    return tuple(boxes)

@@ -1,39 +1,32 @@
-"""Files in and out: anything Pillow reads comes in, only PNG goes out, and nothing half-written stays.
+"""Files in: a picture of any format and mode, from a path or standard input, as 8-bit RGB.
 
-Input is a path or `-` for standard input. Output is standard output or a file, which `egan.pictures.atomic` writes, so a failure
-leaves nothing and an existing file is safe without `--force`. What goes wrong is an EganError that names the file.
+What goes wrong is an EganError that names the file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import functools
 import io
 import logging
-import os
-import stat
 import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageOps
 
-from egan.errors import EganError, Note
-from egan.pictures import atomic
+from egan.errors import EganError, Note, reason_of
 
 MOST_PIXELS = 50_000_000
 MOST_BYTES = 512 * 1024 * 1024
-STDIN, STDOUT = "-", "-"
+STDIN = "-"
 logging.getLogger("PIL").addHandler(
     logging.NullHandler()
 )  # else its complaints go to standard error as they are
-RUN_LENGTHS = 3  # zlib's Z_RLE: on photographs and grain as small as its default, and in half the time
 
 
 Picture = NDArray[np.uint8]  # (H, W, 3), or (H, W) of alpha
@@ -94,7 +87,7 @@ def read_bytes(source: str) -> bytes:
             with open(source, "rb") as file:
                 data = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise EganError(f"cannot read {shown(source)}: {reason(error)}") from error
+        raise EganError(f"cannot read {shown(source)}: {reason_of(error)}") from error
     if len(data) > MOST_BYTES:
         raise EganError(f"{shown(source)} is larger than {MOST_BYTES >> 20} MiB")
     if not data:
@@ -103,6 +96,14 @@ def read_bytes(source: str) -> bytes:
             "did the command before the pipe fail?" if source == STDIN else "",
         )
     return data
+
+
+@contextlib.contextmanager
+def reading(source: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EganError(f"cannot read {shown(source)}: {reason_of(error)}") from error
 
 
 def read_picture(source: str) -> Loaded:
@@ -207,142 +208,3 @@ def flatten(picture: Loaded) -> Picture:
     a = picture.alpha[..., None].astype(np.uint16)
     mixed = picture.pixels * a + 255 * (255 - a)
     return ((mixed + 127) // 255).astype(np.uint8)
-
-
-def png_bytes(pixels: Picture, text: dict[str, str] | None = None) -> bytes:
-    """uint8 (H, W, 3) as a PNG, with no metadata but the given text chunks."""
-    info = PngImagePlugin.PngInfo()
-    for key, value in (text or {}).items():
-        info.add_text(key, value)
-    buffer = io.BytesIO()
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    picture.save(buffer, "PNG", pnginfo=info, compress_type=RUN_LENGTHS)
-    return buffer.getvalue()
-
-
-def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> None:
-    """Refuse an output before any work is done: a terminal, a wrong suffix, an existing file, a missing folder."""
-    if sys.stdout is None and out in (None, STDOUT):
-        raise EganError(
-            "cannot write standard output: it is closed", "name a file with -o FILE", 2
-        )
-    if out is None:
-        if sys.stdout.isatty():
-            raise EganError(
-                "refusing to write a picture to a terminal",
-                "redirect with `> FILE`, name a file with -o FILE, or insist with -o -",
-                2,
-            )
-        return
-    if out == STDOUT:
-        return
-    path = Path(out)
-    if suffix == ".png" and path.suffix.lower() not in ("", ".png"):
-        why = (
-            "lossy compression would destroy what is hidden"
-            if path.suffix.lower() in (".jpg", ".jpeg", ".webp", ".avif", ".heic")
-            else "PNG is the only output format"
-        )
-        raise EganError(f"cannot write {out}: {why}", "use a name that ends in .png", 2)
-    if not path.parent.is_dir():
-        raise EganError(
-            f"cannot write {out}: there is no folder {path.parent}", status=2
-        )
-    if path.is_dir():
-        raise EganError(f"cannot write {out}: it is a folder", status=2)
-    regular = not path.exists() or stat.S_ISREG(path.stat().st_mode)
-    atomic.refuse_protected(path)
-    if path.exists() and regular and not force:
-        raise EganError(
-            f"{out} exists already", "overwrite it with --force, or use another name"
-        )
-    if regular and (why := closed(Path(os.path.realpath(path)).parent)):
-        raise EganError(f"cannot write {out}: {why}")
-
-
-def check_made(folder: str, option: str) -> None:
-    """Refuse a folder that cannot be made or written to, before any work is done and without making it."""
-    path = Path(folder).absolute()
-    there = next(p for p in (path, *path.parents) if p.exists())
-    hint = f"{option} DIR puts it elsewhere"
-    if there == path and not there.is_dir():
-        raise EganError(f"{folder} is no folder", hint, 2)
-    if not there.is_dir():
-        raise EganError(f"cannot make {folder}: {there} is no folder", hint, 2)
-    if why := closed(there):
-        raise EganError(f"cannot write to {there}: {why}", hint, 2)
-
-
-def closed(folder: Path) -> str:
-    """Why no file can be made in a folder, in the system's words; empty where one can."""
-    if os.access(folder, os.W_OK | os.X_OK):
-        return ""
-    return os.strerror(
-        errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
-    ).lower()
-
-
-def write_output(data: bytes, out: str | None, force: bool = False) -> None:
-    """Write to standard output (None or `-`) or, atomically, to a file. Raises EganError, leaving nothing behind."""
-    if out is None or out == STDOUT:
-        try:
-            rest = memoryview(data)
-            while rest:  # with PYTHONUNBUFFERED one write may take only a part
-                rest = rest[sys.stdout.buffer.write(rest) :]
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise EganError(f"cannot write standard output: {reason(error)}") from error
-        return
-    path = Path(out)
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-        with reporting(out):
-            path.write_bytes(data)  # a device or named pipe takes the bytes where it is
-        return
-    path = Path(os.path.realpath(path))  # a link stays one, and so does /dev/stdout
-    mode = (
-        path.stat().st_mode & 0o777
-        if path.exists()
-        else 0o666 & ~atomic.current_umask()
-    )
-    with reporting(out):
-        atomic.write(data, path, mode, force)
-
-
-def write_private(data: bytes, out: str) -> None:
-    """Write a private key: whole, mode 0600 from the start, and never over an existing file."""
-    try:
-        atomic.write(data, Path(out), 0o600, force=False)
-    except FileExistsError as error:
-        raise EganError(
-            f"{out} exists already, and a private key is never overwritten",
-            "use another name, or move the old key away",
-        ) from error
-    except OSError as error:
-        raise EganError(f"cannot write {out}: {reason(error)}") from error
-
-
-@contextlib.contextmanager
-def reading(source: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise EganError(f"cannot read {shown(source)}: {reason(error)}") from error
-
-
-@contextlib.contextmanager
-def reporting(out: str) -> Iterator[None]:
-    try:
-        yield
-    except FileExistsError as error:
-        raise EganError(
-            f"{out} exists already", "overwrite it with --force, or use another name"
-        ) from error
-    except OSError as error:
-        raise EganError(f"cannot write {out}: {reason(error)}") from error
-
-
-def reason(error: OSError) -> str:
-    """The system's words for an error, in lower case, without number and file name."""
-    return (error.strerror or str(error)).lower()

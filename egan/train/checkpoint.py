@@ -15,8 +15,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from egan.core.options import BASELINE_OPTIONS, BaselineOptions, ModelOptions
-from egan.errors import EganError, out_of_memory
-from egan.pictures import files
+from egan.errors import EganError, out_of_memory, reason_of
+from egan.pictures.output import write_output
 from egan.train.run_folder import CHECKPOINT
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
             }
         ),
     }
-    files.write_output(save(tensors, metadata), str(path), force=True)
+    write_output(save(tensors, metadata), str(path), force=True)
 
 
 @contextlib.contextmanager
@@ -80,9 +80,7 @@ def opened(path: Path) -> Iterator[tuple[Any, dict[str, str]]]:
                 )
             yield file, metadata
     except OSError as error:
-        raise EganError(
-            f"cannot read checkpoint {path}: {files.reason(error)}"
-        ) from error
+        raise EganError(f"cannot read checkpoint {path}: {reason_of(error)}") from error
     except SafetensorError as error:
         raise EganError(
             f"cannot read checkpoint {path}: it is damaged, or no safetensors file"

@@ -6,8 +6,9 @@ import dataclasses
 import math
 from typing import ClassVar
 
-from egan.core.options import Described, fits
+from egan.core.options import Described
 from egan.errors import EganError
+from egan.pictures.sizes import fits
 
 ROBUST = ("jpeg", "noise", "resize")  # the channels of `egan.train.channels`
 AUGMENT = ("color", "translation", "cutout")  # the changes of `egan.train.critics`

@@ -19,7 +19,7 @@ from egan.core.load import load_model
 from egan.core.model import Model
 from egan.core.options import BaselineOptions, ModelOptions
 from egan.errors import EganError, out_of_memory
-from egan.pictures import files
+from egan.pictures.output import check_made, check_output, write_output
 from egan.train.checkpoint import read_options
 from egan.train.data import CROP, load_cached
 from egan.train.distributed import Place, joined
@@ -65,10 +65,10 @@ class Request:
 
 def run_train(request: Request) -> None:
     """Train and write the weights file. Raises EganError for unknown presets or options and for unfit folders."""
-    files.check_output(request.out, request.force, suffix="")
+    check_output(request.out, request.force, suffix="")
     folder = run_folder(request.runs, request.resume, request.out)
     check_folder(folder, request.resume, request.force)
-    files.check_made(request.cache, "--cache")
+    check_made(request.cache, "--cache")
     if request.resume and request.start:
         raise EganError(
             "--resume and --from exclude each other",
@@ -182,7 +182,7 @@ def asked_for(
 def hand_over(made: Path, out: str, force: bool) -> None:
     """Copy the weights to where they were asked for. Raises EganError, saying where they are, where that fails."""
     try:
-        files.write_output(made.read_bytes(), out, force)
+        write_output(made.read_bytes(), out, force)
     except EganError as error:
         raise EganError(str(error), f"the weights are in {made}") from error
 

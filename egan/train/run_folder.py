@@ -9,7 +9,7 @@ from pathlib import Path
 import filelock
 
 from egan.errors import EganError
-from egan.pictures import files
+from egan.pictures.output import check_made
 
 CHECKPOINT, WEIGHTS, LOG, LOCK = (
     "checkpoint.safetensors",
@@ -28,7 +28,7 @@ def run_folder(named: str | None, resume: str | None, out: str) -> Path:
 
 def check_folder(folder: Path, resume: str | None, force: bool) -> None:
     """Raises EganError where the folder cannot be written, or holds a checkpoint of a run that this one does not go on with."""
-    files.check_made(str(folder), "--runs")
+    check_made(str(folder), "--runs")
     kept = folder / CHECKPOINT
     if (
         force

@@ -12,6 +12,7 @@ from egan.crypto.keys import PrivateKey, PublicKey
 from egan.crypto.keystream import SEED_BYTES
 from egan.errors import EganError
 from egan.pictures import compose, files
+from egan.pictures.boxes import noted_boxes
 from egan.pictures.files import Picture
 from egan.pictures.metrics import rmse
 from egan.verbs.batching import keystreams, neutral, repeated, stacked
@@ -42,7 +43,7 @@ def composite_job(
         "sides must be multiples of 16 from 64 up",
         "make it so with `egan compose --cover-size 256`",
     )
-    boxes = compose.noted_boxes(loaded)
+    boxes = noted_boxes(loaded)
     seed = secrets.token_bytes(SEED_BYTES)
     return Job(source, pixels, weights, boxes, seed, notes=list(loaded.notes))
 

@@ -19,7 +19,8 @@ from egan.core.weights import (
 from egan.crypto import envelope, header, keys, passphrase, signatures
 from egan.crypto.header import Kind
 from egan.errors import EganError
-from egan.pictures import compose, files
+from egan.pictures import files
+from egan.pictures.boxes import noted_boxes
 
 Facts = dict[str, Any]
 
@@ -92,7 +93,7 @@ def describe_picture(loaded: files.Loaded) -> Facts:
         "height": height,
     }
     found = header.find(loaded.pixels, loaded.name)
-    boxes = compose.noted_boxes(loaded)
+    boxes = noted_boxes(loaded)
     if found is None:
         if boxes:
             facts |= {"kind": "composite", "messages": [list(box) for box in boxes]}

@@ -10,6 +10,13 @@ from egan.crypto import header, keys
 from egan.crypto.keys import PrivateKey, PublicKey
 from egan.errors import EganError, Note
 from egan.pictures import files
+from egan.pictures.output import (
+    STDOUT,
+    check_output,
+    png_bytes,
+    write_output,
+    write_private,
+)
 
 
 def read_private(source: str) -> tuple[PrivateKey, list[Note]]:
@@ -49,29 +56,29 @@ def holds_private_key(path: Path) -> bool:
 
 def check_key_files(pub: str, priv: str, force: bool) -> None:
     """Refuse the names of a new key pair before any work is done."""
-    if priv == files.STDOUT:
+    if priv == STDOUT:
         raise EganError(
             "a private key is written to a file only", "name one with --priv", 2
         )
     if os.path.realpath(pub) == os.path.realpath(priv):
         raise EganError("the two keys need two files", status=2)
-    files.check_output(priv, force=True)
+    check_output(priv, force=True)
     if os.path.lexists(priv):
         raise EganError(
             f"{priv} exists already, and a private key is never overwritten",
             "use another name with --priv, or move the old key away",
         )
-    files.check_output(pub, force)
+    check_output(pub, force)
 
 
 def write_keys(
     private: PrivateKey, public: PublicKey, pub: str, priv: str, force: bool
 ) -> None:
     """Both halves, or none: a public key alone invites pictures that nobody can open."""
-    shared = files.png_bytes(public.picture)
-    files.write_private(files.png_bytes(private.picture), priv)
+    shared = png_bytes(public.picture)
+    write_private(png_bytes(private.picture), priv)
     try:
-        files.write_output(shared, pub, force)
+        write_output(shared, pub, force)
     except BaseException:
         # An interruption may come too late to undo the pair.
         if not holds(pub, shared):

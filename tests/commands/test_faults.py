@@ -20,7 +20,8 @@ from conftest import Run, Shell, smooth
 from PIL import Image
 
 from egan.errors import EganError
-from egan.pictures import atomic, files
+from egan.pictures import atomic
+from egan.pictures.output import write_output, write_private
 
 SEED = random.randrange(10**6)
 RANDOM = random.Random(SEED)  # a failure names the seed
@@ -293,7 +294,7 @@ def test_a_folder_without_the_right_to_write(here: Path) -> None:
     program = (
         "import os, sys; from egan import terminal; from egan.pictures import files\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)  # root may write everywhere\n"
-        "sys.exit(terminal.run(lambda: files.write_output(b'x', 'closed/x.png')))"
+        "sys.exit(terminal.run(lambda: write_output(b'x', 'closed/x.png')))"
     )
     folders = [here, *here.parents[:3]]
     modes = [folder.stat().st_mode for folder in folders]
@@ -347,21 +348,21 @@ def test_an_input_removed_on_the_way(here: Path) -> None:
 
 def test_an_output_folder_removed_on_the_way(here: Path) -> None:
     with pytest.raises(EganError, match=r"cannot write gone/x.png: no such file"):
-        files.write_output(b"x", "gone/x.png")
+        write_output(b"x", "gone/x.png")
     with pytest.raises(EganError, match=r"cannot write gone/x.png: no such file"):
-        files.write_private(b"x", "gone/x.png")
+        write_private(b"x", "gone/x.png")
 
 
 def test_a_file_system_without_unnamed_files(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(atomic, "unnamed_file", lambda _folder: None)
-    files.write_private(b"key", "k.png")
+    write_private(b"key", "k.png")
     assert Path("k.png").stat().st_mode & 0o777 == 0o600
     with pytest.raises(EganError, match="never overwritten"):
-        files.write_private(b"other", "k.png")
-    files.write_output(b"one", "o.png")
-    files.write_output(b"two", "o.png", force=True)
+        write_private(b"other", "k.png")
+    write_output(b"one", "o.png")
+    write_output(b"two", "o.png", force=True)
     assert (Path("o.png").read_bytes(), Path("k.png").read_bytes()) == (b"two", b"key")
     assert not [name for name in os.listdir() if name.startswith(".")]
 

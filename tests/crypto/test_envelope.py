@@ -9,6 +9,7 @@ from egan.crypto import envelope, header, keys
 from egan.crypto.envelope import LETTER, Letter, Signing
 from egan.crypto.header import Kind
 from egan.errors import EganError
+from egan.pictures.boxes import Box
 
 RNG = np.random.default_rng(11)
 WEIGHTS = b"weights of tests"
@@ -35,7 +36,7 @@ def sealed_to(
     picture: np.ndarray | None = None,
     note: bytes = b"",
     signing: Signing | None = None,
-    boxes: tuple[envelope.Box, ...] = (),
+    boxes: tuple[Box, ...] = (),
 ) -> np.ndarray:
     picture = noise(128, 128) if picture is None else picture
     letter = Letter(SEED, picture.shape[1::-1], boxes, note)

@@ -9,6 +9,7 @@ from egan.crypto import envelope, signatures
 from egan.crypto.keys import PrivateKey, PublicKey, make_pair, read_private, read_public
 from egan.crypto.signatures import NotVerified
 from egan.errors import EganError
+from egan.pictures.boxes import MOST_BOXES
 
 SIDE = 64
 pixels = st.integers(0, 2**32 - 1).map(
@@ -24,7 +25,7 @@ seeds = st.binary(min_size=32, max_size=32)
 def boxes(draw: st.DrawFn) -> tuple[tuple[int, int, int, int], ...]:
     """Up to sixteen boxes inside of the picture."""
     made = []
-    for _ in range(draw(st.integers(0, envelope.MOST_BOXES))):
+    for _ in range(draw(st.integers(0, MOST_BOXES))):
         x, y = draw(st.integers(0, SIDE - 1)), draw(st.integers(0, SIDE - 1))
         made.append(
             (x, y, draw(st.integers(1, SIDE - x)), draw(st.integers(1, SIDE - y)))

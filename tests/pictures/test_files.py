@@ -20,11 +20,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from egan.crypto import envelope, header
+from egan.crypto import header
 from egan.errors import EganError
 from egan.pictures import atomic, compose, files
+from egan.pictures.boxes import CHUNK, Box, boxes_text, noted_boxes
 from egan.pictures.compose import Place
 from egan.pictures.files import Loaded
+from egan.pictures.output import png_bytes, write_output, write_private
+from egan.pictures.sizes import parse_size
 
 GREY = np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8)
 RGB = smooth(8, 8, 1)
@@ -235,21 +238,21 @@ def test_any_error_of_a_decoder_is_named(
 
 
 def test_a_png_holds_the_pixels_and_the_text() -> None:
-    data = files.png_bytes(RGB, {"egan:boxes": "[]"})
+    data = png_bytes(RGB, {"egan:boxes": "[]"})
     with Image.open(io.BytesIO(data)) as image:
         assert image.text == {"egan:boxes": "[]"}
         assert np.array_equal(np.asarray(image), RGB)
     turned = RGB[::-1, ::-1]  # not contiguous
-    assert np.array_equal(read(files.png_bytes(turned)), turned)
+    assert np.array_equal(read(png_bytes(turned)), turned)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     out = tmp_path / "out.png"
-    files.write_output(b"one", str(out))
+    write_output(b"one", str(out))
     with pytest.raises(EganError, match="exists already"):
-        files.write_output(b"two", str(out))
+        write_output(b"two", str(out))
     assert out.read_bytes() == b"one"
-    files.write_output(b"two", str(out), force=True)
+    write_output(b"two", str(out), force=True)
     assert out.read_bytes() == b"two"
     assert os.listdir(tmp_path) == ["out.png"]
 
@@ -258,12 +261,12 @@ def test_modes_of_files(tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     before = os.umask(0o027)
     try:
-        files.write_output(b"x", str(out))
+        write_output(b"x", str(out))
     finally:
         os.umask(before)
     assert stat.S_IMODE(out.stat().st_mode) == 0o640
     out.chmod(0o600)
-    files.write_output(b"y", str(out), force=True)
+    write_output(b"y", str(out), force=True)
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
 
 
@@ -288,7 +291,7 @@ def test_of_many_writers_one_wins(tmp_path: Path) -> None:
     def write(number: int) -> None:
         start.wait()
         try:
-            files.write_output(b"%d" % number * 10_000, str(out))
+            write_output(b"%d" % number * 10_000, str(out))
         except EganError:
             failed.append(number)
 
@@ -310,9 +313,9 @@ def test_without_hard_links_files_are_moved(
 
     monkeypatch.setattr("os.link", no_links)
     out = tmp_path / "out.png"
-    files.write_output(b"one", str(out))
+    write_output(b"one", str(out))
     with pytest.raises(EganError, match="exists already"):
-        files.write_output(b"two", str(out))
+        write_output(b"two", str(out))
     assert out.read_bytes() == b"one"
 
 
@@ -323,39 +326,39 @@ def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
         tmp_path / "pipe",
     )
     link.symlink_to(target)
-    files.write_output(b"one", str(link))
+    write_output(b"one", str(link))
     with pytest.raises(EganError, match="exists already"):
-        files.write_output(b"two", str(link))
-    files.write_output(b"two", str(link), force=True)
+        write_output(b"two", str(link))
+    write_output(b"two", str(link), force=True)
     assert link.is_symlink()
     assert target.read_bytes() == b"two"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    files.write_output(b"three", str(pipe))
+    write_output(b"three", str(pipe))
     assert os.read(reader, 10) == b"three"
     os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
 def test_a_name_as_long_as_the_system_allows(tmp_path: Path) -> None:
-    files.write_output(b"x", str(tmp_path / ("x" * 251 + ".png")))
+    write_output(b"x", str(tmp_path / ("x" * 251 + ".png")))
 
 
 def test_private_files(tmp_path: Path) -> None:
     out = tmp_path / "priv.png"
     before = os.umask(0)
     try:
-        files.write_private(b"secret", str(out))
+        write_private(b"secret", str(out))
     finally:
         os.umask(before)
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     with pytest.raises(EganError, match="never overwritten"):
-        files.write_private(b"other", str(out))
+        write_private(b"other", str(out))
     assert out.read_bytes() == b"secret"
     link = tmp_path / "link.png"
     link.symlink_to(tmp_path / "elsewhere.png")
     with pytest.raises(EganError, match="exists already"):
-        files.write_private(b"secret", str(link))
+        write_private(b"secret", str(link))
     assert sorted(os.listdir(tmp_path)) == ["link.png", "priv.png"]
 
 
@@ -376,7 +379,7 @@ def test_a_header_is_found_again(
     assert header.expect(made, kind, "x.png") == body
     moved = np.abs(made.astype(int) - picture)
     assert moved.max() <= 1
-    assert not moved.reshape(-1)[header.header_bits(len(body)) :].any()
+    assert not moved[~header.mask(made.shape, len(body))].any()
 
 
 @settings(max_examples=60, deadline=None)
@@ -439,28 +442,28 @@ def test_places_are_read(x: int, y: int, right: bool, bottom: bool) -> None:
 
 @given(st.text(max_size=12))
 def test_other_places_and_sizes_are_wrong_usage(text: str) -> None:
-    for parse in (compose.parse_place, lambda t: compose.parse_size(t, "--size")):
+    for parse in (compose.parse_place, lambda t: parse_size(t, "--size")):
         try:
             parse(text)
         except EganError as error:
             assert error.status == 2
 
 
-def noted(text: str, height: int = 64, width: int = 80) -> tuple[envelope.Box, ...]:
+def noted(text: str, height: int = 64, width: int = 80) -> tuple[Box, ...]:
     pixels = np.zeros((height, width, 3), np.uint8)
-    return compose.noted_boxes(Loaded(pixels, None, "x.png", {compose.CHUNK: text}))
+    return noted_boxes(Loaded(pixels, None, "x.png", {CHUNK: text}))
 
 
 @st.composite
-def boxes(draw: st.DrawFn) -> envelope.Box:
+def boxes(draw: st.DrawFn) -> Box:
     x, y = draw(st.integers(0, 79)), draw(st.integers(0, 63))
     return x, y, draw(st.integers(1, 80 - x)), draw(st.integers(1, 64 - y))
 
 
 @settings(deadline=None)
 @given(st.lists(boxes(), max_size=16).map(tuple))
-def test_boxes_are_noted_and_sealed(these: tuple[envelope.Box, ...]) -> None:
-    (text,) = compose.boxes_text(these, np.zeros((64, 64, 3), np.uint8)).values()
+def test_boxes_are_noted_and_sealed(these: tuple[Box, ...]) -> None:
+    (text,) = boxes_text(these, np.zeros((64, 64, 3), np.uint8)).values()
     assert noted(text) == these
 
 

@@ -17,7 +17,7 @@ from egan.bench.figures.plot import Sweep, plot
 from egan.bench.figures.sweeps import disguise_noise, key_noise
 from egan.core.model import Pictures
 from egan.errors import EganError
-from egan.pictures.files import check_output, png_bytes, write_output
+from egan.pictures.output import check_output, png_bytes, write_output
 from egan.terminal import note
 
 PAIRS = 12  # that a sweep is averaged over: every point costs a decode of each
