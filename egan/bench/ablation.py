@@ -20,7 +20,7 @@ from egan.bench.data import PictureSets, load_pictures, load_smoke, split
 from egan.bench.metrics import mean_squared_error
 from egan.bench.options import BUDGET, SMOKE_LIMIT, BenchOptions, parse_budget
 from egan.bench.protocol import Channel, make_pairs, measure
-from egan.bench.summary import bootstrap, summarise
+from egan.bench.summary import bootstrap, plain, summarise
 from egan.errors import EganError
 from egan.terminal import note
 from egan.train.presets import parse_options
@@ -131,7 +131,9 @@ def print_table(found: dict[str, Any], label: str, options: BenchOptions) -> Non
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"Key layers, preset {PRESET}, {label}", title_justify="left")
+    table = Table(
+        title=plain(f"Key layers, preset {PRESET}, {label}"), title_justify="left"
+    )
     for heading in (
         "layers",
         "message PSNR",

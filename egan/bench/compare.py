@@ -27,12 +27,12 @@ from egan.bench.figures.plot import Lines, plot_lines
 from egan.bench.frechet import LEAST, every, parts
 from egan.bench.html_report import page
 from egan.bench.metrics import Floats, kernel_distance
-from egan.bench.options import BenchOptions, parse_budget
+from egan.bench.options import COMPARE_BUDGET, BenchOptions, parse_budget
 from egan.bench.protocol import Row, make_pairs, measure
 from egan.bench.summary import tables_csv
 from egan.core.model import Model
 from egan.errors import EganError
-from egan.pictures.output import check_made, write_output
+from egan.pictures.output import write_output
 from egan.train.perceptual import lpips_network
 from egan.train.presets import parse_options
 from egan.train.recipes import make_method
@@ -40,12 +40,10 @@ from egan.train.run_folder import CHECKPOINT, LOG, WEIGHTS, held
 from egan.train.sampler import Sampler
 from egan.train.trainer import Trainer
 
-SIDE = 128  # pixels
-BUDGET = "1800s"  # of processor time for each method
 HELD_OUT = 200  # pairs, at most; a quarter where that is less
 POINTS = 6  # of a curve
 POINT_PAIRS = 32  # that a point is measured on
-SETTINGS, CURVE = "compare.json", "curve.jsonl"
+CURVE = "curve.jsonl"
 AXES = ("step", "pairs", "minutes", "psnr", "gradient")  # of a log that are no losses
 
 # Published rates are for days on a GPU; hours of a CPU want a higher one, and bfloat16.
@@ -95,37 +93,6 @@ class Judge:
     real: Floats
 
 
-def check_comparison(options: BenchOptions) -> None:
-    """Begin the folder of a comparison, or raise EganError where it is of another."""
-    assert options.compare is not None
-    asked = {
-        "x": str(options.x),
-        "y": str(options.y),
-        "messages": [str(source) for source in options.messages],
-        "size": options.size or SIDE,
-        "limit": options.limit,
-        "seed": options.seed,
-        "budget": options.budget or BUDGET,
-    }
-    path = options.compare / SETTINGS
-    if path.is_file():
-        try:
-            found = json.loads(path.read_text())
-        except ValueError:
-            found = None
-        if found == asked:
-            return
-        differs = [n for n in asked if not found or found.get(n) != asked[n]]
-        raise EganError(
-            f"{options.compare} is a comparison with another {', '.join(differs)}",
-            "go on with the options that it began with, or name another folder",
-            2,
-        )
-    check_made(str(options.compare), "--compare")
-    options.compare.mkdir(parents=True, exist_ok=True)
-    write_output(json.dumps(asked, indent=2).encode(), str(path), force=True)
-
-
 def train_all(
     options: BenchOptions, sets: PictureSets, folder: Path, device: torch.device
 ) -> tuple[dict[str, Path], PictureSets]:
@@ -140,7 +107,7 @@ def train_all(
             f"give {4 * LEAST} or more with --limit",
         )
     training, held_out = split(sets, count)
-    steps, seconds = parse_budget(options.budget or BUDGET)
+    steps, seconds = parse_budget(options.budget or COMPARE_BUDGET)
     minutes = (seconds or 0) / 60
     comparison = Comparison(folder, options, training, held_out, device, minutes, steps)
     features = load_efficientnet_features(device)

@@ -42,8 +42,7 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
     asked for, else a warning.
     """
     weights = [
-        p if str(p) not in SHIPPED or in_folders([p]) else find_weights(str(p))
-        for p in weights
+        p if p.is_dir() else find_weights(str(p), option="--weights") for p in weights
     ]
     files, folders = (
         [p for p in weights if not p.is_dir()],

@@ -31,6 +31,8 @@ LPIPS_NETS = ("alex", "squeeze", "vgg")
 SMOKE_LIMIT = 24  # pairs of the built-in smoke set
 NINE = tuple(range(1, 10))  # attacks
 BUDGET = "300steps"
+COMPARE_BUDGET = "1800s"  # of processor time for each method
+COMPARE_SIDE = 128  # pixels
 ABLATIONS = ("key-layers",)
 
 
@@ -103,6 +105,10 @@ class BenchOptions:
             raise EganError(
                 f"--size {self.size} is not a multiple of 16 from 64 to {LARGEST_SIDE}",
                 status=2,
+            )
+        if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", self.device):
+            raise EganError(
+                f"unknown device {self.device!r}", "use auto, cpu or cuda", 2
             )
         given = [self.x is not None, self.y is not None, bool(self.messages)]
         if any(given) and not all(given):

@@ -1,300 +1,94 @@
-"""The entry point of `egan bench`: options in, one table per method measured, one report out."""
+"""The entry point of `egan bench`: everything is checked before torch is imported."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
-import torch
-
-from egan import terminal
-from egan.bench.ablation import run_ablation
-from egan.bench.attacks.run import check_controls
-from egan.bench.attacks.verdict import Verdict
-from egan.bench.compare import (
-    SIDE,
-    check_comparison,
-    train_all,
-    training_figures,
-    write_comparison,
-)
 from egan.bench.contestants import chosen_weights
-from egan.bench.data import PictureSets, load_pictures, load_smoke
-from egan.bench.extras import add_extras, extra_lines, scene_of
-from egan.bench.features import (
-    Distance,
-    Features,
-    load_efficientnet_features,
-    load_inception_features,
-    load_lpips,
-)
-from egan.bench.figures.pictures import methods as side_by_side
-from egan.bench.figures.run import Files, check_folder, draw_figures, write_figures
-from egan.bench.frechet import realism
-from egan.bench.html_report import page
-from egan.bench.options import SMOKE_LIMIT, BenchOptions
-from egan.bench.protocol import LPIPS_WRONG_KEYS, Row, make_pairs, measure
-from egan.bench.speed import measure_gmac, measure_speed, speed_lines
-from egan.bench.summary import FIGURES, detail_lines, paper_table, summarise, tables_csv
-from egan.core.device import pick_device
-from egan.core.load import load_model
-from egan.core.model import Model, Pictures
+from egan.bench.options import COMPARE_BUDGET, COMPARE_SIDE, BenchOptions
 from egan.errors import EganError
-from egan.pictures.output import check_output, png_bytes, write_output
+from egan.pictures.datasets import is_named
+from egan.pictures.output import check_made, check_output, write_output
+from egan.train.data import picture_paths
 
-T = TypeVar("T")
+SETTINGS = "compare.json"
 
 
 def run_bench(options: BenchOptions) -> dict[str, Any]:
-    """Measure every weights file and print a table, or with `options.json` one object; write what files are asked for.
+    """Measure every weights file, as `egan.bench.measuring.run` does.
 
-    Returns the object of DESIGN 7, {method: figures}. Raises EganError before any work for what cannot be done, and after
-    all of it, with everything printed, where an attack did not find its planted leak.
+    Raises EganError for what cannot be done before torch, downloads and training.
+    """
+    paths = checked(options)
+    from egan.bench import measuring
+
+    return measuring.run(options, paths)
+
+
+def checked(options: BenchOptions) -> dict[str, Path]:
+    """The weights files by name, none for what trains its own.
+
+    Raises EganError for outputs that exist, sources without pictures, weights that are
+    not there, and the folder of another comparison.
     """
     for path, suffix in ((options.csv, ".csv"), (options.report, ".html")):
         if path is not None:
             check_output(str(path), options.force, suffix=suffix)
     if options.figures is not None:
         check_folder(options.figures, options.force)
-    device = pick_device(options.device)
-    if options.ablation:
-        return run_ablation(options, device)
-    held_out = None
+    sources = (options.x, options.y, *options.messages, options.reference)
+    for source in sources:
+        if source is not None and not is_named(source):
+            picture_paths(source)
+    for path in (options.inception, options.lpips_backbone):
+        if path is not None and not path.is_file():
+            raise EganError(f"no such file: {path}", status=2)
     if options.compare is not None:
-        check_comparison(options)
-        sets = load_sets(options, options.size or SIDE)
-        paths, held_out = train_all(options, sets, options.compare, device)
-    else:
-        paths = chosen_weights(options.weights, options.methods)
-    models = {name: load_model(path, device) for name, path in paths.items()}
-    methods, tables, verdicts, drawn = bench_models(models, options, device, held_out)
-    if held_out is not None and options.compare is not None:
-        for name, model in models.items():
-            found = training_figures(options.compare, name, model)
-            methods[name]["training"] = found
-        scenes = {n: scene_of(m, held_out, options) for n, m in models.items()}
-        figure_3 = png_bytes(side_by_side(scenes))
-        write_comparison(options.compare, methods, tables, figure_3)
-    if options.csv is not None:
-        write_output(tables_csv(tables).encode(), str(options.csv), options.force)
-    if options.figures is not None:
-        write_figures(drawn, options.figures, options.force)
-    if options.report is not None:
-        write_output(page(methods, drawn).encode(), str(options.report), options.force)
-    if options.json:
-        print(json.dumps(methods, indent=2, allow_nan=False))
-    else:
-        print_report(methods)
-    check_controls(verdicts)
-    return methods
+        check_comparison(options, options.compare)
+    if options.compare is not None or options.ablation:
+        return {}
+    return chosen_weights(options.weights, options.methods)
 
 
-def bench_models(
-    models: Mapping[str, Model],
-    options: BenchOptions,
-    device: torch.device,
-    given: PictureSets | None = None,
-) -> tuple[dict[str, Any], dict[str, Sequence[Row]], dict[str, list[Verdict]], Files]:
-    """Figures, per-image tables and verdicts by method, and figure files. Methods of one picture size see the same pairs."""
-    methods: dict[str, Any] = {}
-    tables: dict[str, Sequence[Row]] = {}
-    verdicts: dict[str, list[Verdict]] = {}
-    sets: dict[int, PictureSets] = {}
-    lpips, why = attempt(
-        lambda: (
-            load_lpips(options.lpips_net, options.lpips_backbone, device)
-            if options.wants_lpips
-            else None
+def check_folder(folder: Path, force: bool) -> None:
+    """Raises EganError for what is no folder, and where figures are already."""
+    if folder.exists() and not folder.is_dir():
+        raise EganError(f"{folder} is no folder", status=2)
+    taken = sorted(folder.glob("figure-*")) if folder.is_dir() else []
+    if taken and not force:
+        raise EganError(
+            f"{taken[0]} exists already",
+            "replace figures with --force, or name another folder",
         )
-    )
-    sides = {
-        name: options.size or model.options.image_size for name, model in models.items()
+
+
+def check_comparison(options: BenchOptions, folder: Path) -> None:
+    """Begin the folder of a comparison, or raise EganError where it is of another."""
+    asked = {
+        "x": str(options.x),
+        "y": str(options.y),
+        "messages": [str(source) for source in options.messages],
+        "size": options.size or COMPARE_SIDE,
+        "limit": options.limit,
+        "seed": options.seed,
+        "budget": options.budget or COMPARE_BUDGET,
     }
-    if given is not None:
-        sets = {given.covers.shape[1]: given}
-    elif (
-        options.metrics
-        or options.attacks
-        or options.payloads
-        or options.figures
-        or options.report
-    ):
-        sets = {
-            side: load_sets(options, side) for side in dict.fromkeys(sides.values())
-        }
-    for name, model in models.items():
-        side = sides[name]
-        figures: dict[str, Any] = {"family": model.options.family}
-        if options.metrics:
-            found, tables[name] = bench_model(
-                model, sets[side], options, device, lpips, why
-            )
-            figures |= found
-        figures["gmac"] = measure_gmac(model, side)
-        if options.speed:
-            figures["speed"] = measure_speed(model, side)
-        if side in sets:
-            verdicts[name] = add_extras(figures, model, sets[side], options)
-        methods[name] = figures
-    drawn: Files = {}
-    if options.figures is not None or options.report is not None:
-        scenes = {
-            name: scene_of(model, sets[sides[name]], options)
-            for name, model in models.items()
-        }
-        drawn, missing = draw_figures(scenes)
-        for line in missing:
-            terminal.note(f"not drawn: {line}")
-    return methods, tables, verdicts, drawn
-
-
-def bench_model(
-    model: Model,
-    sets: PictureSets,
-    options: BenchOptions,
-    device: torch.device,
-    lpips: Distance | None,
-    why: str,
-) -> tuple[dict[str, Any], Sequence[Row]]:
-    """One method's figures and table. `why` is the reason where `lpips` is None."""
-    pairs = make_pairs(sets, options.seed)
-    with_security = "security" in options.metrics and model.keyed
-    rows, disguises = measure(
-        model,
-        pairs,
-        seed=options.seed,
-        batch=options.batch,
-        wrong_limit=options.wrong_limit,
-        lpips=lpips,
-        with_ssim="ssim" in options.metrics,
-        with_security=with_security,
-    )
-    figures = summarise(rows, options.metrics, options.seed)
-    notes = figures["notes"]
-    for figure, (column, metric, _) in FIGURES.items():
-        if metric in options.metrics and "lpips" in column and lpips is None:
-            notes[figure] = why
-        if metric == "security" and with_security and len(rows) < 2:
-            notes[figure] = "one pair has no wrong keys"
-        if metric == "security" and not model.keyed:
-            notes[figure] = (
-                "this method has no keys: whoever has the weights reads every disguise"
-            )
-    if sets.skipped:
-        notes["skipped"] = sets.skipped
-    figures["preprocessing"] = preprocessing(
-        sets, options, pairs.composites.shape[1], rows
-    )
-    add_realism(figures, disguises, pairs.flowers, options, device)
-    return figures, rows
-
-
-def add_realism(
-    figures: dict[str, Any],
-    disguises: Pictures,
-    flowers: Pictures,
-    options: BenchOptions,
-    device: torch.device,
-) -> None:
-    """Put `fid`, `frechet` and `kid` into the figures, or None and why into the notes."""
-    kinds: tuple[tuple[Callable[[], Features], dict[str, str], str], ...] = (
-        (
-            lambda: load_inception_features(options.inception, device),
-            {"fid": "frechet"},
-            "Inception pool features (2048), TF1 bilinear resize to 299",
-        ),
-        (
-            lambda: load_efficientnet_features(device),
-            {"frechet": "frechet", "kid": "kid"},
-            "EfficientNet-Lite0, mean of 1280 features, bicubic to 224; no loss here",
-        ),
-    )
-    for load, names, words in kinds:
-        wanted = {name: way for name, way in names.items() if name in options.metrics}
-        for name in names:
-            figures[name] = None
-            if name not in wanted:
-                figures["notes"][name] = f"not asked for: add --metrics {name}"
-        if not wanted:
-            continue
-        found, why = attempt(
-            partial(
-                realism,
-                load,
-                disguises,
-                flowers,
-                options.reference,
-                options.batch,
-                options.seed,
-                tuple(wanted.values()),
-            )
+    path = folder / SETTINGS
+    if path.is_file():
+        try:
+            found = json.loads(path.read_text())
+        except ValueError:
+            found = None
+        if found == asked:
+            return
+        differs = [n for n in asked if not found or found.get(n) != asked[n]]
+        raise EganError(
+            f"{folder} is a comparison with another {', '.join(differs)}",
+            "go on with the options that it began with, or name another folder",
+            2,
         )
-        for name, way in wanted.items():
-            if found is None:
-                figures["notes"][name] = why
-                continue
-            distances = found[way]
-            figures["ci"][name] = distances.pop("ci")
-            figures["preprocessing"][name] = f"{distances['sets']}; {words}"
-            figures[name] = distances["distance"] if name == "fid" else distances
-            if name == "fid":
-                figures["fid_comparable"] = distances["comparable"]
-                figures["fid_real"] = distances["real"]
-                figures["ci"][name] = figures["ci"][name]["distance"]
-
-
-def attempt(load: Callable[[], T]) -> tuple[T | None, str]:
-    """A result, or None and the reason. Wrong usage (status 2) is still an error."""
-    try:
-        return load(), ""
-    except EganError as error:
-        if error.status == 2:
-            raise
-        return None, f"{error}; {error.hint}" if error.hint else str(error)
-
-
-def load_sets(options: BenchOptions, side: int) -> PictureSets:
-    if options.x is None or options.y is None:
-        return load_smoke(side, options.limit or SMOKE_LIMIT, options.seed)
-    return load_pictures(
-        options.x, options.y, options.messages, side, options.limit, options.seed
-    )
-
-
-def preprocessing(
-    sets: PictureSets, options: BenchOptions, side: int, rows: Sequence[Row]
-) -> dict[str, str]:
-    """What has to be known to read the figures: colour space, range, crop, filter, backbone, counts."""
-    tries = max(row.wrong_keys for row in rows)
-    wrong = f"{tries} of {len(rows) - 1} per picture, LPIPS on {min(tries, LPIPS_WRONG_KEYS)} of them"
-    return {
-        "data": sets.label,
-        "pictures": f"centre square, Lanczos to {side}x{side}, RGB, through 8 bits",
-        "pixel figures": "RGB in [0, 1], cut to the message box, mean over images",
-        "messages": f"one per picture, {side // 8} to {side // 2} pixels, bicubic, random place",
-        "ssim": "scikit-image, 7x7 uniform window, per channel",
-        "lpips": f"LPIPS-{options.lpips_net} v0.1, boxes below 64 pixels resized to 64x64 (bilinear)",
-        "wrong keys": wrong if tries else "none",
-        "seed": str(options.seed),
-    }
-
-
-def print_report(methods: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True)
-    measured = {name: figures for name, figures in methods.items() if "n" in figures}
-    if measured:
-        data = next(iter(measured.values()))["preprocessing"]["data"]
-        if not console.is_terminal:
-            console = Console(highlight=False, soft_wrap=True, width=140)
-        console.print(paper_table(measured, data), markup=False, crop=False)
-    for name, figures in methods.items():
-        lines = detail_lines(figures) if name in measured else []
-        lines += speed_lines(figures["speed"]) if "speed" in figures else []
-        lines += extra_lines(figures)
-        console.print(f"\n{name} ({figures['family']})", markup=False)
-        for line in lines:
-            console.print(f"  {line}", markup=False)
+    check_made(str(folder), "--compare")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_output(json.dumps(asked, indent=2).encode(), str(path), force=True)

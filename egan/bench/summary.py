@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from egan.bench.protocol import Row
+from egan.terminal import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 RESAMPLES = 1000
+FORMULA = ("=", "+", "-", "@")  # how a cell begins that spreadsheets compute
 
 # figure: (column of Row, metric that asks for it, how the rows become one number)
 FIGURES: dict[str, tuple[str, str, str]] = {
@@ -131,13 +134,23 @@ def bootstrap(values: Sequence[float], seed: int) -> list[float]:
     return [float(v) for v in np.percentile(array[index].mean(1), (2.5, 97.5))]
 
 
+def cell(value: object) -> object:
+    """A cell of a CSV without control characters, and no formula for a spreadsheet."""
+    if not isinstance(value, str):
+        return value
+    words = printable(value)
+    return f"'{words}" if words.startswith(FORMULA) else words
+
+
 def tables_csv(tables: dict[str, Sequence[Row]]) -> str:
     """Per-image tables of several methods in one CSV: the first column names the method."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["method", *(f.name for f in dataclasses.fields(Row))])
     for method, rows in tables.items():
-        writer.writerows([method, *dataclasses.astuple(row)] for row in rows)
+        for row in rows:
+            cells = (method, *dataclasses.astuple(row))
+            writer.writerow([cell(value) for value in cells])
     return buffer.getvalue()
 
 
@@ -159,11 +172,18 @@ def paper_rows(methods: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {f"{PAPER_ROWS[f][0]}, paper's data": paper_figures(f) for f in compared}
 
 
+def plain(words: str) -> Text:
+    """Words for a table as they are: no markup, and no control characters."""
+    from rich.text import Text
+
+    return Text(printable(words))
+
+
 def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
     """The paper's columns: its own rows of EncryptGAN and of what is compared, and one row per method."""
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", caption_justify="left")
+    table = Table(title=plain(title), title_justify="left", caption_justify="left")
     for heading in (
         "",
         "FID",
@@ -182,7 +202,7 @@ def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
     paper = paper_rows(methods)
     for name, figures in {**paper, **methods}.items():
         table.add_row(
-            name,
+            plain(name),
             shown(figures, "fid", 2),
             shown(figures, "kid.comparable"),
             shown(figures, "encryption.lpips") + "/" + shown(figures, "encryption.mse"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from egan.bench.options import METRICS, BenchOptions, parse_metrics
 from egan.bench.protocol import Pairs, Row, make_pairs, measure, wrong_keys
 from egan.bench.run import run_bench
 from egan.bench.speed import gmac, measure_gmac, measure_speed, passes, speed_lines
-from egan.bench.summary import FIGURES, bootstrap, summarise
+from egan.bench.summary import FIGURES, bootstrap, cell, summarise
 from egan.bench.training_speed import typical_and_peak
 from egan.core.encryptgan import EncryptGAN
 from egan.core.networks import LockedGenerator
@@ -379,3 +381,66 @@ def test_utilisation_is_never_above_one_however_busy_the_machine_was() -> None:
     done, peak = typical_and_peak([3.0, 4.0, 9.0], [1.0, 2.0])  # products were slowed
     assert (done, peak) == (4.0, 9.0)
     assert typical_and_peak([3.0], [12.0, 6.0]) == (3.0, 12.0)
+
+
+def test_names_are_shown_as_they_are(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "[red]=x\x1b[2J"
+    save_pictures(odd / "x", 2, 64)
+    (odd / "x" / "0.png").rename(odd / "x" / "=1+2.png")
+    (odd / "x" / "1.png").rename(odd / "x" / "-a\n.png")
+    path = odd / "@tiny.safetensors"
+    path.write_bytes(weights.read_bytes())
+    other = odd / "plain.safetensors"
+    other.write_bytes(weights.read_bytes())
+    messages = save_pictures(tmp_path / "m", 2, 16)
+    options = BenchOptions(
+        weights=(path, other),
+        x=odd / "x",
+        y=messages.parent / "y",
+        messages=(messages,),
+        metrics=("psnr",),
+        csv=tmp_path / "rows.csv",
+        report=tmp_path / "page.html",
+        device="cpu",
+    )
+    save_pictures(messages.parent / "y", 2, 64)
+    run_bench(options)
+    out = capsys.readouterr().out
+    assert "[red]=x\\x1b[2J" in out and "\x1b" not in out
+    cells = {c for row in csv.reader((tmp_path / "rows.csv").open()) for c in row}
+    assert {"'@tiny", "'=1+2.png", "'-a\\n.png"} <= cells
+    assert cell(-1.5) == -1.5 and cell(None) is None
+    page = (tmp_path / "page.html").read_text()
+    assert "[red]=x\\x1b[2J" in page and "\x1b" not in page
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"x": "gone", "y": "gone", "messages": ("gone",)},
+        {"weights": ("gone.safetensors",)},
+        {"inception": "gone.pth"},
+        {"csv": "taken.csv"},
+    ],
+)
+def test_what_cannot_be_done_is_said_before_torch_is_imported(
+    wrong: dict[str, object], tmp_path: Path
+) -> None:
+    (tmp_path / "taken.csv").write_text("mine")
+    code = f"""
+import sys
+from pathlib import Path
+from egan.bench.options import BenchOptions
+from egan.bench.run import run_bench
+from egan.errors import EganError
+def path(v):
+    return Path(v) if isinstance(v, str) else tuple(map(Path, v))
+try:
+    run_bench(BenchOptions(**{{k: path(v) for k, v in {wrong!r}.items()}}))
+except EganError:
+    sys.exit(3 if "torch" not in sys.modules else 4)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    assert done.returncode == 3

@@ -62,18 +62,6 @@ def draw_figures(scenes: Mapping[str, Scene]) -> tuple[Files, list[str]]:
     return files, sorted(set(missing))
 
 
-def check_folder(folder: Path, force: bool) -> None:
-    """Raises EganError for what is no folder, and for one that holds figures already, unless forced."""
-    if folder.exists() and not folder.is_dir():
-        raise EganError(f"{folder} is no folder", status=2)
-    taken = sorted(folder.glob("figure-*")) if folder.is_dir() else []
-    if taken and not force:
-        raise EganError(
-            f"{taken[0]} exists already",
-            "replace figures with --force, or name another folder",
-        )
-
-
 def write_figures(files: Files, folder: Path, force: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
