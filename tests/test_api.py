@@ -88,7 +88,11 @@ def test_a_sender(gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]) -> None:
         gan.decrypt(disguise, private, sender=public)
     with pytest.raises(EganError, match="wrong private key"):
         gan.decrypt(disguise, other)
-    assert gan.decrypt(disguise, other, force=True).picture.size == (64, 64)
+    noise = gan.decrypt(disguise, other, damaged=True)
+    assert noise.picture.size == (64, 64)
+    assert not noise.authentic and "nobody vouches" in noise.notes[0]
+    known = gan.decrypt(disguise, private, sender=[public, other_public])
+    assert known.authentic and known.sender == other.fingerprint
 
 
 def test_sign_and_verify(gan: EncryptGAN, pair: tuple[PrivateKey, PublicKey]) -> None:

@@ -123,6 +123,8 @@ def run(inputs: Inputs, verb: Verb) -> None:
             for batch in batches(readable()):
                 try:
                     results = verb.work(batch)
+                    for job in batch:
+                        tell(job, said, inputs.alone)
                 except EganError as error:
                     failures.add(error, *(job.source for job in batch))
                     continue
@@ -139,8 +141,6 @@ def run(inputs: Inputs, verb: Verb) -> None:
                         failures.add(result, batch[at].source)
                     elif verb.writes:
                         writing.append(pool.submit(writer.write, result))
-                for job in batch:
-                    tell(job, said, inputs.alone)
             for done in writing:
                 done.result()
     except BaseException:
@@ -151,7 +151,13 @@ def run(inputs: Inputs, verb: Verb) -> None:
 
 
 def tell(job: Job, said: set[Note], alone: bool) -> None:
-    """Print a job's notes, with the name of its file where there are many, each once."""
+    """Print a job's notes, with the name of its file where there are many, each once.
+
+    Those of its weights come first.
+    """
+    if job.weights is not None and job.weights.note not in (None, *said):
+        said.add(job.weights.note)
+        terminal.tell([job.weights.note])
     for note in job.notes:
         if not alone and not str(note).startswith(job.name):
             note = Note(f"{job.name}: {note}", note.warning, note.urgent)

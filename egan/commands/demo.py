@@ -200,6 +200,8 @@ def walk(
     private, public = key_pair(folder, "", weights, cover, flower)
     other, _ = key_pair(folder, "other-", weights, flower, cover)
     write_record(folder, {f"{name}.png": "" for name in KEYS} | old)
+    if weights.note is not None:
+        terminal.tell([weights.note])
 
     terminal.note("egan compose cover.png message.png --at 144,-8 -o composite.png")
     recipe = compose.Recipe(compose.parse_place("144,-8"), "96")

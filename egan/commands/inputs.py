@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from egan import terminal
 from egan.errors import EganError
 from egan.pictures import files
 from egan.pictures.output import check_made, check_output
@@ -194,8 +193,8 @@ def alone() -> None:
 def open_weights(named: str | None, device: str, keys_needed: bool = False) -> Weights:
     """The weights of --weights, $EGAN_WEIGHTS or the package.
 
-    Weights without a lock are told of, also with --quiet, and taken only where the command
-    itself names them. keys_needed: refuse methods without keys.
+    Weights without a lock are taken only where the command itself names them, and their
+    `note` is for the caller to tell. keys_needed: refuse methods without keys.
     """
     weights = Weights(find_weights(named, "--weights"), device)
     if keys_needed and not weights.keyed:
@@ -203,12 +202,10 @@ def open_weights(named: str | None, device: str, keys_needed: bool = False) -> W
             f"{weights.path} holds weights of {weights.options.TITLE}, which has no keys",  # type: ignore[union-attr]
             "encrypt and decrypt take them without --pub and --priv",
         )
-    if weights.note is not None:
-        if named is None:
-            raise EganError(
-                f"EGAN_WEIGHTS names {weights.path}, which keeps nothing secret: {weights.note}",
-                "to use such weights all the same, name them with --weights on the command itself",
-                2,
-            )
-        terminal.tell([weights.note])
+    if weights.note is not None and named is None:
+        raise EganError(
+            f"EGAN_WEIGHTS names {weights.path}, which keeps nothing secret: {weights.note}",
+            "to use such weights all the same, name them with --weights on the command itself",
+            2,
+        )
     return weights

@@ -83,6 +83,7 @@ def keygen(
     side = parse_size(str(size), "--size")
     weights_file = inputs.open_weights(weights, device, keys_needed=True)
     failures = Failures(alone=directory is None)
+    told = False
     for error in found.skipped:
         failures.add(error, str(error))
     for source in terminal.progress(found.sources, len(found.sources), "making keys"):
@@ -98,6 +99,9 @@ def keygen(
                 for path in (source.path, inputs.partner(flower, source))
             )
             private, public = key_pair(weights_file, x, y)
+            if weights_file.note is not None and not told:
+                terminal.tell([weights_file.note])
+                told = True
             keys.write_keys(private, public, pub, priv, force)
         except EganError as error:
             failures.add(error, source.path)

@@ -88,7 +88,7 @@ def check_made(folder: str, option: str) -> None:
     if not there.is_dir():
         raise EganError(f"cannot make {folder}: {there} is no folder", hint, 2)
     if why := closed(there):
-        raise EganError(f"cannot write to {there}: {why}", hint, 2)
+        raise EganError(f"cannot write to {there}: {why}", hint)
 
 
 def closed(folder: Path) -> str:

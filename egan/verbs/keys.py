@@ -62,12 +62,12 @@ def check_key_files(pub: str, priv: str, force: bool) -> None:
         )
     if os.path.realpath(pub) == os.path.realpath(priv):
         raise EganError("the two keys need two files", status=2)
-    check_output(priv, force=True)
-    if os.path.lexists(priv):
+    if os.path.lexists(priv) and not os.path.isdir(priv):
         raise EganError(
             f"{priv} exists already, and a private key is never overwritten",
             "use another name with --priv, or move the old key away",
         )
+    check_output(priv, force=True)
     check_output(pub, force)
 
 

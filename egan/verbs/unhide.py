@@ -51,9 +51,12 @@ def open_disguise(
         raise
     except EganError as error:
         rest = spare.find(pixels, private, weights.id) if weights.robust else None
+        if rest and not damaged and not senders:
+            raise EganError(
+                f"{loaded.name} was altered since it was encrypted, but its spare envelope opens with this key",
+                "--damaged reads what is left of it",
+            ) from error
         if not damaged or senders:
-            if rest:
-                error.hint = "--damaged reads what is left of it"
             raise
         job.authentic = False
         job.warn(f"{error}; decoded all the same: {NOBODY_VOUCHES}", urgent=True)

@@ -15,10 +15,11 @@ import torch
 from conftest import Run, Shell, pixels, psnr, smooth
 from PIL import Image
 
-from egan.commands import batches
+from egan.commands import batches, inputs
 from egan.core.encryptgan import EncryptGAN
 from egan.errors import EganError
 from egan.verbs.batching import batches as in_batches
+from egan.pictures.sources import Source
 from egan.verbs.job import Job
 
 ENCRYPT = ("encrypt", "--pub", "pub.png")
@@ -131,9 +132,8 @@ def test_a_batch_too_large_for_the_memory_stops_nobody(
     )
     assert below("out") == ["composite.png"]
     alone = run(*ENCRYPT, "large.png")
-    assert (
-        alone.err.startswith("egan: error: not enough memory\n") and alone.status == 1
-    )
+    assert alone.status == 1
+    assert alone.err.startswith("egan: error: not enough memory for 1 of 80x80 pixels")
 
 
 def test_patterns_in_quotes(run: Run, several: Path) -> None:
@@ -317,9 +317,7 @@ def test_shares_are_whole_and_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     assert batches.my_share(sources) == sources  # not of this job
     monkeypatch.setenv("RANK", "1")
     with pytest.raises(EganError, match="torchrun is for many files"):
-        from egan.commands import batch
-
-        batch.start(["x.png"], None, "y.png", (), False)
+        inputs.find(["x.png"], output="y.png")
 
 
 def test_torchrun_splits_a_job(several: Path, weights: Path) -> None:

@@ -57,14 +57,14 @@ def wait_until(running: subprocess.Popen, there: Path) -> None:
 
 @pytest.fixture
 def covers(here: Path) -> Iterator[Path]:
-    """A folder `in` of 300 covers and, last, a named pipe that stays open and empty: no command comes to its end."""
+    """A folder `in` of 300 covers and a named pipe that stays open and empty: no command that reads it comes to its end."""
     for name in ("in", "out"):
         Path(name).mkdir()
     Image.fromarray(smooth(256, 256, 5)).save("large.png")
     for i in range(300):
         os.link("large.png", f"in/{i:03}.png")
-    os.mkfifo("in/300.png")
-    pipe = os.open("in/300.png", os.O_RDWR)
+    os.mkfifo("waits.png")
+    pipe = os.open("waits.png", os.O_RDWR)
     yield here
     os.close(pipe)
 
@@ -82,7 +82,7 @@ def test_killed_at_any_moment_only_whole_files_stay(
         for name in names:
             Path("out", name).write_bytes(old)
     before = Path("out").stat().st_mtime_ns
-    running = egan("compose", "in", "message.png", "-d", "out", *force)
+    running = egan("compose", "in", "waits.png", "message.png", "-d", "out", *force)
     while running.poll() is None and Path("out").stat().st_mtime_ns == before:
         time.sleep(0.01)
     time.sleep(RANDOM.uniform(0, 0.4))

@@ -25,8 +25,8 @@ from egan.core.encryptgan import EncryptGAN
 from egan.core.load import load_model
 from egan.core.options import ModelOptions
 from egan.pictures import compose, files
-from egan.verbs import hide
-from egan.verbs import keygen as keyfiles
+from egan.verbs import hide, keys
+from egan.verbs.weights import Weights
 
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d[\d;]*m")
 
@@ -63,21 +63,19 @@ def test_the_right_key_decodes_and_a_wrong_one_does_not(run: Run, here: Path) ->
     assert psnr(right.picture, pixels("composite.png")) > 25
     message = run("decrypt", "--priv", "priv.png", "--message", "disguise.png")
     assert psnr(message.picture, pixels("message.png")) > 22
-    forced = run("decrypt", "--priv", "priv2.png", "--force", "disguise.png")
-    assert (
-        "wrong private key" in forced.err and "to nothing of the message" in forced.err
-    )
-    assert forced.status == 0
+    forced = run("decrypt", "--priv", "priv2.png", "--damaged", "disguise.png")
+    assert "wrong private key" in forced.err and "nobody vouches" in forced.err
+    assert forced.status == 3
     assert psnr(forced.picture, pixels("composite.png")) < 12
 
 
-def test_an_altered_picture_can_be_forced_open(run: Run, here: Path) -> None:
+def test_an_altered_picture_is_decoded_only_as_damaged(run: Run, here: Path) -> None:
     altered = pixels("disguise.png")
     altered[40, 40] ^= 1
     Image.fromarray(altered).save("altered.png")
     assert run("decrypt", "--priv", "priv.png", "altered.png").status == 1
     assert run(
-        "decrypt", "--priv", "priv.png", "--force", "altered.png"
+        "decrypt", "--priv", "priv.png", "--damaged", "altered.png"
     ).picture.shape == (64, 64, 3)
 
 
@@ -541,7 +539,13 @@ def test_the_demo_leaves_a_contact_sheet(run: Run, here: Path) -> None:
     )
     assert pixels("trip/one/contact-sheet.png").shape[2] == 3
     assert stat.S_IMODE(Path("trip/one/priv.png").stat().st_mode) == 0o600
-    assert run("demo", "-d", "trip/one").status == 1
+    keys = {name: Path("trip/one", name).read_bytes() for name in ("priv.png", "pub.png")}
+    assert run("demo", "-d", "trip/one").status == 0, "a second time, too"
+    assert {name: Path("trip/one", name).read_bytes() for name in keys} == keys
+    Path("trip/one/cover.png").write_bytes(b"mine")
+    changed = run("demo", "-d", "trip/one")
+    assert changed.status == 1 and "was changed since the last demo" in changed.err
+    assert run("demo", "-d", "trip/one", "--force").status == 0
 
 
 def test_the_demo_of_the_family_paper_goes_to_its_end(run: Run, here: Path) -> None:
@@ -704,18 +708,16 @@ def test_a_flower_in_place_of_the_public_keys(
             "--force",
         )
         assert opened.status == 0
-    model = load_model(weights)
-    job = intake.read_composite("composite.png")
-    public = keyfiles.read_public("pub.png")
+    opened = Weights(weights)
+    composite = files.read_picture("composite.png")
+    job = hide.composite_job(composite, "composite.png", opened)
+    public = keys.read_public("pub.png")
     height, width = job.pixels.shape[:2]
-    face = compose.fit_cover(files.read_picture("face.png"), (width, height))
-    (key,) = model.key_images(face[None], model.options.public_layers)
-    (named,) = pipeline.encrypt_batch(
-        model, dataclasses.replace(public, flower=files.read_picture("face.png")), [job]
-    )
-    (drawn,) = pipeline.encrypt_batch(
-        model, dataclasses.replace(public, picture=key), [job]
-    )
-    (plain,) = pipeline.encrypt_batch(model, public, [job])
+    flower = files.read_picture("face.png")
+    face = compose.fit_cover(flower, (width, height))
+    (key,) = opened.model.key_images(face[None], opened.options.public_layers)
+    (named,) = hide.encrypt([job], public, flower=flower)
+    (drawn,) = hide.encrypt([job], dataclasses.replace(public, picture=key))
+    (plain,) = hide.encrypt([job], public)
     assert (named >> 1 == drawn >> 1).all(), "the same but for the envelope"
     assert (named >> 1 != plain >> 1).any()

@@ -150,7 +150,7 @@ def test_words_mend_as_many_bytes_as_half_their_parity() -> None:
         assert spare.decoded(damaged, 150) == mended
 
 
-def test_a_disguise_that_became_a_jpeg_opens_with_force_alone(
+def test_a_disguise_that_became_a_jpeg_opens_only_as_damaged(
     run: Run, monkeypatch, tmp_path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -180,11 +180,11 @@ def test_a_disguise_that_became_a_jpeg_opens_with_force_alone(
     Image.open("d.png").save("d.jpg", quality=75)
     refused = run("decrypt", "--priv", "priv.png", "d.jpg")
     assert refused.status == 1 and not refused.out
-    assert "was altered" in refused.err and "--force" in refused.err
-    opened = run("decrypt", "--priv", "priv.png", "d.jpg", "--force")
-    assert opened.status == 0 and "was altered" in opened.err
+    assert "was altered" in refused.err and "--damaged" in refused.err
+    opened = run("decrypt", "--priv", "priv.png", "d.jpg", "--damaged")
+    assert opened.status == 3 and "nobody vouches" in opened.err
     assert quality(opened.picture) > 20  # noise, from another keystream, is below 10
-    message = run("decrypt", "--priv", "priv.png", "d.jpg", "--force", "--message")
+    message = run("decrypt", "--priv", "priv.png", "d.jpg", "--damaged", "--message")
     assert message.picture.shape == (64, 64, 3)
     whole = run("decrypt", "--priv", "priv.png", "d.png")
     assert whole.status == 0 and not whole.err
