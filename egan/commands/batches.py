@@ -155,9 +155,10 @@ def tell(job: Job, said: set[Note], alone: bool) -> None:
 
     Those of its weights come first.
     """
-    if job.weights is not None and job.weights.note not in (None, *said):
-        said.add(job.weights.note)
-        terminal.tell([job.weights.note])
+    about = job.weights.note if job.weights is not None else None
+    if about is not None and about not in said:
+        said.add(about)
+        terminal.tell([about])
     for note in job.notes:
         if not alone and not str(note).startswith(job.name):
             note = Note(f"{job.name}: {note}", note.warning, note.urgent)

@@ -23,7 +23,7 @@ from PIL.PngImagePlugin import PngInfo
 from egan.core.weights import weights_id
 from egan.crypto import envelope, signatures
 from egan.verbs import keys as keyfiles
-from egan.verbs.weights import find_weights
+from egan.verbs.weights import shipped_file
 
 ENCRYPT = ("encrypt", "--pub", "pub.png", "-o", "out.png")
 DECRYPT = ("decrypt", "--priv", "priv.png", "-o", "out.png")
@@ -407,9 +407,12 @@ def test_a_disguise_made_with_other_weights(refused, other_weights: Path) -> Non
     )
 
 
-def test_a_disguise_made_with_weights_that_ship(refused, made: Path) -> None:
-    """The receiver need not know which: what ships is recognised and named."""
-    shipped = find_weights("robust")
+def test_a_disguise_made_with_weights_that_ship(
+    run: Run, refused, made: Path, weights: Path
+) -> None:
+    """The receiver need not know which: what ships is found by the name in the header."""
+    shipped = shipped_file("egan")
+    assert shipped is not None
     private, public = (
         keyfiles.read_private(str(made / "priv.png"))[0],
         keyfiles.read_public(str(made / "pub.png")),
@@ -431,18 +434,13 @@ def test_a_disguise_made_with_weights_that_ship(refused, made: Path) -> None:
         ),
     ):
         Image.fromarray(picture).save(name)
-    cause, hint = "was made with other weights", "it takes --weights robust"
-    refused(*DECRYPT, "sealed.png", cause=cause, hint=hint)
-    refused(
-        "verify",
-        "--pub",
-        "pub.png",
-        "signed.png",
-        "-o",
-        "out.png",
-        cause=cause,
-        hint=hint,
-    )
+    cause = "was made with other weights"
+    hint = "the weights egan, which ship with egan"
+    verify = ("verify", "--pub", "pub.png", "signed.png", "-o", "out.png")
+    for command in ((*DECRYPT, "sealed.png"), verify):
+        refused(*command, "--weights", weights, cause=cause, hint=hint)
+        done = run(*command, "--force")
+        assert done.status == 0, done.err
 
 
 def test_a_wrong_key(refused) -> None:

@@ -18,8 +18,8 @@ from PIL import Image
 from egan.commands import batches, inputs
 from egan.core.encryptgan import EncryptGAN
 from egan.errors import EganError
-from egan.verbs.batching import batches as in_batches
 from egan.pictures.sources import Source
+from egan.verbs.batching import batches as in_batches
 from egan.verbs.job import Job
 
 ENCRYPT = ("encrypt", "--pub", "pub.png")

@@ -539,7 +539,9 @@ def test_the_demo_leaves_a_contact_sheet(run: Run, here: Path) -> None:
     )
     assert pixels("trip/one/contact-sheet.png").shape[2] == 3
     assert stat.S_IMODE(Path("trip/one/priv.png").stat().st_mode) == 0o600
-    keys = {name: Path("trip/one", name).read_bytes() for name in ("priv.png", "pub.png")}
+    keys = {
+        name: Path("trip/one", name).read_bytes() for name in ("priv.png", "pub.png")
+    }
     assert run("demo", "-d", "trip/one").status == 0, "a second time, too"
     assert {name: Path("trip/one", name).read_bytes() for name in keys} == keys
     Path("trip/one/cover.png").write_bytes(b"mine")
