@@ -17,11 +17,12 @@ import numpy as np
 import torch
 
 from egan.bench.data import PictureSets, load_pictures, load_smoke, split
-from egan.bench.metrics import mean_squared_error
+from egan.bench.intervals import mean_interval
 from egan.bench.options import BUDGET, SMOKE_LIMIT, BenchOptions, parse_budget
 from egan.bench.protocol import Channel, make_pairs, measure
-from egan.bench.summary import bootstrap, plain, summarise
+from egan.bench.summary import plain, summarise
 from egan.errors import EganError
+from egan.pictures.metrics import mse
 from egan.terminal import note
 from egan.train.presets import parse_options
 from egan.train.recipes import make_method
@@ -99,12 +100,10 @@ def one_set(
     figures = summarise(
         rows, ("psnr", "mse", "ssim", "encryption", "security", "blind"), options.seed
     )
-    near = [
-        mean_squared_error(d, f) for d, f in zip(disguises, pairs.flowers, strict=True)
-    ]
+    near = [mse(d, f) for d, f in zip(disguises, pairs.flowers, strict=True)]
     public = Channel(model, pairs, options.seed, options.batch).public
     matched = [
-        mean_squared_error(k, p)
+        mse(k, p)
         for k, p in zip(model.key_images(disguises, layers), public, strict=True)
     ]
     return {
@@ -117,8 +116,8 @@ def one_set(
         "key_mse": float(np.mean(matched)),
         "ci": {
             **figures["ci"],
-            "flower_mse": bootstrap(near, options.seed),
-            "key_mse": bootstrap(matched, options.seed),
+            "flower_mse": mean_interval(near, options.seed),
+            "key_mse": mean_interval(matched, options.seed),
         },
     }
 

@@ -5,27 +5,13 @@ Pictures are uint8 RGB (H, W, 3); every figure is on their values divided by 255
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from egan.core.model import Pictures
+from egan.pictures.metrics import mse
 
 Floats = NDArray[np.float64]
-
-
-def mean_squared_error(a: Pictures | Floats, b: Pictures | Floats) -> float:
-    """Mean over pixels and channels of the squared difference; both on the scale 0..255, the result on [0, 1]."""
-    return (
-        float(np.mean(np.square(np.asarray(a, np.float64) - np.asarray(b, np.float64))))
-        / 255**2
-    )
-
-
-def psnr(mse: float) -> float:
-    """-10 log10(MSE) in dB; infinite for equal pictures."""
-    return -10 * math.log10(mse) if mse > 0 else math.inf
 
 
 def ssim(a: Pictures, b: Pictures) -> float:
@@ -37,7 +23,7 @@ def ssim(a: Pictures, b: Pictures) -> float:
 
 def blind_mse(message: Pictures) -> float:
     """MSE of the best guess without any information: the box filled with its own mean colour."""
-    return mean_squared_error(message, message.mean((0, 1), keepdims=True))
+    return mse(message, message.mean((0, 1), keepdims=True))
 
 
 def frechet_distance(

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from egan.bench.attacks.scene import Random, Scene
+from egan.bench.intervals import rate_interval
 from egan.bench.protocol import Box
-from egan.bench.summary import bootstrap
 from egan.core.model import Pictures
 from egan.errors import EganError
 from egan.terminal import progress
@@ -118,7 +118,7 @@ def qr_codes(
         "n": count,
         "bit_error": float(np.mean(errors)),
         "read": float(np.mean(rate)),
-        "ci": bootstrap(rate, scene.seed),
+        "ci": rate_interval(sum(map(bool, rate)), count),
         "read_before": float(np.mean(read(np.stack(composites)))),
     }
 
@@ -200,7 +200,7 @@ def small_text(scene: Scene, size: int, count: int) -> dict[str, Any]:
         "n": count,
         "character_error": float(np.mean(wrong)),
         "read": float(np.mean(whole)),
-        "ci": bootstrap(whole, scene.seed),
+        "ci": rate_interval(sum(map(bool, whole)), count),
         "character_error_before": float(np.mean(before)),
     }
 

@@ -17,9 +17,10 @@ from PIL import Image
 
 from egan.bench.data import PictureSets
 from egan.bench.features import Distance
-from egan.bench.metrics import blind_mse, mean_squared_error, psnr, ssim
+from egan.bench.metrics import blind_mse, ssim
 from egan.core.model import Model, Pictures
 from egan.crypto.keystream import keystream
+from egan.pictures.metrics import decibels, mse
 from egan.terminal import progress
 
 LPIPS_WRONG_KEYS = (
@@ -210,7 +211,7 @@ class Channel:
             k = self.keystreams([("wrong", i, j) for j in part])
             same = np.broadcast_to(disguise, (len(part), *disguise.shape))
             boxes = box.cut(self.model.decrypt(same, self.private[part], k))
-            result.mse.extend(mean_squared_error(found, truth) for found in boxes)
+            result.mse.extend(mse(found, truth) for found in boxes)
             looked_at = boxes[: max(0, LPIPS_WRONG_KEYS - len(result.lpips))]
             if lpips is not None and len(looked_at):
                 result.lpips.extend(
@@ -245,8 +246,8 @@ def measure(
             if with_security
             else Wrong([], [])
         )
-        mse, floor = mean_squared_error(found, truth), blind_mse(truth)
-        wrong_psnr = [psnr(v) for v in wrong.mse]
+        error, floor = mse(found, truth), blind_mse(truth)
+        wrong_psnr = [decibels(v) for v in wrong.mse]
         tries = bool(wrong_psnr)
         rows.append(
             Row(
@@ -255,13 +256,13 @@ def measure(
                 box.x,
                 box.y,
                 box.size,
-                encryption_mse=mean_squared_error(hidden, truth),
+                encryption_mse=mse(hidden, truth),
                 encryption_lpips=float(lpips(truth[None], hidden[None])[0])
                 if lpips
                 else None,
-                message_mse=mse,
-                message_rmse=math.sqrt(mse),
-                message_psnr=psnr(mse),
+                message_mse=error,
+                message_rmse=math.sqrt(error),
+                message_psnr=decibels(error),
                 message_ssim=ssim(truth, found) if with_ssim else None,
                 message_lpips=float(lpips(truth[None], found[None])[0])
                 if lpips
@@ -274,8 +275,10 @@ def measure(
                 security_lpips=float(np.mean(wrong.lpips)) if wrong.lpips else None,
                 security_lpips_min=min(wrong.lpips) if wrong.lpips else None,
                 blind_mse=floor,
-                blind_psnr=psnr(floor),
-                excess=max(wrong_psnr) - psnr(floor) if tries and floor > 0 else None,
+                blind_psnr=decibels(floor),
+                excess=max(wrong_psnr) - decibels(floor)
+                if tries and floor > 0
+                else None,
                 seconds=seconds[i],
             )
         )

@@ -19,6 +19,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from egan import terminal
 from egan.bench.attacks import forgeries
+from egan.bench.intervals import rate_interval
 from egan.core.options import LARGEST_SEED
 from egan.core.weights import read_header, with_header
 from egan.crypto import keys
@@ -194,12 +195,13 @@ def spread(scores: Scores) -> dict[str, float]:
 
 def rate(hits: files.NDArray[np.bool_]) -> dict[str, float]:
     """How often, of how many, and the upper end of the 95 % confidence interval (Wilson)."""
-    n, k, z = len(hits), int(hits.sum()), 1.96
-    p = k / n
-    upper = (
-        p + z * z / (2 * n) + z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    ) / (1 + z * z / n)
-    return {"count": k, "of": n, "rate": round(p, 5), "at_most": round(float(upper), 5)}
+    count = int(hits.sum())
+    return {
+        "count": count,
+        "of": len(hits),
+        "rate": round(count / len(hits), 5),
+        "at_most": round(rate_interval(count, len(hits))[1], 5),
+    }
 
 
 def near_copies(signed: Signed, threshold: float) -> dict[str, float]:

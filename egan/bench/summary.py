@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from egan.bench.intervals import mean_interval
 from egan.bench.protocol import Row
 from egan.terminal import printable
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-RESAMPLES = 1000
 FORMULA = ("=", "+", "-", "@")  # how a cell begins that spreadsheets compute
 
 # figure: (column of Row, metric that asks for it, how the rows become one number)
@@ -119,19 +119,10 @@ def summarise(rows: Sequence[Row], metrics: Sequence[str], seed: int) -> dict[st
                     f"without {len(values) - len(finite)} pictures where it is infinite"
                 )
             if how == "mean":
-                out["ci"].setdefault(group, {})[name] = bootstrap(finite, seed)
+                out["ci"].setdefault(group, {})[name] = mean_interval(finite, seed)
         out.setdefault(group, {})[name] = value
     out["seconds"] = float(np.mean([row.seconds for row in rows]))
     return out
-
-
-def bootstrap(values: Sequence[float], seed: int) -> list[float]:
-    """The 95 % percentile interval of the mean under resampling of images (Efron 1979), from a seeded generator."""
-    array = np.asarray(values, np.float64)
-    index = np.random.default_rng(seed).integers(
-        len(array), size=(RESAMPLES, len(array))
-    )
-    return [float(v) for v in np.percentile(array[index].mean(1), (2.5, 97.5))]
 
 
 def cell(value: object) -> object:

@@ -7,11 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[np.uint8] | NDArray[np.floating]  # levels, 0 to 255
 
 
 def mse(one: Pixels, two: Pixels) -> float:
-    """Mean squared difference of two uint8 arrays of one shape."""
+    """Mean squared difference of two arrays of one shape, or that broadcast to one."""
     return float(np.mean((one.astype(np.float64) - two) ** 2)) / 255**2
 
 
@@ -22,5 +22,9 @@ def rmse(one: Pixels, two: Pixels) -> float:
 
 def psnr(one: Pixels, two: Pixels) -> float:
     """Peak signal-to-noise ratio in dB, -10 log10(MSE); infinite for equal pictures."""
-    error = mse(one, two)
+    return decibels(mse(one, two))
+
+
+def decibels(error: float) -> float:
+    """-10 log10(MSE) in dB; infinite for no error."""
     return math.inf if error == 0 else -10 * math.log10(error)

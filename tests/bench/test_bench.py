@@ -17,23 +17,23 @@ from PIL import Image
 
 from egan.bench.data import PictureSets, load_pictures, load_smoke
 from egan.bench.features import load_lpips
+from egan.bench.intervals import mean_interval, rate_interval
 from egan.bench.metrics import (
     blind_mse,
-    mean_squared_error,
-    psnr,
     ssim,
 )
 from egan.bench.options import METRICS, BenchOptions, parse_metrics
 from egan.bench.protocol import Pairs, Row, make_pairs, measure, wrong_keys
 from egan.bench.run import run_bench
 from egan.bench.speed import gmac, measure_gmac, measure_speed, passes, speed_lines
-from egan.bench.summary import FIGURES, bootstrap, cell, summarise
+from egan.bench.summary import FIGURES, cell, summarise
 from egan.bench.training_speed import typical_and_peak
 from egan.core.encryptgan import EncryptGAN
 from egan.core.networks import LockedGenerator
 from egan.core.options import ModelOptions
 from egan.core.tensors import to_unit
 from egan.errors import EganError
+from egan.pictures.metrics import decibels, mse, psnr
 from egan.train.starting_codec import start_codec
 
 SIZE = 64
@@ -142,11 +142,9 @@ def save_pictures(folder: Path, count: int, side: int) -> Path:
 
 def test_known_pixel_figures() -> None:
     black, white = np.zeros((16, 16, 3), np.uint8), np.full((16, 16, 3), 255, np.uint8)
-    assert mean_squared_error(black, white) == 1 and psnr(1.0) == 0
-    assert (
-        psnr(mean_squared_error(white, white)) == math.inf and ssim(white, white) == 1
-    )
-    assert psnr(0.01) == pytest.approx(20)
+    assert mse(black, white) == 1 and decibels(1.0) == 0
+    assert psnr(white, white) == math.inf and ssim(white, white) == 1
+    assert decibels(0.01) == pytest.approx(20)
     half = black.copy()
     half[:8] = 255
     assert blind_mse(half) == pytest.approx(
@@ -338,11 +336,20 @@ def test_folders_without_usable_pictures(tmp_path: Path) -> None:
 
 def test_interval_holds_the_mean_and_repeats() -> None:
     values = list(np.random.default_rng(0).normal(3, 1, 400))
-    low, high = bootstrap(values, 0)
+    low, high = mean_interval(values, 0)
     assert low < np.mean(values) < high and high - low == pytest.approx(
         2 * 1.96 / 20, rel=0.2
     )
-    assert bootstrap(values, 0) == [low, high] and bootstrap([2.0], 0) == [2.0, 2.0]
+    assert mean_interval(values, 0) == [low, high] and mean_interval([2.0], 0) == [
+        2.0,
+        2.0,
+    ]
+
+
+def test_interval_of_a_rate_says_how_little_no_hit_of_few_proves() -> None:
+    low, high = rate_interval(0, 10)
+    assert low == 0 and high == pytest.approx(0.2775, abs=1e-3)  # Wilson 1927
+    assert rate_interval(10, 10)[0] == pytest.approx(1 - high)
 
 
 def test_gmac_of_a_convolution_and_of_the_model(model: EncryptGAN) -> None:

@@ -17,7 +17,6 @@ from egan.bench import ablation
 from egan.bench.attacks.scene import Scene, Scheme
 from egan.bench.data import load_smoke
 from egan.bench.figures.plot import Sweep
-from egan.bench.figures.sheet import GAP, LABEL, TITLE, sheet
 from egan.bench.figures.sweeps import key_noise
 from egan.bench.payloads import (
     GLYPHS,
@@ -28,6 +27,7 @@ from egan.bench.payloads import (
     read_glyphs,
 )
 from egan.core.load import load_model
+from egan.pictures.sheet import GAP, LABEL, TITLE, sheet
 from egan.train import presets
 
 FIGURES = {

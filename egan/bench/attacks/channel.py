@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 
 from egan.bench.attacks.scene import Budget, Random, Scene
 from egan.bench.attacks.verdict import Score, Verdict, above, box_psnr, ceiling, floors
-from egan.bench.summary import bootstrap
+from egan.bench.intervals import mean_interval
 from egan.core.model import Pictures
 from egan.terminal import progress
 
@@ -113,7 +113,7 @@ def lossy_channel(scene: Scene, budget: Budget) -> Verdict:
     def score(values: list[float], finding: str, details: dict[str, object]) -> Score:
         return Score(
             float(np.mean(values)),
-            bootstrap(values, scene.seed),
+            mean_interval(values, scene.seed),
             float(np.mean(floor)),
             finding,
             len(values),

@@ -10,7 +10,7 @@ from scipy.ndimage import uniform_filter
 
 from egan.bench.attacks.scene import Budget, SameStream, Scene, ShowsThrough
 from egan.bench.attacks.verdict import Score, Verdict, above, area
-from egan.bench.summary import bootstrap
+from egan.bench.intervals import mean_interval
 from egan.core.model import Pictures
 
 OTHERS = 4  # boxes of other pictures that a difference is held against
@@ -69,7 +69,7 @@ def difference_score(scene: Scene, a: Pictures, b: Pictures) -> Score:
     )
     return Score(
         float(np.mean(own)),
-        bootstrap(own, scene.seed),
+        mean_interval(own, scene.seed),
         float(np.mean(other)),
         finding,
         n,

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from egan.bench.attacks.scene import Budget, Random, Scene
 from egan.bench.attacks.verdict import Score, Verdict
+from egan.bench.intervals import rate_interval
 from egan.core.model import Pictures
 from egan.crypto import envelope, header, passphrase, signatures
 from egan.crypto.header import Kind
@@ -166,13 +167,9 @@ def accepted(results: list[tuple[str, bool]]) -> Score:
     everything = [result for _, result in results]
     rate = float(np.mean(everything))
     n = len(everything)
-    # Without a success the rule of three bounds the rate at 95 %; the bootstrap would say
-    # zero.
-    spread = 1.96 * float(np.sqrt(rate * (1 - rate) / n))
-    high = 3 / n if rate == 0 else min(1.0, rate + spread)
-    low = max(0.0, rate - spread)
+    interval = rate_interval(sum(everything), n)
     details = {kind: f"{sum(found)} of {len(found)}" for kind, found in counts.items()}
-    return Score(rate, [low, high], 0.0, "broken" if rate else "held", n, details)
+    return Score(rate, interval, 0.0, "broken" if rate else "held", n, details)
 
 
 # Forgeries

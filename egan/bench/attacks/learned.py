@@ -28,8 +28,8 @@ from egan.bench.attacks.verdict import (
     ceiling,
     judge_decodes,
 )
+from egan.bench.intervals import mean_interval, paired_interval
 from egan.bench.protocol import Box, chunks
-from egan.bench.summary import bootstrap
 from egan.core.model import Pictures
 from egan.core.networks import CELL
 from egan.core.tensors import to_bytes, to_unit
@@ -171,7 +171,7 @@ def locate_score(scene: Scene, budget: Budget, words: str) -> Score:
     )
     return Score(
         float(np.mean(own)),
-        bootstrap(own, scene.seed),
+        mean_interval(own, scene.seed),
         float(np.mean(other)),
         finding,
         len(own),
@@ -209,14 +209,12 @@ def presence_score(scene: Scene, budget: Budget, words: str) -> Score:
     steps = fit(attacker, batch, loss, budget, words)
     shown = Factory(scene, True, scene.random(9)).with_and_without(TESTS // 2)
     full, none = (pooled(answers(attacker, d, scene)).numpy() for d in shown)
-    pairs, random = len(full), scene.random(10)
-    draws = [area(full[i], none[i]) for i in random.integers(pairs, size=(1000, pairs))]
     return Score(
         area(full, none),
-        [float(v) for v in np.percentile(draws, (2.5, 97.5))],
+        paired_interval(area, (full, none), scene.seed),
         0.5,
         "broken" if above(full - none) else "held",
-        2 * pairs,
+        2 * len(full),
         {"training_steps": steps},
     )
 

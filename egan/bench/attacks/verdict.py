@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from egan.bench.attacks.scene import Scene
-from egan.bench.metrics import blind_mse, mean_squared_error, psnr
-from egan.bench.summary import bootstrap
+from egan.bench.intervals import mean_interval
+from egan.bench.metrics import blind_mse
 from egan.core.model import Pictures
+from egan.pictures.metrics import decibels, psnr
 
 SIGNIFICANT = 0.005
 READ = 6.0  # dB above the floor, the best that any flat box can do: such a decode shows a message, be it a single one
@@ -103,13 +104,13 @@ def above(differences: Sequence[float]) -> bool:
 def box_psnr(scene: Scene, i: int, decode: Pictures, truth: Pictures) -> float:
     """PSNR in message box i of one decode (S, S, 3) against a composite."""
     box = scene.pairs.boxes[i]
-    return min(MOST, psnr(mean_squared_error(box.cut(decode), box.cut(truth))))
+    return min(MOST, psnr(box.cut(decode), box.cut(truth)))
 
 
 def floors(scene: Scene) -> list[float]:
     p = scene.pairs
     return [
-        min(MOST, psnr(blind_mse(b.cut(c))))
+        min(MOST, decibels(blind_mse(b.cut(c))))
         for b, c in zip(p.boxes, p.composites, strict=True)
     ]
 
@@ -149,7 +150,7 @@ def judge_psnr(
     }
     return Score(
         float(np.mean(mine)),
-        bootstrap(mine, scene.seed),
+        mean_interval(mine, scene.seed),
         float(np.mean(floor)),
         finding,
         len(mine),
@@ -170,10 +171,9 @@ def judge_decodes(
 
 def area(positive: np.ndarray, negative: np.ndarray) -> float:
     """Area under the ROC curve: how often a positive scores higher than a negative, ties count half."""
-    from scipy.stats import rankdata
+    from scipy.stats import mannwhitneyu
 
-    n, m = len(positive), len(negative)
-    if not n or not m:
+    if not len(positive) or not len(negative):
         return math.nan
-    ranks = rankdata(np.concatenate([positive, negative]))
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+    found = mannwhitneyu(positive, negative, method="asymptotic")
+    return float(found.statistic / (len(positive) * len(negative)))

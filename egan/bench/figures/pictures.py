@@ -10,12 +10,12 @@ from PIL import Image
 from egan.bench.attacks.keys import forced_stream
 from egan.bench.attacks.scene import Scene
 from egan.bench.attacks.verdict import box_psnr
-from egan.bench.figures.sheet import Cell, sheet
-from egan.bench.metrics import mean_squared_error, psnr
 from egan.bench.protocol import Box
 from egan.core.model import Pictures
 from egan.core.tensors import to_unit
 from egan.crypto.keys import PrivateKey
+from egan.pictures.metrics import psnr
+from egan.pictures.sheet import Cell, sheet
 
 ROWS = 4
 
@@ -151,7 +151,7 @@ def columns_of(
             scene.pairs.covers[0], scene.sets.messages[-1][0], size, x, y
         )
         disguise, decode = there_and_back(scene, composite)
-        quality = psnr(mean_squared_error(box.cut(decode), box.cut(composite)))
+        quality = psnr(box.cut(decode), box.cut(composite))
         for row, cell in zip(
             rows,
             (

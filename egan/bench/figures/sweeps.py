@@ -15,9 +15,9 @@ from egan.bench.attacks.scene import Scene
 from egan.bench.attacks.verdict import box_psnr, floors
 from egan.bench.figures.pictures import decode_with
 from egan.bench.figures.plot import Sweep
-from egan.bench.figures.sheet import Cell, sheet
-from egan.bench.summary import bootstrap
+from egan.bench.intervals import mean_interval
 from egan.core.model import Pictures
+from egan.pictures.sheet import Cell, sheet
 from egan.terminal import progress
 
 SIGMAS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # levels
@@ -26,7 +26,7 @@ Point = tuple[float, float, float]
 
 
 def point(scene: Scene, values: list[float]) -> Point:
-    low, high = bootstrap(values, scene.seed)
+    low, high = mean_interval(values, scene.seed)
     return float(np.mean(values)), low, high
 
 
