@@ -6,6 +6,7 @@ import is imported inside of it.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -176,13 +177,19 @@ def start() -> None:
             print(words(), file=sys.stderr)  # the help
             sys.exit(2)
         text = words().rstrip(".")
-        raise EganError(
-            text[:1].lower() + text[1:], hint_for_usage(error), 2
-        ) from error
+        hint = hint_for_dashes() or hint_for_usage(error)
+        raise EganError(text[:1].lower() + text[1:], hint, 2) from error
     if status == 130:
         raise KeyboardInterrupt  # typer makes it an exit status
     if isinstance(status, int) and status:
         sys.exit(status)
+
+
+def hint_for_dashes() -> str:
+    """What to write for a file whose name begins with a dash; empty where none is named."""
+    named = (a for a in sys.argv[1:] if len(a) > 1 and a.startswith("-"))
+    found = next((name for name in named if os.path.lexists(name)), "")
+    return f"if you mean the file, write ./{found}" if found else ""
 
 
 def hint_for_usage(error: Any) -> str:

@@ -28,6 +28,12 @@ EXAMPLES = (
 )
 
 
+def metric_names(incomplete: str) -> list[str]:
+    from egan.bench.options import METRICS
+
+    return [name for name in ("all", *METRICS) if name.startswith(incomplete)]
+
+
 def bench(
     x: Annotated[Path | None, X] = None,
     y: Annotated[Path | None, Y] = None,
@@ -35,13 +41,18 @@ def bench(
     metrics: Annotated[
         list[str] | None,
         typer.Option(
-            "--metrics", metavar="LIST", help="Names with commas between them, or all."
+            "--metrics",
+            autocompletion=metric_names,
+            rich_help_panel="Figures of quality",
+            metavar="LIST",
+            help="Names with commas between them, or all.",
         ),
     ] = None,
     weights: Annotated[
         list[Path] | None,
         typer.Option(
             "--weights",
+            rich_help_panel="Pictures and weights",
             metavar="PATH",
             help="A weights file, or a folder of them; may be repeated.",
         ),
@@ -50,6 +61,7 @@ def bench(
         list[str] | None,
         typer.Option(
             "--methods",
+            rich_help_panel="Pictures and weights",
             metavar="LIST",
             help="Only these of the weights: egan, paper, cyclegan, munit, drit, baluja, or all.",
         ),
@@ -59,6 +71,7 @@ def bench(
         int | None,
         typer.Option(
             "--wrong-limit",
+            rich_help_panel="Figures of quality",
             metavar="N",
             help="Wrong keys per picture [default: all the others].",
         ),
@@ -67,6 +80,7 @@ def bench(
         int | None,
         typer.Option(
             "--size",
+            rich_help_panel="Pictures and weights",
             metavar="N",
             help="Side of the pictures [default: the weights' own].",
         ),
@@ -75,47 +89,71 @@ def bench(
     batch: Annotated[
         int,
         typer.Option(
-            "--batch", metavar="N", help="Pictures a pass; changes no figure."
+            "--batch",
+            rich_help_panel="Pictures and weights",
+            metavar="N",
+            help="Pictures a pass; changes no figure.",
         ),
     ] = 8,
     lpips_net: Annotated[
-        str, typer.Option("--lpips-net", metavar="NAME", help="alex, squeeze or vgg.")
+        str,
+        typer.Option(
+            "--lpips-net",
+            rich_help_panel="Figures of quality",
+            metavar="NAME",
+            help="alex, squeeze or vgg.",
+        ),
     ] = "alex",
     lpips_backbone: Annotated[
         Path | None,
         typer.Option(
             "--lpips-backbone",
+            rich_help_panel="Figures of quality",
             metavar="FILE",
             help="The backbone's weights, for a machine offline.",
         ),
     ] = None,
     inception: Annotated[
         Path | None,
-        typer.Option("--inception", metavar="FILE", help="Inception weights for FID."),
+        typer.Option(
+            "--inception",
+            rich_help_panel="Figures of quality",
+            metavar="FILE",
+            help="Inception weights for FID.",
+        ),
     ] = None,
     reference: Annotated[
         Path | None,
         typer.Option(
             "--reference",
+            rich_help_panel="Pictures and weights",
             metavar="DIR",
             help="Real pictures for FID [default: those of --y].",
         ),
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option("--csv", metavar="FILE", help="Write the per-image table here."),
+        typer.Option(
+            "--csv",
+            rich_help_panel="Figures of quality",
+            metavar="FILE",
+            help="Write the per-image table here.",
+        ),
     ] = None,
     json: Json = False,
     attacks: Annotated[
         bool,
         typer.Option(
-            "--attacks", help="Try to break the scheme, nine ways, each with a control."
+            "--attacks",
+            rich_help_panel="Attacks",
+            help="Try to break the scheme, nine ways, each with a control.",
         ),
     ] = False,
     attack: Annotated[
         list[int] | None,
         typer.Option(
             "--attack",
+            rich_help_panel="Attacks",
             metavar="N",
             help="Only this one of the nine attacks; repeatable.",
         ),
@@ -124,6 +162,7 @@ def bench(
         str | None,
         typer.Option(
             "--budget",
+            rich_help_panel="Attacks",
             metavar="N",
             help="Of each attack that trains, 60s or 300steps, which repeats "
             "[default: 300steps]; of each method of --compare [default: 1800s].",
@@ -132,13 +171,17 @@ def bench(
     keys: Annotated[
         int,
         typer.Option(
-            "--keys", metavar="N", help="Wrong keys that are tried on each disguise."
+            "--keys",
+            rich_help_panel="Attacks",
+            metavar="N",
+            help="Wrong keys that are tried on each disguise.",
         ),
     ] = 1000,
     payloads: Annotated[
         bool,
         typer.Option(
             "--payloads",
+            rich_help_panel="Other measurements",
             help="Hide QR codes and small text, and count what can be read.",
         ),
     ] = False,
@@ -146,6 +189,7 @@ def bench(
         Path | None,
         typer.Option(
             "--figures",
+            rich_help_panel="Other measurements",
             metavar="DIR",
             help="Draw the paper's figures into this folder.",
         ),
@@ -154,6 +198,7 @@ def bench(
         Path | None,
         typer.Option(
             "--report",
+            rich_help_panel="Figures of quality",
             metavar="FILE",
             help="Write everything measured as one HTML page.",
         ),
@@ -162,6 +207,7 @@ def bench(
         Path | None,
         typer.Option(
             "--compare",
+            rich_help_panel="Other measurements",
             metavar="DIR",
             help="Train all methods alike in this folder, or go on, and measure them.",
         ),
@@ -170,12 +216,18 @@ def bench(
         str | None,
         typer.Option(
             "--ablation",
+            rich_help_panel="Other measurements",
             metavar="NAME",
             help="key-layers: train and compare six sets of layers of K.",
         ),
     ] = None,
     speed: Annotated[
-        bool, typer.Option("--speed", help="Measure speed and cost.")
+        bool,
+        typer.Option(
+            "--speed",
+            rich_help_panel="Other measurements",
+            help="Measure speed and cost.",
+        ),
     ] = False,
     device: Device = "auto",
     force: Force = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,8 +116,17 @@ def find_sources(
             found.append(Source(name, Path(name).stem))
     if folder is not None:
         by_path = {os.path.normpath(s.path): s for s in reversed(found)}
-        found = list(by_path.values())[::-1]
+        found = apart(list(by_path.values())[::-1])
     return found, skipped
+
+
+def apart(sources: list[Source]) -> list[Source]:
+    """The same with names of outputs that differ: a.jpg and a.png keep their endings."""
+    counts = Counter(source.stem for source in sources)
+    return [
+        Source(s.path, s.stem + Path(s.path).suffix) if counts[s.stem] > 1 else s
+        for s in sources
+    ]
 
 
 def read_names(listed: str) -> list[str]:

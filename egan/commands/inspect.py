@@ -55,9 +55,36 @@ def inspect(
 
 
 def show(facts: dict[str, Any]) -> None:
-    """Print facts for a person, one a line; nested ones with a dotted name."""
-    for name, value in flat(facts):
+    """Print facts for a person, one a line; of weights a summary."""
+    for name, value in flat(summary(facts) if facts["kind"] == "weights" else facts):
         print(terminal.printable(f"{name}: {value}"))
+
+
+def summary(facts: dict[str, Any]) -> dict[str, Any]:
+    """What a person wants to know of weights; --json tells all of it."""
+    options, training = facts["options"], facts["training"]
+    kept = ("kind", "file", "name", "bytes", "id", "key network", "family")
+    out = {name: facts[name] for name in kept if name in facts}
+    out["image size"] = options.get("image_size")
+    if "domains" in options:
+        out["domains"] = " to ".join(options["domains"])
+    out["parameters"] = sum(facts["parameters"].values())
+    for name in ("steps", "pairs", "minutes"):
+        if name in training:
+            out[name] = training[name]
+    figures = training.get("figures")
+    message = figures.get("message") if isinstance(figures, dict) else None
+    if isinstance(message, dict):
+        out["decoded messages"] = {
+            name: round(message[name], 4)
+            for name in ("psnr", "ssim", "lpips")
+            if isinstance(message.get(name), int | float)
+        }
+    signing = training.get("signing")
+    if isinstance(signing, dict) and "threshold" in signing:
+        out["threshold of verify"] = signing["threshold"]
+    out["more"] = "egan inspect --json"
+    return out
 
 
 def flat(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

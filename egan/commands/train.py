@@ -16,6 +16,7 @@ from egan.commands.options import (
     Quiet,
     X,
     Y,
+    values,
 )
 
 EXAMPLES = (
@@ -35,6 +36,7 @@ def train(
         str,
         typer.Option(
             "--method",
+            autocompletion=values("egan", "cyclegan", "munit", "drit", "baluja"),
             metavar="NAME",
             help="egan, or cyclegan, munit, drit, baluja to compare.",
         ),
@@ -43,6 +45,7 @@ def train(
         str | None,
         typer.Option(
             "--preset",
+            autocompletion=values("egan", "tiny", "paper", "published"),
             metavar="NAME",
             help="egan, tiny or paper; for the methods to compare, published or tiny.",
         ),

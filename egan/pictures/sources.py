@@ -35,8 +35,14 @@ def walk(folder: Path, out: Path | None = None) -> Found:
 
     Hidden files and folders and the output folder `out` are left out. What is named like a
     picture and is no file, as a FIFO or a device, is skipped and named. Raises EganError
-    where there is no picture and nothing was skipped.
+    where there is no such folder, and where there is no picture and nothing was skipped.
     """
+    if not folder.is_dir():
+        missing = not os.path.lexists(folder)
+        raise EganError(
+            f"no such folder: {folder}" if missing else f"{folder} is no folder",
+            status=2,
+        )
     outside = None if out is None else out.resolve()
     found = Found()
     for here, folders, names in os.walk(folder):

@@ -21,6 +21,7 @@ from egan.crypto.header import Kind
 from egan.errors import EganError
 from egan.pictures import files
 from egan.pictures.boxes import noted_boxes
+from egan.verbs.weights import shipped_as
 
 Facts = dict[str, Any]
 
@@ -71,11 +72,14 @@ def describe_weights(
         for part in sorted({name.partition(".")[0] for name in parsed})
     }
     network = key_network_id(file, parsed, options)
+    identity = digest or weights_id(Path(name))
+    shipped = shipped_as(identity)
     return {
         "kind": "weights",
         "file": name,
         "bytes": size,
-        "id": (digest or weights_id(Path(name))).hex(),
+        "id": identity.hex(),
+        **({"name": f"{shipped.stem}, which ships with egan"} if shipped else {}),
         **({"key network": network.hex()} if any(network) else {}),
         "family": options.family,
         "parameters": numbers,
@@ -121,11 +125,18 @@ def describe_picture(loaded: files.Loaded) -> Facts:
         facts |= {
             "signature": "valid",
             "fingerprint": found_signature.fingerprint,
-            "weights": found_signature.weights.hex(),
+            **weights_named(found_signature.weights),
         }
     else:
         facts |= {
-            "weights": envelope.weights_of(loaded.pixels, loaded.name).hex(),
+            **weights_named(envelope.weights_of(loaded.pixels, loaded.name)),
             "whole": True,
         }
     return facts
+
+
+def weights_named(identity: bytes) -> Facts:
+    """The id of the weights that made a picture, and their name where they ship."""
+    shipped = shipped_as(identity)
+    facts: Facts = {"weights": identity.hex()}
+    return facts | ({"weights name": shipped.stem} if shipped else {})

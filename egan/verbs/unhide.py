@@ -9,6 +9,7 @@ from egan.crypto.keys import PrivateKey, PublicKey, grouped
 from egan.crypto.signatures import NotVerified
 from egan.errors import EganError
 from egan.pictures import files
+from egan.pictures.boxes import CHUNK
 from egan.pictures.files import Picture
 from egan.verbs.batching import keystreams, repeated, stacked
 from egan.verbs.hide import weights_of
@@ -34,6 +35,11 @@ def open_disguise(
     picture does not authenticate. senders: refuse what none of these keys signed.
     Raises EganError; also with `damaged` for a signature that is not for this receiver.
     """
+    if CHUNK in loaded.text and header.claimed_kind(loaded.pixels) is None:
+        raise EganError(
+            f"{loaded.name} is a composite, and no disguise",
+            "encrypt it first: decrypt takes what `egan encrypt` has made of it",
+        )
     pixels = fitting(loaded, "no disguise has that size", RESIZED)
     if not isinstance(private, PrivateKey) or not weights.locked:
         return open_unlocked(loaded, pixels, source, weights, senders)
