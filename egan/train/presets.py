@@ -56,6 +56,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "perceptual": 0.0,
             "perceptual_x": 0.0,
             "wrong_key": 0.5,
+            "backward_every": 1,
             "noise": 0.02,
             "input_noise": 0.02,
             "discriminator_width": 64,

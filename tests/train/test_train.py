@@ -711,7 +711,9 @@ def test_robust_and_published_training_run(tmp_path: Path) -> None:
             resnet_blocks=1,
             public_layers=(3, 5, 6),
         ),
-        dataclasses.replace(FAST, clip=0.0, average=0.0, wrong_key=0.5, steps=2),
+        dataclasses.replace(
+            FAST, clip=0.0, average=0.0, wrong_key=0.5, steps=2, backward_every=2
+        ),
         sampler(),
     )
     paper = Trainer(method, tmp_path / "paper", log=lambda _: None)
@@ -735,6 +737,7 @@ def test_robust_and_published_training_run(tmp_path: Path) -> None:
         "critics",
     }
     assert names <= set(losses_of_a_step(paper))
+    assert "back_cycle" not in losses_of_a_step(paper), "every second step only"
 
 
 def test_a_wrong_key_of_the_paper_family_gets_the_adversarial_loss_alone(

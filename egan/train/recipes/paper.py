@@ -37,12 +37,12 @@ class Batch(Pairs):
 
 @dataclasses.dataclass
 class Cycles:
-    """The four generated pictures before rounding."""
+    """The generated pictures before rounding; the last two of both ways only."""
 
     disguise: Tensor
     recovered: Tensor
-    signed: Tensor
-    verified: Tensor
+    signed: Tensor | None = None
+    verified: Tensor | None = None
 
 
 class KeyedCycle(nn.Module):
@@ -52,9 +52,11 @@ class KeyedCycle(nn.Module):
         super().__init__()
         self.F, self.G, self.noise = model.F, model.G, noise
 
-    def forward(self, b: Batch) -> Cycles:
+    def forward(self, b: Batch, backward: bool) -> Cycles:
         disguise = self.F(self.seen(b.composite, b.ky))
         recovered = self.G(self.seen(round8(disguise), b.used_x))
+        if not backward:
+            return Cycles(disguise, recovered)
         signed = self.G(self.seen(b.y, b.kx))
         verified = self.F(self.seen(round8(signed), b.used_y))
         return Cycles(disguise, recovered, signed, verified)
@@ -127,24 +129,28 @@ class PaperMethod(KeyedMethod):
         b = self.draw()
         window = random_window(b.x.shape[-1], o.critic_crop, self.sampler)
         with self.autocast():
-            c = self.forward_pass(b)
-            fakes = {
-                "d_y": [window(c.disguise), window(c.verified)],
-                "d_x": [window(c.recovered), window(c.signed)],
-            }
+            backward = bool(o.backward_every) and number % o.backward_every == 0
+            c = self.forward_pass(b, backward)
+            fakes = {"d_y": [window(c.disguise)], "d_x": [window(c.recovered)]}
             terms = {
                 "cycle": o.cycle
                 * losses.cycle_loss(c.recovered, b.composite, b.right_x),
                 "information": o.information
                 * losses.information_loss(c.recovered, b.composite, b.box, b.right_x),
-                "back_cycle": o.cycle * losses.cycle_loss(c.verified, b.y, b.right_y),
                 "key_matching": o.key_matching
                 * self.key_matching((c.disguise, c.recovered), (b.y, b.x)),
-                "adversarial": o.adversarial
-                * self.generator_adversarial_loss("d_y", torch.cat(fakes["d_y"])),
-                "adversarial_x": o.adversarial_x
-                * self.generator_adversarial_loss("d_x", torch.cat(fakes["d_x"])),
             }
+            if c.signed is not None and c.verified is not None:
+                back = losses.cycle_loss(c.verified, b.y, b.right_y)
+                terms["back_cycle"] = o.cycle * back
+                fakes["d_y"].append(window(c.verified))
+                fakes["d_x"].append(window(c.signed))
+            for term, weight, critic in (
+                ("adversarial", o.adversarial, "d_y"),
+                ("adversarial_x", o.adversarial_x, "d_x"),
+            ):
+                fake = torch.cat(fakes[critic])
+                terms[term] = weight * self.generator_adversarial_loss(critic, fake)
             total = torch.stack(list(terms.values())).sum()
         norm = self.update("generators", total, o.clip)
         with self.autocast():
