@@ -12,9 +12,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+# One thread for each worker, and for whatever it starts: set before numpy is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import numpy as np
 import pytest
 from PIL import Image
+
+PATIENCE = 600
+"""Seconds after which a process counts as stuck. No test says how long anything takes."""
 
 Run = Callable[..., "Result"]
 Shell = Callable[..., subprocess.CompletedProcess]
@@ -95,7 +101,6 @@ def shell(tmp_path: Path, weights: Path) -> Shell:
         start = f'egan() {{ "{sys.executable}" -m egan "$@"; }}\nset -o pipefail\n'
         ours = {
             "EGAN_WEIGHTS": str(weights),
-            "OMP_NUM_THREADS": "1",
             "PYTHONUNBUFFERED": "",
         }
         return subprocess.run(
@@ -105,7 +110,7 @@ def shell(tmp_path: Path, weights: Path) -> Shell:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 

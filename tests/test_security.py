@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run, pixels, smooth
+from conftest import PATIENCE, Run, pixels, smooth
 from PIL import Image
 
 from egan.core.weights import read_header
@@ -177,7 +177,7 @@ def test_bombs_are_refused_in_little_memory(here: Path) -> None:
         [sys.executable, "-c", program, *bombs],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     *words, peak = done.stderr.split("\n")[:-1]

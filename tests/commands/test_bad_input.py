@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run, Shell, pixels, smooth
+from conftest import PATIENCE, Run, Shell, pixels, smooth
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -836,7 +836,7 @@ def test_sigterm_while_reading_leaves_nothing(here: Path) -> None:
     ).read_bytes() or "PIL" not in mapped(running.pid):
         assert running.poll() is None
     running.send_signal(signal.SIGTERM)
-    assert running.wait(20) == 143
+    assert running.wait(PATIENCE) == 143
     assert running.stderr.read() == b"egan: error: interrupted\n"
     running.stdin.close()
     running.stderr.close()

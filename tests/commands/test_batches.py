@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Run, Shell, pixels, psnr, smooth
+from conftest import PATIENCE, Run, Shell, pixels, psnr, smooth
 from PIL import Image
 
 from egan.commands import batches, inputs
@@ -337,7 +337,7 @@ def test_torchrun_splits_a_job(several: Path, weights: Path) -> None:
     ]
     ours = os.environ | {"EGAN_WEIGHTS": str(weights), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        command, env=ours, capture_output=True, text=True, timeout=120, check=False
+        command, env=ours, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode != 0
     assert below("out") == [
@@ -390,7 +390,7 @@ def test_memory_stays_flat(here: Path, weights: Path) -> None:
             env=os.environ | ours | malloc,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=True,
         )
         assert len(os.listdir(f"out{count}")) == count

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Run, Shell, smooth
+from conftest import PATIENCE, Run, Shell, smooth
 from PIL import Image
 
 from egan.errors import EganError
@@ -87,7 +87,7 @@ def test_killed_at_any_moment_only_whole_files_stay(
         time.sleep(0.01)
     time.sleep(RANDOM.uniform(0, 0.4))
     running.send_signal(number)
-    _, words = running.communicate(timeout=30)
+    _, words = running.communicate(timeout=PATIENCE)
     found = whole_pictures("out")
     if number == signal.SIGKILL:
         assert (running.returncode, words) == (-9, ""), SEED
@@ -132,7 +132,7 @@ def test_an_interruption_is_the_end_wherever_it_strikes(
             text=True,
         )
         assert (
-            running.wait(timeout=30) == 128 + number
+            running.wait(timeout=PATIENCE) == 128 + number
         )  # with standard input still open
         assert running.communicate() == (None, "egan: error: interrupted\n")
 
@@ -159,7 +159,7 @@ def test_killed_at_any_moment_no_key_is_lost(here: Path) -> None:
         else:
             time.sleep(RANDOM.uniform(0.2, 1.5))
         running.send_signal((signal.SIGKILL, signal.SIGTERM, signal.SIGKILL)[i])
-        _, words = running.communicate(timeout=30)
+        _, words = running.communicate(timeout=PATIENCE)
         assert "Traceback" not in words, SEED
         assert not pub.exists() or priv.exists(), SEED
         for path in whole_pictures("keys"):
@@ -174,7 +174,7 @@ def test_signals_at_the_start_make_no_traceback(here: Path) -> None:
         running = egan("decrypt", "--priv", "priv.png", "disguise.png", "-o", "r.png")
         time.sleep(delay)
         running.send_signal(signal.SIGINT)
-        _, words = running.communicate(timeout=30)
+        _, words = running.communicate(timeout=PATIENCE)
         # in its first instants Python itself answers, and dies of the signal
         assert running.returncode in (130, -2, 0, 1), words
         assert delay < 0.2 or "Traceback" not in words, words
@@ -192,7 +192,7 @@ def test_a_file_made_after_the_check_is_not_overwritten(here: Path) -> None:
     running.stdin.buffer.write(Path("disguise.png").read_bytes())
     running.stdin.close()
     running.stdin = None
-    _, words = running.communicate(timeout=60)
+    _, words = running.communicate(timeout=PATIENCE)
     assert running.returncode == 1
     assert "late.png exists already" in words
     assert Path("late.png").read_bytes() == b"mine"
@@ -337,7 +337,7 @@ def test_an_input_removed_on_the_way(here: Path) -> None:
     running = egan("compose", "in", "message.png", "-d", "out")
     wait_until(running, Path("out"))
     Path("in/59.png").unlink()
-    _, words = running.communicate(timeout=60)
+    _, words = running.communicate(timeout=PATIENCE)
     assert running.returncode == 1
     assert words.splitlines() == [
         "egan: error: cannot read in/59.png: no such file or directory",
@@ -403,12 +403,12 @@ def test_interrupted_training_keeps_a_checkpoint(here: Path) -> None:
         stdout=subprocess.DEVNULL,
     )
     log = Path("runs/w/log.jsonl")
-    late = time.monotonic() + 60
+    late = time.monotonic() + PATIENCE
     while running.poll() is None and not log.exists() and time.monotonic() < late:
         time.sleep(0.05)
     time.sleep(0.5)
     running.send_signal(signal.SIGTERM)
-    _, words = running.communicate(timeout=60)
+    _, words = running.communicate(timeout=PATIENCE)
     assert running.returncode == 143, words
     assert "egan: error: interrupted" in words and "Traceback" not in words
     assert not Path("w.safetensors").exists()

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Run, Shell, pixels, psnr, smooth
+from conftest import PATIENCE, Run, Shell, pixels, psnr, smooth
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file
@@ -294,7 +294,7 @@ def test_a_real_terminal(here: Path) -> None:
         stdin=theirs,
         stdout=theirs,
         stderr=subprocess.PIPE,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     os.set_blocking(ours, False)
@@ -411,7 +411,7 @@ def imported(arguments: str) -> set[str]:
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

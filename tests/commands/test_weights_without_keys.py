@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Run, pixels, psnr, smooth
+from conftest import PATIENCE, Run, pixels, psnr, smooth
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -150,7 +150,7 @@ def test_two_processes_train_what_one_trains(
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=PATIENCE,
                 check=False,
             )
             assert done.returncode == 0, done.stderr

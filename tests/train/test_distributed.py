@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import smooth
+from conftest import PATIENCE, smooth
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -75,7 +75,7 @@ def train(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -158,7 +158,7 @@ def test_a_dead_process_ends_the_run_with_words_and_its_last_checkpoint(
     ) as run:
         checkpoint = folder / "dead-runs" / "checkpoint.safetensors"
         begin = time.monotonic()
-        while not checkpoint.exists() and time.monotonic() - begin < 90:
+        while not checkpoint.exists() and time.monotonic() - begin < PATIENCE:
             time.sleep(0.1)
         children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
         second = [
@@ -168,7 +168,7 @@ def test_a_dead_process_ends_the_run_with_words_and_its_last_checkpoint(
         ]
         assert len(second) == 1
         os.kill(int(second[0]), signal.SIGKILL)
-        _, words = run.communicate(timeout=90)
+        _, words = run.communicate(timeout=PATIENCE)
     assert run.returncode != 0
     assert (
         "egan: error: process 0 lost the other processes of the run" in words
