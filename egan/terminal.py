@@ -9,17 +9,15 @@ is printed.
 
 from __future__ import annotations
 
-import _thread
 import contextlib
+import io
 import os
-import signal
 import sys
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from egan import signals
 from egan.errors import EganError, Note, out_of_memory
 
 if TYPE_CHECKING:
@@ -97,28 +95,26 @@ def progress(items: Iterable[T], total: int, words: str) -> Iterator[T]:
 
 def run(main: Callable[[], object]) -> int:
     """Run a command to its exit status, turning exceptions into lines."""
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, interrupt)
-    sys.unraisablehook = unraisable
+    signals.listen()
     if not sys.warnoptions:
-        warnings.simplefilter(
-            "ignore"
-        )  # of libraries, to whoever wrote them; python -W shows them
-    if (
-        sys.stderr is None
-    ):  # closed by the caller; print() would then write into the picture
+        # Warnings are for whoever wrote the libraries; python -W shows them.
+        warnings.simplefilter("ignore")
+    if sys.stderr is None:
+        # It was closed by the caller, and print() would write into the picture.
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is shown in codes.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
         if sys.stdout is not None:
             sys.stdout.flush()
         status = 0
-    except BaseException as error:  # noqa: BLE001  (all of them end here)
+    # All exceptions end here.
+    except BaseException as error:  # noqa: BLE001
         status = status_of(error)
-    for number in SIGNALS:  # the work is done or given up; what ends the process from here on needs no words
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+    signals.let_go()
     if status:
         drop_stdout()
     return status
@@ -128,9 +124,10 @@ def status_of(error: BaseException) -> int:
     """Print what there is to say about the end of a command; returns the exit status."""
     if isinstance(error, SystemExit):
         raise error
-    if stopped_by:  # whatever a library made of the interruption
+    if signals.stopped_by:
+        # Whatever a library made of the interruption.
         say("error", "interrupted")
-        return 128 + stopped_by
+        return 128 + signals.stopped_by
     if isinstance(error, EganError):
         return report(error)
     if isinstance(error, BrokenPipeError):
@@ -142,6 +139,13 @@ def status_of(error: BaseException) -> int:
         return report(
             EganError("not enough memory", "use smaller pictures or fewer at once")
         )
+    if isinstance(error, ImportError):
+        return report(
+            EganError(
+                f"cannot load a library: {error}",
+                "install egan again, or give the process more memory",
+            )
+        )
     if isinstance(error, OSError):
         # Flushing standard output is the last thing that can fail.
         where = f" with {error.filename}" if error.filename else ""
@@ -149,71 +153,6 @@ def status_of(error: BaseException) -> int:
             EganError(f"cannot go on{where}: {(error.strerror or str(error)).lower()}")
         )
     raise error
-
-
-SIGNALS = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()),
-)
-stopped_by = 0  # the signal that ended the command
-
-
-class Interrupted(KeyboardInterrupt):
-    """An interruption that Python does not count as its own.
-
-    After a plain KeyboardInterrupt in code run from a string (`exec` in every dataclass), though it is caught in the end,
-    `python -m` kills itself with SIGINT and the exit status is lost: CPython's run_eval_code_obj() compares the exact type.
-    """
-
-
-def interrupt(number: int, _frame: object) -> None:
-    global stopped_by
-    stopped_by = number
-    raise Interrupted
-
-
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """What has to be done whole: a signal that ends the command waits for the end of the block."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # where Python lets signals strike
-        yield
-        return
-    waiting: list[int] = []
-    handlers = {n: handler for n in SIGNALS if callable(handler := signal.getsignal(n))}
-    for number in handlers:
-        signal.signal(number, lambda struck, _frame: waiting.append(struck))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    for number in waiting[:1]:
-        handlers[signal.Signals(number)](number, None)
-
-
-def unraisable(found: sys.UnraisableHookArgs) -> None:
-    """An interruption that Python cannot raise where it struck, as in a destructor, ends the command all the same."""
-    if not isinstance(found.exc_value, KeyboardInterrupt):
-        sys.__unraisablehook__(found)
-    elif stopped_by:
-        _thread.start_new_thread(interrupt_again, (stopped_by, _thread.get_ident()))
-
-
-def interrupt_again(number: int, thread: int) -> None:
-    """Send the signal to a thread once more, when that has left the hook, in which it would be lost as well.
-
-    In a bare thread: to start one of `threading` takes locks that may be held where the signal struck.
-    """
-    time.sleep(0.01)
-    if signal.getsignal(number) is not interrupt:
-        return  # the command has ended by itself
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(thread, number)  # which wakes it from a read or a wait
-    else:
-        signal.raise_signal(number)
 
 
 def drop_stdout() -> None:

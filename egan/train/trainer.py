@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from egan import terminal
+from egan import signals
 from egan.core.model import Model
 from egan.errors import EganError
 from egan.train.checkpoint import load_checkpoint, save_checkpoint
@@ -179,7 +179,7 @@ class Trainer:
                 while self.progress() < 1.0:
                     begin = self.clock()
                     with (
-                        terminal.uninterrupted()
+                        signals.uninterrupted()
                     ):  # a step cut in two could not be resumed exactly
                         self.one_step()
                         self.tick(self.clock() - begin)
@@ -248,7 +248,7 @@ class Trainer:
         self.check()
         if self.place.writes:
             self.out.mkdir(parents=True, exist_ok=True)
-            with terminal.uninterrupted():
+            with signals.uninterrupted():
                 self.write_state()
 
     def write_state(self) -> None:

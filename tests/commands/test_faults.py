@@ -292,7 +292,7 @@ def test_a_read_only_file_system(run: Run, here: Path) -> None:
 def test_a_folder_without_the_right_to_write(here: Path) -> None:
     Path("closed").mkdir(mode=0o555)
     program = (
-        "import os, sys; from egan import terminal; from egan.pictures import files\n"
+        "import os, sys; from egan import terminal; from egan.pictures.output import write_output\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)  # root may write everywhere\n"
         "sys.exit(terminal.run(lambda: write_output(b'x', 'closed/x.png')))"
     )
