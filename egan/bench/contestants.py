@@ -42,7 +42,7 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
     asked for, else a warning.
     """
     weights = [
-        p if p.is_dir() else find_weights(str(p), option="--weights") for p in weights
+        p if is_folder(p) else find_weights(str(p), option="--weights") for p in weights
     ]
     files, folders = (
         [p for p in weights if not p.is_dir()],
@@ -87,6 +87,11 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
             f"no weights of {', '.join(missing)}: left out; make some with {hint}"
         )
     return {name: found[name] for name in KNOWN if name in found}
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder to search; weights that ship go before an empty one."""
+    return path.is_dir() and (str(path) not in SHIPPED or bool(in_folders([path])))
 
 
 def how_to_train(family: str) -> str:
