@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json as codec
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from egan import terminal
+from egan.bench import card
 from egan.bench.attacks import forgeries
 from egan.bench.intervals import rate_interval
 from egan.core.options import LARGEST_SEED
@@ -36,7 +38,17 @@ if TYPE_CHECKING:
     from egan.verbs.weights import Weights
 
 Scores = files.NDArray[np.float64]
-KEYS = 8  # pairs that the secrets are signed with, in turn
+# The secrets are signed with this many key pairs in turn.
+KEYS = 8
+# These figures go into the weights file with the threshold.
+KEPT = (
+    "threshold",
+    "secrets",
+    "false_accept",
+    "false_reject",
+    "genuine",
+    "impostor",
+)
 
 
 @dataclass(frozen=True)
@@ -49,57 +61,82 @@ class Signed:
     decoded: list[Picture]
 
 
-def run_calibrate(
-    x: str,
-    y: str,
-    limit: int,
-    seed: int,
-    tries: int,
-    output: str | None,
-    json: bool,
-    force: bool,
-    weights: Weights,
-) -> None:
-    """Measure, print, and with `output` write a copy of the weights that carries the threshold."""
-    if output is not None:
-        check_output(output, force, ".safetensors")
-    if limit < 8:
-        raise EganError("--limit is below 8: there is nothing to measure", status=2)
-    if tries < 0:
-        raise EganError(f"--forgeries {tries} is less than 0", status=2)
-    if not 0 <= seed <= LARGEST_SEED:
-        raise EganError(f"--seed {seed} is not from 0 to {LARGEST_SEED}", status=2)
-    covers, flowers = (sampled(folder, limit, seed) for folder in (x, y))
+@dataclass(frozen=True)
+class Calibration:
+    """The options of `egan calibrate`, under their names on the command line."""
+
+    x: str
+    y: str
+    limit: int = 400
+    seed: int = 0
+    forgeries: int = 8
+    output: str | None = None
+    card: str | None = None
+    json: bool = False
+    force: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot work before anything is measured. Raises EganError."""
+        if self.output is not None:
+            check_output(self.output, self.force, ".safetensors")
+        if self.card is not None:
+            card.read_card(self.card)
+        if self.limit < 8:
+            raise EganError("--limit is below 8: there is nothing to measure", status=2)
+        if self.forgeries < 0:
+            raise EganError(f"--forgeries {self.forgeries} is less than 0", status=2)
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise EganError(
+                f"--seed {self.seed} is not from 0 to {LARGEST_SEED}", status=2
+            )
+
+    def command(self, weights: str) -> str:
+        """The command line that measures the same again."""
+        words = ["egan", "calibrate", "--x", self.x, "--y", self.y]
+        words += ["--limit", self.limit, "--seed", self.seed]
+        words += ["--forgeries", self.forgeries, "--weights", weights]
+        return shlex.join(str(word) for word in words)
+
+
+def run_calibrate(asked: Calibration, weights: Weights) -> None:
+    """Measure and print; where asked, write weights that carry the threshold, and the model card's block."""
+    asked.check()
+    figures = measure_all(asked, weights)
+    print(codec.dumps(figures)) if asked.json else show(figures)
+    if asked.output is not None:
+        data = with_signing(weights.path, {key: figures[key] for key in KEPT})
+        write_output(data, asked.output, asked.force)
+        terminal.note(
+            f"weights with the threshold: {asked.output}; they have another id, so make keys anew"
+        )
+    if asked.card is not None:
+        name = weights.path.name
+        block = card.signing_block(figures, name, asked.command(name))
+        text = card.with_block(card.read_card(asked.card), block)
+        write_output(text.encode(), asked.card, force=True)
+        terminal.note(f"figures written into {asked.card}")
+
+
+def measure_all(asked: Calibration, weights: Weights) -> dict[str, Any]:
+    """Everything that `egan calibrate --json` prints."""
+    covers, flowers = (
+        sampled(folder, asked.limit, asked.seed) for folder in (asked.x, asked.y)
+    )
     side = weights.options.image_size
     signed = sign_all(weights, fitted(flowers, side), fitted(covers[: 2 * KEYS], side))
     figures = measure(signed)
     figures |= {"near_copies": near_copies(signed, figures["threshold"])}
     figures |= {
         "forgeries": forgeries.try_all(
-            weights, signed, figures["threshold"], tries, seed
+            weights, signed, figures["threshold"], asked.forgeries, asked.seed
         )
     }
-    figures = {
+    return {
         "secrets": len(signed.secrets),
         "image_size": side,
         "family": weights.options.family,
         **figures,
     }
-    print(codec.dumps(figures)) if json else show(figures)
-    if output is not None:
-        kept = (
-            "threshold",
-            "secrets",
-            "false_accept",
-            "false_reject",
-            "genuine",
-            "impostor",
-        )
-        data = with_signing(weights.path, {key: figures[key] for key in kept})
-        write_output(data, output, force)
-        terminal.note(
-            f"weights with the threshold: {output}; they have another id, so make keys anew"
-        )
 
 
 def sampled(folder: str, limit: int, seed: int) -> list[str]:
@@ -251,9 +288,6 @@ def show(figures: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    def percent(one: dict[str, float]) -> str:
-        return f"{one['count']} of {one['of']} ({100 * one['rate']:.2f} %, at most {100 * one['at_most']:.2f} %)"
-
     print(
         f"secrets: {figures['secrets']} of {figures['image_size']}x{figures['image_size']} pixels, half to choose by"
     )
@@ -264,8 +298,8 @@ def show(figures: dict[str, Any]) -> None:
     ):
         low, mean, high = (figures[name][key] for key in ("min", "mean", "max"))
         print(f"{words}: {mean} on average, {low} to {high}")
-    print(f"false rejects: {percent(figures['false_reject'])}")
-    print(f"false accepts: {percent(figures['false_accept'])}")
+    print(f"false rejects: {card.rate_words(figures['false_reject'])}")
+    print(f"false accepts: {card.rate_words(figures['false_accept'])}")
     table = Table("attempt", "passes the match", "passes verify", title=None)
     for name, found in figures["forgeries"].items():
         cells = (

@@ -49,6 +49,14 @@ def calibrate(
             help="Write weights that carry the threshold here.",
         ),
     ] = None,
+    card: Annotated[
+        str | None,
+        typer.Option(
+            "--card",
+            metavar="FILE",
+            help="Rewrite the block of signing figures in this model card.",
+        ),
+    ] = None,
     json: Json = False,
     force: Force = False,
     weights: Weights = None,
@@ -57,8 +65,9 @@ def calibrate(
 ) -> None:
     """Measure how well verify tells secrets apart, choose its threshold, and with -o write it into the weights."""
     terminal.quiet = quiet
-    from egan.bench.signing import run_calibrate
+    from egan.bench.signing import Calibration, run_calibrate
     from egan.commands import inputs
 
     weights_file = inputs.open_weights(weights, device, keys_needed=True)
-    run_calibrate(x, y, limit, seed, forgeries, output, json, force, weights_file)
+    asked = Calibration(x, y, limit, seed, forgeries, output, card, json, force)
+    run_calibrate(asked, weights_file)

@@ -12,6 +12,7 @@ import torch
 from conftest import Run, pixels, psnr, smooth
 from PIL import Image
 
+from egan.bench import card
 from egan.bench import signing as calibrate
 from egan.core.encryptgan import EncryptGAN
 from egan.core.options import ModelOptions
@@ -436,6 +437,21 @@ def test_calibrate_writes_weights_that_verify_uses(
     assert {found["verify"] for found in tries.values()} == {0}
     shown = run("calibrate", "--x", "x", "--y", "y", "--forgeries", 0)
     assert b"false accepts: 0 of " in shown.out and b"replay" in shown.out
+    around = (
+        f"# Card\n\n{card.BEGIN}\n",
+        "old figures\n",
+        f"{card.END}\n\nThe rest.\n",
+    )
+    Path("card.md").write_text("".join(around))
+    for _ in range(2):
+        kept = ("calibrate", "--x", "x", "--y", "y", "--forgeries", 0, "--card")
+        assert run(*kept, "card.md").status == 0
+        text = Path("card.md").read_text()
+        assert text.startswith(around[0]) and text.endswith(around[2])
+        assert "old figures" not in text and "one sample changed" in text
+    Path("card.md").write_text(around[0])
+    refused = run(*kept, "card.md")
+    assert refused.status == 2 and "has no place for the figures" in refused.err
 
     new = ("--weights", "new.safetensors")
     facts = json.loads(run("inspect", "--json", "new.safetensors").out)
@@ -459,3 +475,10 @@ def test_calibrate_writes_weights_that_verify_uses(
     verified = run("verify", *new, "--pub", "a.png", "--secret", "y/3.png", "s.png")
     assert (verified.status, verified.err) == (0, "")
     assert f"threshold: {figures['threshold']:.4f}".encode() in verified.out
+
+
+def test_the_model_card_has_a_place_for_the_figures() -> None:
+    text = card.read_card(str(Path(__file__).parents[2] / "weights/README.md"))
+    block = text.partition(card.BEGIN)[2].partition(card.END)[0].strip("\n")
+    assert "| false accepts |" in block
+    assert card.with_block(text, block) == text
