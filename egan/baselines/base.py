@@ -11,13 +11,13 @@ import abc
 import torch
 from torch import Tensor
 
-from egan.core.encryptgan import check_sides
-from egan.core.model import Model, Pictures
+from egan.core.model import Floats, Pictures, Progress, Side, check_sides
 from egan.core.tensors import fit_keys, to_bytes, to_unit
+from egan.core.torch_model import TorchModel
 from egan.errors import EganError
 
 
-class Baseline(Model):
+class Baseline(TorchModel):
     """A compared method's networks. It has no keys: where EncryptGAN takes key images, it takes the pictures themselves.
 
     `encrypt` gets pictures of domain Y, for the look of the disguise, and `decrypt` pictures of domain X, for the look
@@ -39,35 +39,39 @@ class Baseline(Model):
         return pictures
 
     @torch.inference_mode()
-    def encrypt(
+    def paint(
         self,
-        composites: Pictures,
-        disguises: Pictures | None,
+        side: Side,
+        pictures: Pictures,
+        keys: Pictures | None,
         keystreams: Pictures | None = None,
-    ) -> Pictures:
-        """Disguises of uint8 composites (N, H, W, 3); pictures of domain Y are resized to them where they differ.
+        progress: Progress | None = None,
+    ) -> Floats:
+        """Disguises of composites before rounding; keys: pictures of domain Y, resized to them where they differ.
 
-        None will do for a method that uses none. Raises EganError for one that does.
+        None will do for a method that uses none. Raises EganError for one that does. Only side F hides.
         """
-        size = check_sides(composites)
-        if disguises is None and self.options.uses_disguise:
+        if side != "F":
+            raise ValueError("a method without keys does not sign")
+        size = check_sides(pictures)
+        if keys is None and self.options.uses_disguise:
             raise EganError(
                 f"{self.options.TITLE} needs a picture that the disguise is to look like"
             )
-        composite = to_unit(composites, self.device)
-        like = (
-            composite if disguises is None else fit_keys(disguises, size, self.device)
-        )
-        return to_bytes(self.hide(composite, like))
+        composite = to_unit(pictures, self.device)
+        like = composite if keys is None else fit_keys(keys, size, self.device)
+        painted = (self.hide(composite, like) + 1) * 127.5
+        return painted.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
     @torch.inference_mode()
     def decrypt(
         self,
         disguises: Pictures,
-        covers: Pictures | None,
+        keys: Pictures | None,
         keystreams: Pictures | None = None,
+        progress: Progress | None = None,
     ) -> Pictures:
-        """Recovered composites of uint8 disguises (N, H, W, 3); covers as in `encrypt`, or None for an unknown one."""
+        """Recovered composites of uint8 disguises (N, H, W, 3); keys: covers, or None for an unknown one."""
         size = check_sides(disguises)
-        cover = None if covers is None else fit_keys(covers, size, self.device)
+        cover = None if keys is None else fit_keys(keys, size, self.device)
         return to_bytes(self.reveal(to_unit(disguises, self.device), cover))

@@ -30,7 +30,7 @@ from egan.bench.metrics import Floats, kernel_distance
 from egan.bench.options import COMPARE_BUDGET, BenchOptions, parse_budget
 from egan.bench.protocol import Row, make_pairs, measure
 from egan.bench.summary import tables_csv
-from egan.core.model import Model
+from egan.core.torch_model import TorchModel
 from egan.errors import EganError
 from egan.pictures.output import write_output
 from egan.train.perceptual import lpips_network
@@ -308,7 +308,7 @@ def write_comparison(
     terminal.note(f"{len(files)} files in {folder}")
 
 
-def training_figures(folder: Path, name: str, model: Model) -> dict[str, Any]:
+def training_figures(folder: Path, name: str, model: TorchModel) -> dict[str, Any]:
     """What a method's training cost: pairs, minutes, parameters and its curve."""
     found = points(folder, name)
     last = found[-1] if found else {"pairs": 0, "minutes": 0.0}

@@ -38,7 +38,8 @@ from egan.bench.speed import measure_gmac, measure_speed, speed_lines
 from egan.bench.summary import FIGURES, detail_lines, paper_table, summarise, tables_csv
 from egan.core.device import pick_device
 from egan.core.load import load_model
-from egan.core.model import Model, Pictures
+from egan.core.model import Pictures
+from egan.core.torch_model import TorchModel
 from egan.errors import EganError
 from egan.pictures.output import png_bytes, write_output
 from egan.terminal import printable
@@ -84,7 +85,7 @@ def run(options: BenchOptions, paths: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def bench_models(
-    models: Mapping[str, Model],
+    models: Mapping[str, TorchModel],
     options: BenchOptions,
     device: torch.device,
     given: PictureSets | None = None,
@@ -143,7 +144,7 @@ def bench_models(
 
 
 def bench_model(
-    model: Model,
+    model: TorchModel,
     sets: PictureSets,
     options: BenchOptions,
     device: torch.device,

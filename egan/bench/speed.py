@@ -24,6 +24,7 @@ from egan.bench.training_speed import measure_training, training_line
 from egan.core.model import Model, Pictures
 from egan.core.resnet import ResNetGenerator
 from egan.core.tensors import to_bytes, to_unit
+from egan.core.torch_model import TorchModel
 
 Pass = Callable[[int], object]  # a pass over a batch of this many pictures
 
@@ -115,7 +116,7 @@ def measure_gmac(model: Model, side: int) -> float:
     return sum(gmac(lambda run=run: run(1)) for run in passes(model, side).values())  # type: ignore[misc]
 
 
-def measure_speed(model: Model, side: int, repeats: int = 7) -> dict[str, Any]:
+def measure_speed(model: TorchModel, side: int, repeats: int = 7) -> dict[str, Any]:
     """Everything above for one model on its device, as one JSON object; `*_ratio` is ours divided by ResNet-9's."""
     device = model.device
     network, resnet = resnet_pass(device, side)

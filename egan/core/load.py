@@ -1,4 +1,4 @@
-"""Models rebuilt from weights files alone, of every family that there is."""
+"""Models rebuilt in torch from weights files alone, of every family that there is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from egan.core.model import Model
+from egan.core.torch_model import TorchModel
 from egan.core.weights import read_description, weights_id
 from egan.errors import EganError
 
@@ -26,7 +26,7 @@ FAMILIES = {
 }
 
 
-def load_model(path: str | Path, device: str | torch.device = "cpu") -> Model:
+def load_model(path: str | Path, device: str | torch.device = "cpu") -> TorchModel:
     """Rebuild a model of any family from a weights file alone.
 
     Raises EganError for a file that is damaged, of an unknown version or family, or does not fit its own metadata.
@@ -54,10 +54,10 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> Model:
     return model if torch.device(device).type == "cpu" else model.to(device)
 
 
-def model_class(family: str) -> type[Model]:
+def model_class(family: str) -> type[TorchModel]:
     """The class of a family's networks; its constructor takes the family's options."""
     module, _, name = FAMILIES[family].partition(":")
-    return cast(type[Model], getattr(importlib.import_module(module), name))
+    return cast(type[TorchModel], getattr(importlib.import_module(module), name))
 
 
 def widened(weight: Tensor) -> Tensor:

@@ -1,65 +1,41 @@
-"""What every trained model is: EncryptGAN and the methods that it is compared with. Loading dispatches on the family.
+"""What every trained model is, whatever runtime its networks run on: EncryptGAN and the methods it is compared with.
 
-A model is built from the options in its weights file alone, and has two verbs on plain arrays, `encrypt` and `decrypt`.
+Pictures are uint8 (N, H, W, 3). A paint is what a generator paints before it is rounded: float32 of the same shape,
+in levels 0 to 255. Sides are "F" (X to Y) and "G" (Y to X). Nothing here imports torch.
 """
 
 from __future__ import annotations
 
 import abc
-import io
-import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
-from torch import nn
 
-from egan.core.weights import (
-    ID_BYTES,
-    WEIGHTS_VERSION,
-    read_header,
-    with_header,
-)
-from egan.pictures.output import write_output
+from egan.core.weights import ID_BYTES
+from egan.errors import EganError
+from egan.pictures.sizes import fits
 
 Pictures = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Side = Literal["F", "G"]
+# Told after every part of the work how many parts are done, of how many.
+Progress = Callable[[int, int], None]
+
+BATCH = 8  # pictures a pass on a CPU: enough to fill the cores, with flat memory
 
 
-class Model(nn.Module, abc.ABC):
+class Model(abc.ABC):
     """The networks of one weights file. locked: they carry the phase lock. keyed: their users hold key images."""
 
     keyed: bool = True
-
-    def __init__(self, options: Any) -> None:
-        super().__init__()
-        self.options = options
-        self.id = bytes(ID_BYTES)  # of the weights file that it was loaded from
-        self.key_network = bytes(ID_BYTES)  # of the K in it, see `key_network_id`
-        self.training_summary: dict[str, Any] = {}
-
-    @abc.abstractmethod
-    def key_images(self, pictures: Pictures, layers: Sequence[int]) -> Pictures:
-        """Key images of uint8 pictures (N, H, W, 3): uint8 of the same shape."""
-
-    @abc.abstractmethod
-    def encrypt(
-        self, composites: Pictures, keys: Pictures, keystreams: Pictures | None
-    ) -> Pictures:
-        """Disguises of uint8 composites (N, H, W, 3)."""
-
-    @abc.abstractmethod
-    def decrypt(
-        self, disguises: Pictures, keys: Pictures, keystreams: Pictures | None
-    ) -> Pictures:
-        """Recovered composites of uint8 disguises (N, H, W, 3)."""
-
-    @abc.abstractmethod
-    def parts(self) -> dict[str, list[nn.Module]]:
-        """The networks that "encrypt" and "decrypt" run, to be counted."""
+    options: Any
+    # Of the weights file that it was loaded from
+    id: bytes = bytes(ID_BYTES)
+    # Of the K in it, see `key_network_id`
+    key_network: bytes = bytes(ID_BYTES)
+    training_summary: dict[str, Any]
 
     @property
     def locked(self) -> bool:
@@ -71,28 +47,76 @@ class Model(nn.Module, abc.ABC):
         options = self.training_summary.get("options")
         return self.locked and isinstance(options, dict) and bool(options.get("robust"))
 
+    @property
+    def batch(self) -> int:
+        """Pictures a pass. The same on every CPU, so that results are the same too."""
+        return BATCH
+
     def keystream_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """Shape (P, H/4, W/4) of the keystream of one picture: P is 0 without a lock."""
         return 0, height // 4, width // 4
 
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
+    @abc.abstractmethod
+    def key_images(self, pictures: Pictures, layers: Sequence[int]) -> Pictures:
+        """Key images of uint8 pictures (N, H, W, 3): uint8 of the same shape."""
 
-    def save(self, path: str | Path, training: dict[str, Any]) -> None:
-        """Write the weights file in half precision, whole or not at all. `training` is free JSON: recipe, data, figures.
+    @abc.abstractmethod
+    def paint(
+        self,
+        side: Side,
+        pictures: Pictures,
+        keys: Any,
+        keystreams: Pictures | None,
+        progress: Progress | None = None,
+    ) -> Floats:
+        """What a generator hides pictures in, before it is rounded: float32 (N, H, W, 3) in levels 0 to 255.
 
-        Raises EganError where it cannot be written.
+        keys: key images (N, h, w, 3) of any size, resized to the pictures. keystreams: uint8 (N, P, H/4, W/4)
+        of the phase lock, None without one. Raises EganError for a size that the networks do not take.
         """
-        tensors = {
-            k: v.detach().half().cpu().contiguous()
-            for k, v in self.state_dict().items()
-        }
-        metadata = {
-            "egan": WEIGHTS_VERSION,
-            "options": self.options.to_json(),
-            "training": json.dumps(training, sort_keys=True),
-        }
-        data = save(tensors, metadata)
-        header = read_header(io.BytesIO(data), len(data), str(path))
-        write_output(with_header(data, header), str(path), force=True)
+
+    def levels(
+        self, side: Side, paint: Floats, even: NDArray[np.bool_] | None = None
+    ) -> Pictures:
+        """A paint (N, H, W, 3) on whole levels. even: bool (H, W, 3), samples that come out even (`round_against`)."""
+        if even is not None:
+            raise ValueError("a method without a lock has no header to make room for")
+        return whole_levels(paint)
+
+    def encrypt(
+        self,
+        composites: Pictures,
+        keys: Any,
+        keystreams: Pictures | None = None,
+        even: NDArray[np.bool_] | None = None,
+        progress: Progress | None = None,
+    ) -> Pictures:
+        """Disguises e = F(composite, K(y)) of uint8 composites (N, H, W, 3); arguments as in `paint` and `levels`."""
+        painted = self.paint("F", composites, keys, keystreams, progress)
+        return self.levels("F", painted, even)
+
+    @abc.abstractmethod
+    def decrypt(
+        self,
+        disguises: Pictures,
+        keys: Any,
+        keystreams: Pictures | None = None,
+        progress: Progress | None = None,
+    ) -> Pictures:
+        """Recovered composites r = G(e, K(x)) of uint8 disguises (N, H, W, 3); arguments as in `paint`."""
+
+
+def whole_levels(paint: Floats) -> Pictures:
+    """Levels as floats to uint8 of the same shape: rounded and cut off at 0 and 255."""
+    return np.clip(np.rint(paint), 0, 255).astype(np.uint8)
+
+
+def check_sides(pictures: Pictures) -> tuple[int, int]:
+    """Height and width of pictures (N, H, W, 3). Raises EganError where they do not fit the networks."""
+    height, width = pictures.shape[1:3]
+    if not fits(height, width):
+        raise EganError(
+            f"a picture of {width}x{height} pixels does not fit the networks",
+            "both sides must be multiples of 16 from 64 up; `egan compose --cover-size 256` makes them so",
+        )
+    return height, width

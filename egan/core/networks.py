@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
+from egan.core.closed_form import BESIDE, CELL, PAYLOAD
 from egan.core.options import ModelOptions
 from egan.core.phases import (
     components_of,
@@ -23,12 +24,7 @@ from egan.core.phases import (
     round_against,
 )
 
-CELL = 4  # the encoders work on 4x4 cells: 48 numbers of RGB each
 KEY_LAYERS = 6
-PAYLOAD = (
-    1 / 32
-)  # the scale of carriers, so that their weights are of the size that Adam's steps suit
-BESIDE = 0.03  # what an error of rounding counts that no carrier sees, against one that carriers see
 HIDE, REVEAL = (
     0,
     1,
@@ -143,11 +139,16 @@ class Encoder(nn.Module):
             zero(head)
 
     def forward(self, x: Tensor, role: int) -> Tensor:
+        out = self.numbers(x, role)
+        with float32(x.device):
+            return phases_of(out, self.verniers) if role == HIDE else directions(out)
+
+    def numbers(self, x: Tensor, role: int) -> Tensor:
+        """Components (N, P - V, H/4, W/4) to hide, complex numbers (N, 2P, H/4, W/4) to reveal."""
         x = nnf.pixel_unshuffle(x, CELL)
         h = nnf.silu(self.blocks(self.stem(x) + self.role[role, :, None, None]))
         with float32(x.device):
-            out = self.direct[role](x.float()) + self.head[role](h.float())
-            return phases_of(out, self.verniers) if role == HIDE else directions(out)
+            return self.direct[role](x.float()) + self.head[role](h.float())
 
 
 class Decoder(nn.Module):
@@ -186,11 +187,27 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor, key: Tensor, role: int) -> Tensor:
         with float32(z.device):
             phases = torch.cat((z[:, 0], z[:, 1]), 1)
-            base = (
-                self.payload(phases)
-                if role == HIDE
-                else self.direct[role](components_of(z, self.verniers))
-            )
+            if role == HIDE:
+                return self.hide(phases, key, self.beside_carriers())
+            return self.reveal(components_of(z, self.verniers), phases, key)
+
+    def hide(self, phases: Tensor, key: Tensor, beside: Tensor) -> Tensor:
+        """A picture painted over the carriers of phases (N, 2P, h, w), cosines first; beside: `beside_carriers`."""
+        with float32(phases.device):
+            base = self.payload(phases)
+        painted = self.paint(base, phases, key, HIDE)
+        with float32(phases.device):
+            painted = nnf.conv2d(painted, beside[:, :, None, None])
+            return nnf.pixel_shuffle(base + painted * room_beside(base, painted), CELL)
+
+    def reveal(self, components: Tensor, phases: Tensor, key: Tensor) -> Tensor:
+        """The picture that components (N, P - V, h, w) stand for; they are the meaning of phases (N, 2P, h, w)."""
+        with float32(phases.device):
+            base = self.direct[REVEAL](components)
+        return nnf.pixel_shuffle(base + self.paint(base, phases, key, REVEAL), CELL)
+
+    def paint(self, base: Tensor, phases: Tensor, key: Tensor, role: int) -> Tensor:
+        """What the U-Net adds to base, in float32: cells (N, 48, h, w)."""
         seen = base.clamp(
             -2, 2
         )  # a phase misread by a turn must not reach the U-Net at full size
@@ -204,12 +221,8 @@ class Decoder(nn.Module):
         h1 = self.blocks5(
             h1 + nnf.interpolate(self.up1(h2), scale_factor=2, mode="nearest")
         )
-        with float32(z.device):
-            painted = self.head[role](nnf.silu(h1).float())
-            if role == HIDE:
-                painted = nnf.conv2d(painted, self.beside_carriers()[:, :, None, None])
-                painted = painted * room_beside(base, painted)
-        return nnf.pixel_shuffle(base + painted, CELL)
+        with float32(base.device):
+            return self.head[role](nnf.silu(h1).float())
 
     def payload(self, phases: Tensor) -> Tensor:
         """The carriers (N, 48, h, w) of cosines and sines (N, 2P, h, w)."""
@@ -239,12 +252,11 @@ class Decoder(nn.Module):
         return torch.eye(len(q), device=q.device) - q @ q.T
 
     @torch.no_grad()
-    def levels(self, picture: Tensor, even: Tensor | None = None) -> Tensor:
+    def levels(self, picture: Tensor) -> Tensor:
         """A picture (N, 3, H, W) in [-1, 1] that was painted to hide, on whole levels 0 to 255, still as floats.
 
         Not to the nearest level each: `round_against` puts the error of rounding where no carrier is, and the phases
-        are measured with two thirds of the error that rounding one by one leaves. even: bool (3, H, W), the samples
-        that come out even, because bits of a header will be added to them.
+        are measured with two thirds of the error that rounding one by one leaves.
         """
         with float32(picture.device):
             beside = self.beside_carriers()
@@ -253,11 +265,8 @@ class Decoder(nn.Module):
             )
             cells = nnf.pixel_unshuffle((picture.float() + 1) * 127.5, CELL)
             flat = cells.transpose(0, 1).flatten(1)
-            if even is not None:
-                even = nnf.pixel_unshuffle(even, CELL).flatten(1)
-                even = even.repeat(1, len(picture))
             rounded = (
-                round_against(flat, weight, even)
+                round_against(flat, weight)
                 .view_as(cells.transpose(0, 1))
                 .transpose(0, 1)
             )
@@ -302,9 +311,9 @@ class LockedGenerator(nn.Module):
     def decode(self, z: Tensor, key: Tensor, role: int) -> Tensor:
         return self.decoder(z, key, role)
 
-    def levels(self, painted: Tensor, even: Tensor | None = None) -> Tensor:
+    def levels(self, painted: Tensor) -> Tensor:
         """What `decode` painted to hide (N, 3, H, W), rounded to 8 bits for the sake of the payload: floats 0 to 255."""
-        return self.decoder.levels(painted, even)
+        return self.decoder.levels(painted)
 
 
 def zero(conv: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""The arithmetic of phases and of what is painted beside them, in closed form: nothing here is learned.
+"""The arithmetic of phases with gradients, for training; inference has `egan.core.closed_form`, and tests that both agree.
 
 Phases are unit complex numbers (N, 2, P, h, w), one for each of P and each cell of a picture.
 """
@@ -11,15 +11,14 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-REACH = (
-    2.7  # radians: a component's phase stays inside of this, away from the wrap at pi
+from egan.core.closed_form import (
+    COMPANDED,
+    LARGEST,
+    NEIGHBOUR,
+    REACH,
+    SURPRISE,
+    VERNIER,
 )
-COMPANDED = (
-    0.95 * REACH
-)  # the largest companded phase that is believed: beyond it noise would be blown up
-VERNIER = 4  # how much finer the second phase of a component is
-NEIGHBOUR = 0.12  # how far a component usually is from the median around it
-SURPRISE = 20.0  # what being farther counts at most, in squared radians of a fine phase, where a turn is 39
 
 
 def directions(parts: Tensor) -> Tensor:
@@ -42,50 +41,19 @@ def room_beside(base: Tensor, painted: Tensor) -> Tensor:
     )
 
 
-def round_against(values: Tensor, weight: Tensor, even: Tensor | None = None) -> Tensor:
-    """Whole numbers in 0 to 255 for the columns of values (n, M), so that error^T weight
-    error is small; weight (n, n).
+def round_against(values: Tensor, weight: Tensor) -> Tensor:
+    """Whole numbers in 0 to 255 for the columns of values (n, M), so that error^T weight error is small; weight (n, n).
 
-    One row after the other is rounded, and the rows that are left take up what its error
-    costs: the nearest-plane method of Babai (1986) for the lattice of the weight's Cholesky
-    factor.
-
-    even: bool (n, M), the numbers that come out even, since a header will add a random bit
-    to them: they are rounded first, as if half a level was added already.
+    As `egan.core.closed_form.round_against` does it, on the values' device.
     """
-    if even is None:
-        return round_in_order(values, weight, 0)
-    out = torch.empty_like(values)
-    patterns, which = torch.unique(even, dim=1, return_inverse=True)
-    for i, pattern in enumerate(patterns.T):
-        order = torch.argsort(pattern.int(), descending=True, stable=True)
-        here = which == i
-        picked = values[order][:, here]
-        rounded = round_in_order(
-            picked, weight[order][:, order], int(pattern.sum().item())
-        )
-        back = torch.empty_like(picked)
-        back[order] = rounded
-        out[:, here] = back
-    return out
-
-
-def round_in_order(values: Tensor, weight: Tensor, even: int) -> Tensor:
-    """`round_against` from the first row to the last, of which the first `even` come out
-    even."""
     inverse, _ = torch.linalg.inv_ex(weight.double())
     upper = torch.linalg.cholesky_ex(inverse, upper=True)[0].float()
     upper = upper / upper.diagonal()[:, None]
     left = values.clone()
     for i in range(len(left)):
         exact = left[i].clone()
-        if i < even:
-            left[i] = 2 * ((exact - 0.5) / 2).round().clamp(0, 127)
-            error = exact - (left[i] + 0.5)
-        else:
-            left[i] = exact.round().clamp(0, 255)
-            error = exact - left[i]
-        left[i + 1 :] -= upper[i, i + 1 :, None] * error
+        left[i] = exact.round().clamp(0, 255)
+        left[i + 1 :] -= upper[i, i + 1 :, None] * (exact - left[i])
     return left
 
 
@@ -123,7 +91,7 @@ def components_of(z: Tensor, verniers: int) -> Tensor:
     with torch.no_grad():
         off = coarse - REACH * values
         off = VERNIER * (off - 2 * math.pi * torch.round(off / (2 * math.pi)))
-        cost = off.square() + torch.where(values.abs() > 1.03, 1e6, 0.0)
+        cost = off.square() + torch.where(values.abs() > LARGEST, 1e6, 0.0)
         likely = torch.gather(values, 0, cost.argmin(0, keepdim=True))[0]
         around = nnf.unfold(nnf.pad(likely, (1, 1, 1, 1), mode="replicate"), 3)
         median = around.unflatten(1, (verniers, 9)).median(2).values.view_as(likely)

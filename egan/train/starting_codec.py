@@ -16,7 +16,8 @@ import torch.nn.functional as nnf
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from egan.core.networks import CELL, HIDE, PAYLOAD, REVEAL, LockedGenerator
+from egan.core.closed_form import CELL, PAYLOAD
+from egan.core.networks import HIDE, REVEAL, LockedGenerator
 
 COMPANDING = 0.35  # a component of average size, in units of x in R x / (1 + |x|)
 RANGE_QUANTILE = (

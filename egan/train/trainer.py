@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from egan import signals
-from egan.core.model import Model
+from egan.core.torch_model import TorchModel
 from egan.errors import EganError
 from egan.train.checkpoint import load_checkpoint, save_checkpoint
 from egan.train.distributed import Place, agreed
@@ -93,7 +93,7 @@ class Trainer:
         for name, value in found.items():
             self.log(f"{name.replace('_', ' ')}: {value}")
 
-    def start_from(self, model: Model, new_keys: bool = False) -> None:
+    def start_from(self, model: TorchModel, new_keys: bool = False) -> None:
         """Begin with the networks of a weights file instead of `prepare`: with its K, or with new_keys with a K of one's own.
 
         Raises EganError where they do not fit.

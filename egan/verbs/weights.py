@@ -12,13 +12,11 @@ from egan.core.weights import SUMS, read_description, weights_id
 from egan.errors import EganError, Note
 
 if TYPE_CHECKING:
-    import torch
-
     from egan.core.encryptgan import EncryptGAN
+    from egan.core.inference import KeyedModel
     from egan.core.model import Model
 
 SHIPPED = (*FAMILIES, "robust")  # what the package has weights of
-BATCH = 8  # pictures a pass on a CPU: enough to fill the cores, with flat memory
 
 
 class Weights:
@@ -66,20 +64,27 @@ class Weights:
     @cached_property
     def model(self) -> Model:
         """The networks. Raises EganError for a device that is not there."""
-        from egan.core.device import pick_device
-        from egan.core.load import load_model
+        from egan.core.runtime import open_model
 
-        return load_model(self.path, own_device(pick_device(self.device)))
+        return open_model(self.path, own_device(self.device))
 
     @property
-    def gan(self) -> EncryptGAN:
+    def gan(self) -> KeyedModel:
         """The networks of a method with keys."""
-        return cast("EncryptGAN", self.model)
+        return cast("KeyedModel", self.model)
+
+    @cached_property
+    def networks(self) -> EncryptGAN:
+        """The networks of a method with keys in torch, whatever `model` runs on: with gradients."""
+        from egan.core.device import device_name
+        from egan.core.encryptgan import EncryptGAN
+
+        return EncryptGAN.load(self.path, device_name(self.device))
 
     @property
     def batch(self) -> int:
         """Pictures a pass. The same on every CPU, so that results are the same too."""
-        return BATCH if self.model.device.type == "cpu" else 8 * BATCH
+        return self.model.batch
 
     def keystream_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """Shape (P, H/4, W/4) of the keystream of one picture: P is 0 without a lock."""
@@ -156,11 +161,15 @@ def made_by(identity: bytes, weights: Weights, named: bool, name: str) -> Weight
     )
 
 
-def own_device(device: torch.device) -> torch.device:
+def own_device(name: str) -> str:
     """The GPU of this process where `torchrun` started one for each; else the device."""
+    local = os.environ.get("LOCAL_RANK", "")
+    if not local.isdecimal() or name not in ("auto", "cuda"):
+        return name
+    from egan.core.device import device_name
+
+    if device_name(name) != "cuda":
+        return name
     import torch
 
-    local = os.environ.get("LOCAL_RANK", "")
-    if device.type != "cuda" or device.index is not None or not local.isdecimal():
-        return device
-    return torch.device("cuda", int(local) % torch.cuda.device_count())
+    return f"cuda:{int(local) % max(torch.cuda.device_count(), 1)}"

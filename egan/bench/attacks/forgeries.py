@@ -180,25 +180,24 @@ def search(
     from egan.core.phases import rotate_phases
     from egan.core.tensors import fit_keys, to_bytes, to_unit
 
-    target = to_unit(secret[None], weights.model.device)
-    key = fit_keys(public.picture[None], secret.shape[:2], weights.model.device)
+    model = weights.networks
+    target = to_unit(secret[None], model.device)
+    key = fit_keys(public.picture[None], secret.shape[:2], model.device)
     start = (
-        torch.from_numpy(random.normal(0, 0.3, target.shape))
-        .float()
-        .to(weights.model.device)
+        torch.from_numpy(random.normal(0, 0.3, target.shape)).float().to(model.device)
     )
     pixels = start.requires_grad_(True)
-    f: Any = weights.model.F
+    f: Any = model.F
     if weights.locked:
         shape = weights.keystream_shape(*secret.shape[:2])
         k = torch.from_numpy(keystream(seed_of(genuine), shape).copy())[None].to(
-            weights.model.device
+            model.device
         )
     optimiser = torch.optim.Adam([pixels], 0.05)
     for _ in range(STEPS):
         if weights.locked:
             decoded = f.decode(
-                rotate_phases(f.measure(pixels, key, weights.model.G), k, -1),
+                rotate_phases(f.measure(pixels, key, model.G), k, -1),
                 key,
                 REVEAL,
             )

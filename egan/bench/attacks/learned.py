@@ -30,8 +30,8 @@ from egan.bench.attacks.verdict import (
 )
 from egan.bench.intervals import mean_interval, paired_interval
 from egan.bench.protocol import Box, chunks
+from egan.core.closed_form import CELL
 from egan.core.model import Pictures
-from egan.core.networks import CELL
 from egan.core.tensors import to_bytes, to_unit
 
 START = 48  # pictures for the linear start

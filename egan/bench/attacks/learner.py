@@ -10,7 +10,8 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from egan.bench.attacks.scene import Budget
-from egan.core.networks import CELL, Block, zero
+from egan.core.closed_form import CELL
+from egan.core.networks import Block, zero
 from egan.terminal import progress
 
 RIDGE = 1e-3

@@ -28,8 +28,9 @@ from egan.bench.attacks.scene import (
     ShowsThrough,
 )
 from egan.bench.attacks.verdict import Score, Verdict, ceiling, judge_decodes
+from egan.core.closed_form import CELL
 from egan.core.model import Pictures
-from egan.core.networks import CELL, REVEAL
+from egan.core.networks import REVEAL
 from egan.core.phases import rotate_phases
 from egan.core.tensors import to_bytes, to_unit
 

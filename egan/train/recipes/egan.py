@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from egan.core.closed_form import CELL
 from egan.core.encryptgan import EncryptGAN
-from egan.core.networks import CELL, HIDE, REVEAL, LockedGenerator
+from egan.core.networks import HIDE, REVEAL, LockedGenerator
 from egan.core.options import ModelOptions
 from egan.core.phases import quantise_phases, rotate_phases
 from egan.train import losses

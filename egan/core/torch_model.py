@@ -1,0 +1,55 @@
+"""Models whose networks are torch modules: trained, saved as weights files, and run on a CPU or CUDA device."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from egan.core.model import BATCH, Model
+from egan.core.weights import WEIGHTS_VERSION, read_header, with_header
+from egan.pictures.output import write_output
+
+
+class TorchModel(nn.Module, Model):
+    """A model in torch; its state_dict is what a weights file holds."""
+
+    def __init__(self, options: Any) -> None:
+        super().__init__()
+        self.options = options
+        self.training_summary = {}
+
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """The networks that "encrypt" and "decrypt" run, to be counted."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def batch(self) -> int:
+        return BATCH if self.device.type == "cpu" else 8 * BATCH
+
+    def save(self, path: str | Path, training: dict[str, Any]) -> None:
+        """Write the weights file in half precision, whole or not at all. `training` is free JSON: recipe, data, figures.
+
+        Raises EganError where it cannot be written.
+        """
+        tensors = {
+            k: v.detach().half().cpu().contiguous()
+            for k, v in self.state_dict().items()
+        }
+        metadata = {
+            "egan": WEIGHTS_VERSION,
+            "options": self.options.to_json(),
+            "training": json.dumps(training, sort_keys=True),
+        }
+        data = save(tensors, metadata)
+        header = read_header(io.BytesIO(data), len(data), str(path))
+        write_output(with_header(data, header), str(path), force=True)
