@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # One thread for each worker, and for whatever it starts: set before numpy is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -18,6 +19,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pytest
 from PIL import Image
+
+if TYPE_CHECKING:
+    from egan.core.encryptgan import EncryptGAN
 
 PATIENCE = 600
 """Seconds after which a process counts as stuck. No test says how long anything takes."""
@@ -154,6 +158,14 @@ def make_weights(path: Path, seed: int) -> Path:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights file of 64x64 pictures that decodes well without training: only the starting codec."""
     return make_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors", 0)
+
+
+@pytest.fixture
+def tiny_model(weights: Path) -> EncryptGAN:
+    """The networks of those weights, in torch."""
+    from egan.core.load import load_model
+
+    return load_model(weights)  # type: ignore[return-value]
 
 
 @pytest.fixture(scope="session")

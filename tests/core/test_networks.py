@@ -32,11 +32,6 @@ from egan.crypto.keystream import keystream
 from egan.errors import EganError
 
 
-@pytest.fixture
-def tiny_model(weights: Path) -> EncryptGAN:
-    return load_model(weights)
-
-
 def parameters(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
