@@ -478,9 +478,8 @@ def page(name: str, command: Any) -> str:
         ".SH SEE ALSO",
     ]
     others = ["egan", *(f"egan-{sub}" for sub in PROSE if sub)]
-    out.append(
-        ", ".join(f"\\fB{roff(other)}\\fR(1)" for other in others if other != title)
-    )
+    listed = [f"\\fB{roff(other)}\\fR(1)" for other in others if other != title]
+    out.append(", ".join([*listed, "\\fBegan\\-security\\fR(7)"]))
     return "\n".join(out) + "\n"
 
 

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from egan.commands.app import app
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = runpy.run_path(str(ROOT / "man/build.py"))
 SHELLS, completion, pages = (BUILD[name] for name in ("SHELLS", "completion", "pages"))
+SECURITY = "egan-security.7"
 GROUP: Any = typer.main.get_command(app)
 
 
@@ -28,8 +30,8 @@ def test_page_is_what_the_command_says(name: str) -> None:
     )
 
 
-def test_there_is_a_page_for_each_command_and_no_other() -> None:
-    expected = {"egan.1", *(f"egan-{name}.1" for name in GROUP.commands)}
+def test_there_is_a_page_for_each_command_and_one_on_security() -> None:
+    expected = {"egan.1", *(f"egan-{name}.1" for name in GROUP.commands), SECURITY}
     assert {path.name for path in (ROOT / "man").glob("*.[0-9]")} == expected
 
 
@@ -49,7 +51,7 @@ def test_every_option_of_help_is_in_the_page(command: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
-@pytest.mark.parametrize("name", sorted(pages()))
+@pytest.mark.parametrize("name", [*sorted(pages()), SECURITY])
 def test_groff_has_nothing_to_say(name: str) -> None:
     done = subprocess.run(
         ["groff", "-man", "-ww", "-Tutf8", str(ROOT / "man" / name)],
@@ -85,6 +87,15 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
         env=os.environ | {"PATH": path},
     )
     assert done.stdout.split() == ["encrypt", "--priv"], done.stderr
+
+
+def test_every_page_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    installed = {k: v for k, v in wheel["shared-data"].items() if k.startswith("man/")}
+    made = {path.name for path in (ROOT / "man").glob("*.[0-9]")}
+    expected = {f"man/{name}": f"share/man/man{name[-1]}/{name}" for name in made}
+    assert installed == expected
 
 
 def test_commands_in_the_readme_exist() -> None:
