@@ -42,6 +42,19 @@ class Box:
             ..., self.y : self.y + self.size, self.x : self.x + self.size, :
         ]
 
+    def paste(self, picture: Pictures, message: Pictures) -> None:
+        """Put a message, bicubically resized, into the square of a picture (H, W, 3)."""
+        side = (self.size, self.size)
+        small = Image.fromarray(message).resize(side, Image.Resampling.BICUBIC)
+        self.cut(picture)[:] = np.asarray(small)
+
+    @classmethod
+    def anywhere(cls, random: np.random.Generator, side: int) -> Box:
+        """A square of 1/8 to 1/2 of a picture's side, at a random place."""
+        size = int(random.integers(side // 8, side // 2 + 1))
+        x, y = (int(v) for v in random.integers(0, side - size + 1, size=2))
+        return cls(x, y, size)
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -118,13 +131,8 @@ def make_pairs(sets: PictureSets, seed: int) -> Pairs:
         random = np.random.default_rng([seed, i])
         group = int(random.integers(len(sets.messages)))
         index = i % len(sets.messages[group])
-        size = int(random.integers(side // 8, side // 2 + 1))
-        x, y = (int(v) for v in random.integers(0, side - size + 1, size=2))
-        box = Box(x, y, size)
-        message = Image.fromarray(sets.messages[group][index])
-        box.cut(composite)[:] = np.asarray(
-            message.resize((size, size), Image.Resampling.BICUBIC)
-        )
+        box = Box.anywhere(random, side)
+        box.paste(composite, sets.messages[group][index])
         boxes.append(box)
         names.append(
             (

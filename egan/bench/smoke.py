@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from egan.core.model import Pictures
 from egan.errors import EganError
+from egan.pictures.builtin import flower
 
 PHOTOGRAPHS = (
     "astronaut",
@@ -29,7 +30,7 @@ def smoke_pictures(
     for i in range(count):
         random = np.random.default_rng([seed, i])
         covers.append(crop(photographs[i % len(photographs)], size, random))
-        flowers.append(draw_flower(size, random))
+        flowers.append(flower(size, int(random.integers(2**31))))
         digits.append(draw_digit(32, random))
         photos.append(crop(photographs[(i + 1) % len(photographs)], size // 2, random))
     return np.stack(covers), np.stack(flowers), digits, photos
@@ -57,27 +58,6 @@ def crop(photograph: Image.Image, size: int, random: np.random.Generator) -> Pic
         (size, size), Image.Resampling.LANCZOS, (left, top, left + side, top + side)
     )
     return np.asarray(im)[:, :: random.choice((-1, 1))].copy()
-
-
-def draw_flower(size: int, random: np.random.Generator) -> Pictures:
-    """A flower with shaded petals on blurred green, uint8 (size, size, 3)."""
-    coarse = random.integers(0, 256, (12, 12, 3), dtype=np.uint8)
-    noise = np.asarray(
-        Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
-    )
-    picture = noise / 255 * [0.25, 0.4, 0.2] + [0.05, 0.2, 0.05]
-    v, u = np.mgrid[0:size, 0:size] / size - random.uniform(0.4, 0.6, (2, 1, 1))
-    radius, angle = np.hypot(u, v), np.arctan2(v, u) + random.uniform(0, 2 * np.pi)
-    edge = random.uniform(0.3, 0.42) * (
-        0.65 + 0.35 * np.cos(random.integers(5, 12) * angle)
-    )
-    inside = np.clip((edge - radius) * size / 2, 0, 1)[..., None]
-    shade = (0.55 + 0.45 * np.clip(radius / edge, 0, 1))[..., None]
-    petals = shade * random.uniform(0.3, 1, 3) * [1, 0.8, 1]
-    picture = picture * (1 - inside) + petals * inside
-    heart = np.clip((0.07 - radius) * size / 2, 0, 1)[..., None]
-    picture = picture * (1 - heart) + np.array([0.85, 0.65, 0.1]) * heart
-    return np.clip(np.round(picture * 255), 0, 255).astype(np.uint8)
 
 
 def draw_digit(size: int, random: np.random.Generator) -> Pictures:

@@ -12,7 +12,7 @@ import torch
 from conftest import Run
 from torch import Tensor, nn
 
-from egan.bench.attacks import forgery, learned, learner, run
+from egan.bench.attacks import forgery, learned, run
 from egan.bench.attacks.run import ATTACKS, check_controls, run_attacks
 from egan.bench.attacks.scene import (
     Budget,
@@ -40,7 +40,6 @@ def small() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(learner, "WIDTH", 16)
         patched.setattr(forgery, "TRIES", 2)
         patched.setattr(learned, "JUDGED", 16)
         patched.setattr(learned, "TESTS", 48)
@@ -51,7 +50,7 @@ def small() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def sets() -> PictureSets:
-    return load_smoke(64, 10, 0)
+    return load_smoke(64, 10, 1)
 
 
 @pytest.fixture(scope="module")

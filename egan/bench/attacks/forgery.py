@@ -62,11 +62,11 @@ def forgeries(scene: Scene, budget: Budget) -> Verdict:
             8, name, "of 1", open_to_all, 1.0, open_to_all, planted, "nothing to forge"
         )
     random, model = scene.random(14), scene.scheme.model
-    pairs = [
+    owner, friend, sender, thief = (
         make_pair(scene.exact[i % 2], scene.public[i % 2], model.key_network)
         for i in range(4)
-    ]
-    people = People(*pairs, weights=model.id)
+    )
+    people = People(owner, friend, sender, thief, model.id)
     private, public = people.owner
     sent = [sealed(scene, i, [public], people, random) for i in (0, 1)]
     moved = list(on_pixels(sent, "envelope", random))

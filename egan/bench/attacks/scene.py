@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from egan.bench.data import PictureSets
 from egan.bench.protocol import Box, Pairs, chunks, make_pairs
@@ -304,11 +303,7 @@ class Factory:
         covers = self.scene.pairs.covers[chosen[0]].copy()
         flip = random.random(count) < 0.5
         covers[flip] = covers[flip, :, ::-1]
-        sizes = [int(v) for v in random.integers(side // 8, side // 2 + 1, count)]
-        corners = [random.integers(0, side - size + 1, 2) for size in sizes]
-        boxes = [
-            Box(int(x), int(y), s) for (x, y), s in zip(corners, sizes, strict=True)
-        ]
+        boxes = [Box.anywhere(random, side) for _ in range(count)]
         return covers, chosen[1], boxes
 
     def paste(self, covers: Pictures, boxes: Sequence[Box]) -> Pictures:
@@ -320,8 +315,5 @@ class Factory:
             ]
             half = (len(group) + 1) // 2
             mine = group[half:] if self.held_out and len(group) > 1 else group[:half]
-            message = Image.fromarray(mine[int(self.random.integers(len(mine)))])
-            box.cut(composite)[:] = np.asarray(
-                message.resize((box.size, box.size), Image.Resampling.BICUBIC)
-            )
+            box.paste(composite, mine[int(self.random.integers(len(mine)))])
         return composites

@@ -131,25 +131,14 @@ def there_and_back(scene: Scene, composite: Pictures) -> tuple[Pictures, Picture
     return disguise[0], scene.scheme.reveal(disguise, scene.private[:1], stream)[0]
 
 
-def pasted(
-    cover: Pictures, message: Pictures, size: int, x: int, y: int
-) -> tuple[Pictures, Box]:
-    out, box = cover.copy(), Box(x, y, size)
-    box.cut(out)[:] = np.asarray(
-        Image.fromarray(message).resize((size, size), Image.Resampling.BICUBIC)
-    )
-    return out, box
-
-
 def columns_of(
     scene: Scene, title: str, places: list[tuple[str, int, int, int]]
 ) -> Pictures:
     """Composite, disguise and decode under each other, one column per (words, size, x, y) of the message."""
     rows: list[list[Cell]] = [[], [], []]
     for words, size, x, y in places:
-        composite, box = pasted(
-            scene.pairs.covers[0], scene.sets.messages[-1][0], size, x, y
-        )
+        composite, box = scene.pairs.covers[0].copy(), Box(x, y, size)
+        box.paste(composite, scene.sets.messages[-1][0])
         disguise, decode = there_and_back(scene, composite)
         quality = psnr(box.cut(decode), box.cut(composite))
         for row, cell in zip(
