@@ -40,6 +40,17 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+def pytest_collect_file(
+    file_path: Path, parent: pytest.Collector
+) -> pytest.Collector | None:
+    """Text files in folders named `sessions` are tests; see sessions.py."""
+    if file_path.suffix != ".txt" or file_path.parent.name != "sessions":
+        return None
+    from sessions import SessionFile
+
+    return SessionFile.from_parent(parent, path=file_path)
+
+
 @dataclass
 class Result:
     status: int

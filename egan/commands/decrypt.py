@@ -245,7 +245,8 @@ class Messages:
         if not self.cut:
             return
         unhide.need_boxes(job)
-        count, number = len(job.boxes), self.number or 1
+        count = len(job.boxes)
+        number = 1 if self.number is None else self.number
         if not 1 <= number <= count:
             raise EganError(
                 f"there is no message {number}: the picture holds {count}", status=2

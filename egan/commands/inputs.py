@@ -121,12 +121,22 @@ def find_sources(
 
 
 def apart(sources: list[Source]) -> list[Source]:
-    """The same with names of outputs that differ: a.jpg and a.png keep their endings."""
-    counts = Counter(source.stem for source in sources)
+    """The same with names of outputs that differ: a.jpg and a.png keep their endings.
+
+    Two files of one whole name, in two folders, stay as they are, to be refused.
+    """
+    stems = Counter(source.stem for source in sources)
+    whole = Counter(whole_name(source) for source in sources)
     return [
-        Source(s.path, s.stem + Path(s.path).suffix) if counts[s.stem] > 1 else s
+        Source(s.path, whole_name(s))
+        if stems[s.stem] > 1 and whole[whole_name(s)] == 1
+        else s
         for s in sources
     ]
+
+
+def whole_name(source: Source) -> str:
+    return source.stem + Path(source.path).suffix
 
 
 def read_names(listed: str) -> list[str]:
@@ -174,7 +184,7 @@ def partner(other: str, source: Source) -> str:
     matches = sorted(
         path
         for path in (near.parent.iterdir() if near.parent.is_dir() else ())
-        if path.stem == near.name and path.suffix.lower() in endings()
+        if near.name in (path.stem, path.name) and path.suffix.lower() in endings()
     )
     if not matches:
         raise EganError(

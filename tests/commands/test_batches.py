@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import PATIENCE, Run, Shell, pixels, psnr, smooth
+from conftest import PATIENCE, Run, Shell, smooth
 from PIL import Image
 
 from egan.commands import batches, inputs
@@ -43,60 +42,6 @@ def below(folder: str) -> list[str]:
         for path in Path(folder).rglob("*")
         if path.is_file()
     )
-
-
-def test_a_folder_keeps_its_shape(run: Run, several: Path) -> None:
-    done = run(*ENCRYPT, "in", "-d", "out")
-    assert (done.status, done.err, done.out) == (0, "", b"")
-    assert below("out") == ["a.png", "b.png", "deep/a.png", "deep/c.png"]
-    assert run("decrypt", "--priv", "priv.png", "out", "-d", "back").status == 0
-    assert below("back") == below("out")
-    assert psnr(pixels("back/deep/c.png"), pixels("composite.png")) > 25
-
-
-def test_an_output_folder_inside_of_the_input_is_not_read(
-    run: Run, several: Path
-) -> None:
-    Path("in/out").mkdir()
-    assert run(*ENCRYPT, "in", "-d", "in/out").status == 0
-    assert run(*ENCRYPT, "in", "-d", "in/out", "--force").status == 0
-    assert below("in/out") == ["a.png", "b.png", "deep/a.png", "deep/c.png"]
-
-
-def test_a_file_named_twice_counts_once(run: Run, several: Path) -> None:
-    done = run(
-        "compose",
-        "face.png",
-        "./face.png",
-        "message.png",
-        "--cover-size",
-        64,
-        "-d",
-        "out",
-    )
-    assert (done.status, done.err, below("out")) == (0, "", ["face.png"])
-    assert run(*ENCRYPT, "in", "in/deep/c.png", "-d", "back").status == 0
-    assert below("back") == ["a.png", "b.png", "deep/a.png", "deep/c.png"]
-
-
-def test_standard_input_goes_with_one_input_alone(run: Run, several: Path) -> None:
-    flower = Path("flower.png").read_bytes()
-    for command in (
-        (
-            "verify",
-            "--pub",
-            "pub.png",
-            "disguise.png",
-            "composite.png",
-            "--secret",
-            "-",
-        ),
-        ("keygen", "in", "-", "-d", "out"),
-        ("compose", "in", "-", "-d", "out"),
-    ):
-        done = run(*command, stdin=flower)
-        assert done.status == 2 and "standard input cannot go with each of" in done.err
-    assert below("out") == []
 
 
 def test_large_pictures_go_in_smaller_batches() -> None:
@@ -136,16 +81,6 @@ def test_a_batch_too_large_for_the_memory_stops_nobody(
     assert alone.err.startswith("egan: error: not enough memory for 1 of 80x80 pixels")
 
 
-def test_patterns_in_quotes(run: Run, several: Path) -> None:
-    assert run(*ENCRYPT, "in/*.png", "-d", "out").status == 0
-    assert below("out") == ["a.png", "b.png"]
-    none = run(*ENCRYPT, "in/*.jpg", "-d", "out")
-    assert (none.status, none.err) == (2, "egan: error: no file matches in/*.jpg\n")
-    shutil.copy("composite.png", "in/[x].png")  # a name that looks like a pattern
-    assert run(*ENCRYPT, "in/[x].png", "-d", "out").status == 0
-    assert "[x].png" in below("out")
-
-
 def test_lists_of_names_that_end_in_nul(run: Run, several: Path, shell: Shell) -> None:
     odd = "in/with space\nand line.png"
     shutil.copy("composite.png", odd)
@@ -167,30 +102,6 @@ def test_lists_of_names_that_end_in_nul(run: Run, several: Path, shell: Shell) -
     assert "are not separated by NUL bytes" in lines.err
 
 
-@pytest.mark.parametrize(
-    ("options", "cause"),
-    [
-        (("--files0-from", "-"), "--files0-from needs an output folder"),
-        (("--files0-from", "-", "-d", "out", "in/a.png"), "exclude each other"),
-        (
-            ("in/a.png", "in/deep/a.png", "-d", "out"),
-            "would be written to one file, a.png",
-        ),
-        (("in/a.png", "in/b.png"), "2 inputs and one output"),
-        (("in/*.png",), "2 inputs and one output"),
-        (("in",), "cannot read in: is a directory"),
-        (("back", "-d", "out"), "there are no pictures in the folder back"),
-    ],
-)
-def test_wrong_usage(
-    options: tuple[str, ...], cause: str, run: Run, several: Path
-) -> None:
-    done = run(*ENCRYPT, *options, stdin=b"in/a.png\0")
-    assert done.status in (1, 2)
-    assert cause in done.err and done.err.count("egan: error:") == 1
-    assert below("out") == []
-
-
 def test_bad_ones_are_named_at_the_end(run: Run, several: Path) -> None:
     Path("in/a.png").write_bytes(b"no picture")
     Image.fromarray(smooth(60, 60, 1)).save("in/b.png")
@@ -203,86 +114,6 @@ def test_bad_ones_are_named_at_the_end(run: Run, several: Path) -> None:
     assert ends[1].startswith("egan: error: in/b.png is 60x60 pixels")
     assert ends[3] == "egan: error: 2 of 4 files failed"
     assert below("out") == ["deep/a.png", "deep/c.png"]
-
-
-def test_results_are_the_same_as_one_by_one(run: Run, here: Path) -> None:
-    for name in ("in", "out"):
-        Path(name).mkdir()
-    for i in range(5):
-        Image.fromarray(smooth(64, 64 if i < 4 else 80, i)).save(f"c{i}.png")
-        run(*ENCRYPT, f"c{i}.png", "-o", f"in/{i}.png")
-    assert run("decrypt", "--priv", "priv.png", "in", "-d", "out").status == 0
-    for i in range(5):
-        assert np.array_equal(
-            pixels(f"out/{i}.png"),
-            run("decrypt", "--priv", "priv.png", f"in/{i}.png").picture,
-        )
-
-
-def test_messages_are_refused_where_one_of_theirs_exists_and_no_other(
-    run: Run, here: Path
-) -> None:
-    Path("out").mkdir()
-    twice = run(
-        "compose",
-        "face.png",
-        "message.png",
-        "--cover-size",
-        64,
-        "--size",
-        16,
-        "--at",
-        "0,0",
-    ).out
-    twice = run(
-        "compose", "-", "message.png", "--size", 16, "--at", "-0,-0", stdin=twice
-    ).out
-    Path("two.png").write_bytes(run(*ENCRYPT, stdin=twice).out)
-    shutil.copy("composite.png", "out/two.png")
-    command = ("decrypt", "--priv", "priv.png", "--message", "-d", "out", "two.png")
-    assert run(*command).status == 0
-    assert below("out") == ["two-1.png", "two-2.png", "two.png"]
-    Path("out/two-1.png").unlink()
-    refused = run(*command)
-    assert refused.status == 1
-    assert "out/two-2.png exists already" in refused.err
-    assert below("out") == ["two-2.png", "two.png"]
-
-
-def test_compose_keygen_and_inspect_take_many(run: Run, here: Path) -> None:
-    for name in ("faces", "notes", "out", "keys"):
-        Path(name).mkdir()
-    for seed in range(3):
-        Image.fromarray(smooth(96, 96, seed)).save(f"faces/{seed}.png")
-        Image.fromarray(smooth(8, 8 + seed, 40 + seed)).save(f"notes/{seed}.bmp")
-    compose = ("compose", "--cover-size", 64, "--at", "0,0", "-d", "out")
-    assert run(*compose, "faces/0.png", "faces/1.png", "message.png").status == 0
-    assert below("out") == ["0.png", "1.png"]
-    assert run(*compose, "--force", "faces", "notes").status == 0
-    facts = [
-        json.loads(line)
-        for line in run("inspect", "--json", "out/0.png", "out/2.png").out.splitlines()
-    ]
-    assert [one["messages"] for one in facts] == [[[0, 0, 8, 8]], [[0, 0, 10, 8]]]
-    Path("notes/1.bmp").unlink()
-    missing = run(*compose, "--force", "faces", "notes")
-    assert (missing.status, missing.err.splitlines()[0]) == (
-        1,
-        "egan: error: the folder notes has no picture for faces/1.png",
-    )
-    made = run("keygen", "faces", "flower.png", "--size", 64, "-d", "keys")
-    assert made.status == 0
-    assert below("keys") == [
-        f"{i}-{kind}.png" for i in range(3) for kind in ("priv", "pub")
-    ]
-    assert len(made.err.splitlines()) == 3
-    again = run("keygen", "faces", "flower.png", "--size", 64, "-d", "keys", "--force")
-    assert again.status == 1
-    assert again.err.count("a private key is never overwritten") == 3
-    shown = run("inspect", "pub.png", "missing.png", "disguise.png")
-    assert shown.status == 1
-    assert shown.out.decode().count("kind: ") == 2
-    assert "1 of 3 files failed" in shown.err
 
 
 def test_names_that_a_terminal_would_obey_are_shown_as_codes(

@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import PATIENCE, Run, Shell, pixels, psnr, smooth
+from conftest import PATIENCE, Run, Shell, pixels
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file
 
 from egan.core.encryptgan import EncryptGAN
@@ -35,105 +34,6 @@ def noise(path: Path, side: int) -> None:
     """A picture whose PNG is larger than the buffer of a pipe."""
     random = np.random.default_rng(5)
     Image.fromarray(random.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(path)
-
-
-def test_the_whole_trip_through_pipes(here: Path, shell: Shell) -> None:
-    done = shell("""
-        egan compose face.png message.png --cover-size 64 --at 4,4 --size 24 |
-            egan compose - flower.png --at -4,-4 --size 16x12 | egan encrypt --pub pub.png > d.png &&
-        egan decrypt --priv priv.png < d.png > r.png &&
-        egan decrypt --priv priv.png --message --number 2 d.png -o - > m.png
-    """)
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
-    cover = np.asarray(
-        Image.open("face.png").resize((64, 64), Image.Resampling.LANCZOS)
-    )
-    recovered, message = pixels("r.png"), pixels("m.png")
-    assert psnr(recovered[28:48, 4:60], cover[28:48, 4:60]) > 25
-    assert message.shape == (12, 16, 3)
-    assert np.array_equal(message, recovered[48:60, 44:60])
-    flower = np.asarray(
-        Image.open("flower.png").resize((16, 12), Image.Resampling.LANCZOS)
-    )
-    assert psnr(message, flower) > 18
-
-
-def test_the_right_key_decodes_and_a_wrong_one_does_not(run: Run, here: Path) -> None:
-    right = run("decrypt", "--priv", "priv.png", "disguise.png")
-    assert psnr(right.picture, pixels("composite.png")) > 25
-    message = run("decrypt", "--priv", "priv.png", "--message", "disguise.png")
-    assert psnr(message.picture, pixels("message.png")) > 22
-    forced = run("decrypt", "--priv", "priv2.png", "--damaged", "disguise.png")
-    assert "wrong private key" in forced.err and "nobody vouches" in forced.err
-    assert forced.status == 3
-    assert psnr(forced.picture, pixels("composite.png")) < 12
-
-
-def test_an_altered_picture_is_decoded_only_as_damaged(run: Run, here: Path) -> None:
-    altered = pixels("disguise.png")
-    altered[40, 40] ^= 1
-    Image.fromarray(altered).save("altered.png")
-    assert run("decrypt", "--priv", "priv.png", "altered.png").status == 1
-    assert run(
-        "decrypt", "--priv", "priv.png", "--damaged", "altered.png"
-    ).picture.shape == (64, 64, 3)
-
-
-def test_standard_input_is_read_where_none_is_named_and_for_a_dash(
-    run: Run, here: Path
-) -> None:
-    disguise = Path("disguise.png").read_bytes()
-    named = run("decrypt", "--priv", "priv.png", "disguise.png")
-    assert run("decrypt", "--priv", "priv.png", stdin=disguise) == named
-    assert run("decrypt", "--priv", "priv.png", "-", stdin=disguise) == named
-    assert (
-        run(
-            "decrypt",
-            "--priv",
-            "-",
-            "disguise.png",
-            stdin=Path("priv.png").read_bytes(),
-        )
-        == named
-    )
-
-
-def test_a_recovered_composite_still_knows_its_boxes(run: Run, here: Path) -> None:
-    recovered = run("decrypt", "--priv", "priv.png", "disguise.png")
-    facts = json.loads(run("inspect", "--json", stdin=recovered.out).out)
-    assert facts["kind"] == "composite"
-    assert facts["messages"] == [[8, 24, 32, 24]]
-
-
-def test_places_and_sizes_of_messages(run: Run, here: Path) -> None:
-    def box(*options: object) -> list[int]:
-        composed = run(
-            "compose", "face.png", "message.png", "--cover-size", "96x64", *options
-        )
-        assert composed.err == ""
-        return json.loads(run("inspect", "--json", stdin=composed.out).out)["messages"][
-            0
-        ]
-
-    assert box() == [32, 20, 32, 24]
-    assert box("--at", "3,5") == [3, 5, 32, 24]
-    assert box("--at=-3,-5") == [61, 35, 32, 24]
-    assert box("--at", "-0,-0") == [64, 40, 32, 24]
-    assert box("--size", 16) == [40, 26, 16, 12]
-    assert box("--size", "10x20", "--at", "0,-1") == [0, 43, 10, 20]
-    assert (
-        box("--random", "--seed", 7)
-        == box("--random", "--seed", 7)
-        != box("--random", "--seed", 8)
-    )
-    assert len({tuple(box("--random")) for _ in range(8)}) > 1
-
-
-def test_a_cover_is_cut_to_256_unless_told(run: Run, here: Path) -> None:
-    assert run("compose", "face.png", "message.png").picture.shape == (256, 256, 3)
-    assert run(
-        "compose", "face.png", "message.png", "--cover-size", "keep"
-    ).picture.shape == (128, 128, 3)
 
 
 def test_sixteen_messages_and_no_more(run: Run, here: Path) -> None:
@@ -162,86 +62,6 @@ def test_sixteen_messages_and_no_more(run: Run, here: Path) -> None:
         "decrypt", "--priv", "priv.png", "--message", "--number", 17, stdin=sealed.out
     )
     assert none.err == "egan: error: there is no message 17: the picture holds 16\n"
-
-
-def test_a_folder_of_pictures_is_the_same_as_one_by_one(run: Run, here: Path) -> None:
-    Path("in").mkdir()
-    Path("out").mkdir()
-    Path("back").mkdir()
-    wanted = {}
-    for i, (size, x) in enumerate([("64", 0), ("64", 5), ("64x80", 9), ("64", 2)]):
-        name = f"in/{i}.png"
-        run(
-            "compose",
-            "face.png",
-            "message.png",
-            "--cover-size",
-            size,
-            "--at",
-            f"{x},0",
-            "-o",
-            name,
-        )
-        wanted[name] = pixels(name)
-    assert run("encrypt", "--pub", "pub.png", "-d", "out", *wanted).err == ""
-    made = [f"out/{i}.png" for i in range(4)]
-    assert run("decrypt", "--priv", "priv.png", "-d", "back", *made).err == ""
-    for source, disguise in zip(wanted, made, strict=True):
-        alone = run("decrypt", "--priv", "priv.png", disguise).picture
-        together = pixels("back" + source[2:])
-        assert np.abs(alone.astype(int) - together).max() <= 1
-        assert psnr(together, wanted[source]) > 22
-    assert (
-        run(
-            "decrypt", "--priv", "priv.png", "-d", "back", "--message", "--force", *made
-        ).err
-        == ""
-    )
-    assert pixels("back/1.png").shape == (24, 32, 3)
-
-
-def test_one_bad_picture_does_not_stop_the_rest(run: Run, here: Path) -> None:
-    Path("out").mkdir()
-    Path("bad.png").write_bytes(b"no picture")
-    result = run(
-        "encrypt",
-        "--pub",
-        "pub.png",
-        "-d",
-        "out",
-        "bad.png",
-        "composite.png",
-        "missing.png",
-    )
-    assert result.status == 1
-    assert result.err.splitlines() == [
-        "egan: error: bad.png is not a picture that can be read",
-        "egan: error: cannot read missing.png: no such file or directory",
-        "egan: error: 2 of 3 files failed",
-    ]
-    assert os.listdir("out") == ["composite.png"]
-
-
-def test_one_picture_without_a_message_does_not_stop_the_rest(
-    run: Run, here: Path
-) -> None:
-    Path("out").mkdir()
-    Image.fromarray(smooth(64, 64, 1)).save("plain.png")
-    run("encrypt", "--pub", "pub.png", "plain.png", "-o", "a.png")
-    result = run(
-        "decrypt",
-        "--priv",
-        "priv.png",
-        "--message",
-        "-d",
-        "out",
-        "a.png",
-        "disguise.png",
-    )
-    assert result.status == 1
-    assert "a.png has no note of where its message is" in result.err
-    assert "1 of 2 files failed" in result.err
-    assert os.listdir("out") == ["disguise.png"]
 
 
 def test_progress_only_on_a_terminal(
@@ -358,27 +178,6 @@ def test_closed_streams(here: Path, shell: Shell) -> None:
     )  # the words do not go among the pixels
 
 
-def test_existing_files_need_force(run: Run, here: Path) -> None:
-    composite = Path("composite.png").read_bytes()
-    command = (
-        "compose",
-        "face.png",
-        "message.png",
-        "--cover-size",
-        64,
-        "-o",
-        "composite.png",
-    )
-    refused = run(*command)
-    assert refused.status == 1
-    assert refused.err.startswith(
-        "egan: error: composite.png exists already\negan: hint: "
-    )
-    assert Path("composite.png").read_bytes() == composite
-    assert run(*command, "--force").status == 0
-    assert Path("composite.png").read_bytes() != composite
-
-
 def test_version_help_and_nothing_at_all(run: Run) -> None:
     assert re.fullmatch(rb"egan \d+\.\d+\.\d+\n", run("--version").out)
     for command in (
@@ -433,77 +232,6 @@ def test_slow_modules_are_imported_only_where_needed(here: Path) -> None:
     decrypt = imported("decrypt --priv priv.png disguise.png -o r.png")
     assert "torch" in decrypt
     assert not decrypt & {"torchvision", "skimage", "lpips"}
-
-
-def test_keygen_makes_a_fresh_pair_each_time(run: Run, here: Path) -> None:
-    keygen = ("keygen", "face.png", "flower.png", "--size", 64)
-    one = run(*keygen, "--pub", "a.png", "--priv", "b.png")
-    two = run(*keygen, "--pub", "c.png", "--priv", "d.png")
-    assert one.err.startswith("public key: a.png\nprivate key: b.png\nfingerprint: ")
-    assert one.err.split()[-1] != two.err.split()[-1]
-    assert not np.array_equal(pixels("b.png"), pixels("d.png"))
-    assert (
-        np.abs(pixels("b.png").astype(int) - pixels("d.png")).max() <= 4
-    )  # two levels of noise, two of header
-    assert stat.S_IMODE(Path("b.png").stat().st_mode) == 0o600
-    assert run(*keygen, "-q", "--pub", "e.png", "--priv", "f.png").err == ""
-    # both halves name each other
-    facts = [
-        json.loads(run("inspect", "--json", name).out) for name in ("a.png", "b.png")
-    ]
-    assert facts[0]["fingerprint"] == facts[1]["fingerprint"] == one.err.split()[-1]
-
-
-def test_a_private_key_is_never_overwritten(run: Run, here: Path) -> None:
-    before = Path("priv.png").read_bytes()
-    for force in ((), ("--force",)):
-        refused = run(
-            "keygen", "face.png", "flower.png", "--size", 64, "--pub", "new.png", *force
-        )
-        assert refused.status == 1
-        assert (
-            "priv.png exists already, and a private key is never overwritten"
-            in refused.err
-        )
-    assert Path("priv.png").read_bytes() == before
-    assert not Path("new.png").exists()
-
-
-def test_keys_and_disguises_survive_any_lossless_copy(run: Run, here: Path) -> None:
-    wanted = run("decrypt", "--priv", "priv.png", "disguise.png")
-    note = PngInfo()
-    note.add_text("Comment", "copied")
-    for name, options in {
-        "a.png": {"compress_level": 0, "pnginfo": note, "dpi": (72, 72)},
-        "b.png": {"optimize": True},
-        "c.bmp": {},
-        "d.tiff": {"compression": "tiff_lzw"},
-        "e.webp": {"lossless": True, "exact": True},
-    }.items():
-        for source in ("priv", "disguise"):
-            Image.open(f"{source}.png").save(f"{source}-{name}", **options)
-            Path(f"{source}-{name}").chmod(0o600)
-        assert run("decrypt", "--priv", f"priv-{name}", f"disguise-{name}") == wanted, (
-            name
-        )
-    Image.open("priv.png").convert("RGBA").save("opaque.png")
-    Path("opaque.png").chmod(0o600)
-    assert run("decrypt", "--priv", "opaque.png", "disguise.png") == wanted
-
-
-def test_pictures_carry_no_metadata(run: Run, here: Path) -> None:
-    for name in ("disguise.png", "priv.png", "pub.png"):
-        assert set(chunks(Path(name).read_bytes())) == {"IHDR", "IDAT", "IEND"}, name
-    message = run("decrypt", "--priv", "priv.png", "--message", "disguise.png").out
-    assert set(chunks(message)) == {"IHDR", "IDAT", "IEND"}
-
-
-def chunks(png: bytes) -> list[str]:
-    at, kinds = 8, []
-    while at < len(png):
-        kinds.append(png[at + 4 : at + 8].decode())
-        at += 12 + int.from_bytes(png[at : at + 4])
-    return kinds
 
 
 def test_inspect_says_what_every_file_is(run: Run, here: Path, weights: Path) -> None:
@@ -573,20 +301,6 @@ def test_demo_touches_nothing_that_is_not_a_demo(
         assert refused.status == 1
         assert "not of a demo" in refused.err
     assert Path("priv.png").read_bytes() == b"precious"
-
-
-def test_cover_size_of_a_composite_is_refused(run: Run, made: Path) -> None:
-    refused = run(
-        "compose",
-        "--cover-size",
-        64,
-        made / "composite.png",
-        made / "message.png",
-        "-o",
-        made / "again.png",
-    )
-    assert refused.status == 2
-    assert "composed already" in refused.err
 
 
 def test_paper_family_works_with_one_warning(run: Run, here: Path) -> None:
