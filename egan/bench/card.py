@@ -18,8 +18,10 @@ def read_card(path: str) -> str:
     """The text of a model card that has the two markers, once each and in order. Raises EganError."""
     try:
         text = Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise EganError(f"cannot read {path}: {reason_of(error)}") from error
+    except UnicodeDecodeError as error:
+        raise EganError(f"{path} is no text in UTF-8") from error
     if (text.count(BEGIN), text.count(END)) != (1, 1) or text.index(END) < text.index(
         BEGIN
     ):

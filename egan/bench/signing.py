@@ -93,9 +93,9 @@ class Calibration:
     def command(self, weights: str) -> str:
         """The command line that measures the same again."""
         words = ["egan", "calibrate", "--x", self.x, "--y", self.y]
-        words += ["--limit", self.limit, "--seed", self.seed]
-        words += ["--forgeries", self.forgeries, "--weights", weights]
-        return shlex.join(str(word) for word in words)
+        words += ["--limit", str(self.limit), "--seed", str(self.seed)]
+        words += ["--forgeries", str(self.forgeries), "--weights", weights]
+        return shlex.join(words)
 
 
 def run_calibrate(asked: Calibration, weights: Weights) -> None:

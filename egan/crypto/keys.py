@@ -215,9 +215,12 @@ class PublicKey:
     @property
     def identity(self) -> bytes:
         """The 64 bytes that stand for this picture, see `identity_of`."""
-        keys = (self.x25519, self.mlkem, self.verification)
-        digest = header.pixel_digest(self.picture, BODY.size)
-        return identity_of(*(key.public_bytes_raw() for key in keys), digest)
+        return identity_of(
+            self.x25519.public_bytes_raw(),
+            self.mlkem.public_bytes_raw(),
+            self.verification.public_bytes_raw(),
+            header.pixel_digest(self.picture, BODY.size),
+        )
 
     @property
     def fingerprint(self) -> str:
