@@ -18,7 +18,8 @@ from egan.baselines.layers import attach, layer_norm
 from egan.core.options import DRITOptions
 from egan.core.resnet import ResidualBlock, conv, init_normal
 
-SLOPE = 0.01  # of the leaky rectifiers of content encoder and discriminators
+# Slope of the leaky rectifiers in the content encoder and in the discriminators.
+SLOPE = 0.01
 
 
 class ContentEncoder(nn.Module):

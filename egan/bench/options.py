@@ -28,11 +28,15 @@ METRICS = (
 )
 LPIPS_NETS = ("alex", "squeeze", "vgg")
 
-SMOKE_LIMIT = 24  # pairs of the built-in smoke set
-NINE = tuple(range(1, 10))  # attacks
+# Pairs in the built-in set of the smoke test.
+SMOKE_LIMIT = 24
+# Numbers of the attacks that exist.
+NINE = tuple(range(1, 10))
 BUDGET = "300steps"
-COMPARE_BUDGET = "1800s"  # of processor time for each method
-COMPARE_SIDE = 128  # pixels
+# Processor time that --compare gives each method.
+COMPARE_BUDGET = "1800s"
+# Side of the pictures in --compare, in pixels.
+COMPARE_SIDE = 128
 ABLATIONS = ("key-layers",)
 
 
@@ -40,43 +44,49 @@ ABLATIONS = ("key-layers",)
 class BenchOptions:
     """Options of `egan bench`. Without `x`, `y` and `messages` the built-in smoke set is used."""
 
-    weights: tuple[
-        Path, ...
-    ] = ()  # files, or folders of them; none: the installed weights
-    methods: tuple[
-        str, ...
-    ] = ()  # families to look for among the weights; none: every file named
-    x: Path | None = None  # covers
-    y: Path | None = None  # disguises
+    # Weights files, or folders of them. Without any, the installed weights.
+    weights: tuple[Path, ...] = ()
+    # Families to look for among the weights. Without any, every named file.
+    methods: tuple[str, ...] = ()
+    # Folder of covers.
+    x: Path | None = None
+    # Folder of pictures of the disguise's kind.
+    y: Path | None = None
     messages: tuple[Path, ...] = ()
-    limit: int | None = None  # pairs; None: all, or SMOKE_LIMIT
+    # Number of pairs. None means all of them, or SMOKE_LIMIT.
+    limit: int | None = None
     seed: int = 0
-    size: int | None = (
-        None  # side of the pictures; None: what the weights were trained at
-    )
+    # Side of the pictures in pixels. None means the size of the weights.
+    size: int | None = None
     batch: int = 8
     metrics: tuple[str, ...] = ("all",)
     lpips_net: str = "alex"
     lpips_backbone: Path | None = None
     inception: Path | None = None
-    reference: Path | None = (
-        None  # real pictures of domain Y for fid and frechet; None: those of `y`
-    )
-    wrong_limit: int | None = None  # wrong keys per picture; None: all
+    # Real pictures of domain Y for fid and frechet. None means those of `y`.
+    reference: Path | None = None
+    # Wrong keys tried on each picture. None means all the others.
+    wrong_limit: int | None = None
     device: str = "auto"
     json: bool = False
     csv: Path | None = None
-    force: bool = False  # overwrite existing files
+    # Overwrite existing files.
+    force: bool = False
     speed: bool = False
-    attacks: tuple[int, ...] = ()  # numbers of NINE
+    # Numbers of the attacks to try.
+    attacks: tuple[int, ...] = ()
     # Of a learned attack or a set of layers: BUDGET; of a method of `compare`: longer.
     budget: str | None = None
-    keys: int = 1000  # wrong keys on each disguise of attack 2
+    # Wrong keys that attack 2 tries on each disguise.
+    keys: int = 1000
     payloads: bool = False
-    figures: Path | None = None  # a folder
-    report: Path | None = None  # an HTML file
+    # Folder for the figures of the paper.
+    figures: Path | None = None
+    # HTML file that holds everything measured.
+    report: Path | None = None
     ablation: str | None = None
-    compare: Path | None = None  # a folder, in which every method is trained
+    # Folder in which every method is trained and measured.
+    compare: Path | None = None
 
     def __post_init__(self) -> None:
         if self.lpips_net not in LPIPS_NETS:

@@ -22,14 +22,17 @@ from egan.core.model import Pictures
 from egan.errors import EganError
 from egan.terminal import progress
 
-LENGTHS = (20, 60, 150)  # characters of a QR code
-SIDES = (32, 48, 64, 96, 128)  # pixels of the message
-GLYPHS = (8, 10, 12, 16, 24)  # font size in pixels
+# Lengths of the text in a QR code, in characters.
+LENGTHS = (20, 60, 150)
+# Sides of the message, in pixels.
+SIDES = (32, 48, 64, 96, 128)
+# Sizes of the font, in pixels.
+GLYPHS = (8, 10, 12, 16, 24)
 LETTERS = string.ascii_uppercase + string.digits
-QUIET = 2  # modules of white border: enough for ZXing
-LEAST_MODULE = (
-    1.5  # pixels: with fewer no camera and no reader is expected to see modules
-)
+# Modules of white border; ZXing needs no more.
+QUIET = 2
+# Pixels a module. Below this nobody expects a reader to see modules.
+LEAST_MODULE = 1.5
 
 Bits = NDArray[np.bool_]
 

@@ -23,9 +23,8 @@ from egan.crypto.keystream import keystream
 from egan.pictures.metrics import decibels, mse
 from egan.terminal import progress
 
-LPIPS_WRONG_KEYS = (
-    8  # of the wrong keys of a picture that LPIPS looks at: it costs more than a decode
-)
+# LPIPS looks at this many wrong decodes of a picture: it costs more than a decode.
+LPIPS_WRONG_KEYS = 8
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,8 @@ class Pairs:
     covers: Pictures
     flowers: Pictures
     boxes: list[Box]
-    names: list[tuple[str, str, str]]  # cover, flower, message
+    # Names of the cover, the flower and the message.
+    names: list[tuple[str, str, str]]
 
     def first(self, count: int) -> Pairs:
         """The first `count` pairs, or all where there are fewer."""
@@ -91,17 +91,18 @@ class Row:
     x: int
     y: int
     size: int
-    encryption_mse: float  # disguise against composite
+    # LPIPS and MSE between disguise and composite, in the box.
+    encryption_mse: float
     encryption_lpips: float | None
-    message_mse: float  # decode with the right key against composite
+    # Decode with the right key compared with the composite, in the box.
+    message_mse: float
     message_rmse: float
     message_psnr: float
     message_ssim: float | None
     message_lpips: float | None
     wrong_keys: int
-    security_mse: (
-        float | None
-    )  # decodes with wrong keys against composite: mean, and the attacker's best
+    # Decodes with wrong keys compared with the composite: mean and the attacker's best.
+    security_mse: float | None
     security_mse_min: float | None
     security_psnr_mean: float | None
     security_psnr_max: float | None
@@ -109,10 +110,10 @@ class Row:
     security_lpips_min: float | None
     blind_mse: float
     blind_psnr: float
-    excess: (
-        float | None
-    )  # dB by which the best wrong key beats the blind floor; negative where none does
-    seconds: float  # encrypt and decrypt
+    # How far the best wrong key is above the blind floor, in dB; mostly negative.
+    excess: float | None
+    # Time of encrypt and decrypt together.
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,7 +56,8 @@ class Signed:
     """Secrets, what was signed of each, with which key pair, and what it decodes to: lists of one order."""
 
     secrets: list[Picture]
-    pairs: list[tuple[keys.PrivateKey, keys.PublicKey]]  # of each secret
+    # The key pair that signs each secret.
+    pairs: list[tuple[keys.PrivateKey, keys.PublicKey]]
     pictures: list[Picture]
     decoded: list[Picture]
 

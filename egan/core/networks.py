@@ -25,10 +25,8 @@ from egan.core.phases import (
 )
 
 KEY_LAYERS = 6
-HIDE, REVEAL = (
-    0,
-    1,
-)  # roles: F hides forward and reveals backward (verify), G the other way round
+# Roles of a generator. F hides forward and reveals backward (verify); G the other way.
+HIDE, REVEAL = 0, 1
 
 
 def float32(device: torch.device) -> torch.autocast:
@@ -128,7 +126,8 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         cell = channels * CELL**2
-        outputs = (phases - verniers, 2 * phases)  # of HIDE and REVEAL
+        # Channels of the output in the roles HIDE and REVEAL.
+        outputs = (phases - verniers, 2 * phases)
         self.verniers = verniers
         self.direct = nn.ModuleList(nn.Conv2d(cell, n, 1) for n in outputs)
         self.stem = nn.Conv2d(cell, width, 3, padding=1)
@@ -208,9 +207,8 @@ class Decoder(nn.Module):
 
     def paint(self, base: Tensor, phases: Tensor, key: Tensor, role: int) -> Tensor:
         """What the U-Net adds to base, in float32: cells (N, 48, h, w)."""
-        seen = base.clamp(
-            -2, 2
-        )  # a phase misread by a turn must not reach the U-Net at full size
+        # A phase that is misread by a turn must not reach the U-Net at full size.
+        seen = base.clamp(-2, 2)
         h = torch.cat((seen, phases, nnf.pixel_unshuffle(key, CELL).to(base.dtype)), 1)
         h1 = self.blocks1(self.stem(h) + self.role[role, :, None, None])
         h2 = self.blocks2(self.down1(h1))

@@ -14,13 +14,15 @@ from egan.pictures.sizes import fits
 
 FAMILIES = ("egan", "paper")
 LARGEST_SEED = 2**31 - 1
-LARGEST_SIDE = 4096  # pixels; keys and pictures are refused above 50 megapixels anyway
+# In pixels. Keys and pictures above 50 megapixels are refused anyway.
+LARGEST_SIDE = 4096
 
 
 class Described:
     """A frozen dataclass that goes into metadata as JSON and comes back."""
 
-    ONE: ClassVar[str] = "model option"  # how one of its fields is called
+    # Word for one field, in error messages.
+    ONE: ClassVar[str] = "model option"
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)  # type: ignore[call-overload]
@@ -47,33 +49,37 @@ class Described:
 class ModelOptions(Described):
     """What a model is made of. Sizes in pixels, widths in channels."""
 
-    family: str = (
-        "egan"  # egan: phase lock in each generator; paper: CycleGAN's ResNet, no lock
-    )
-    image_size: int = (
-        256  # the size that the networks were trained at, and that keys are made at
-    )
-    public_layers: tuple[int, int, int] = (
-        1,
-        2,
-        3,
-    )  # shallow maps carry edges, from which F paints
-    private_layers: tuple[int, int, int] = (3, 5, 6)  # the paper's choice
-    key_width: int = (
-        32  # channels of K's first convolution; doubles per layer up to 4 times this
-    )
-    key_levels: bool = (
-        False  # key images hold absolute brightness and colour; not as published
-    )
-    phases: int = 13  # phases per 4x4 cell: their 26 carriers are all the fine chroma of an RGB cell, and no luma
-    verniers: int = 2  # of them, those that make the first components finer
-    exact_measuring: bool = False  # phases are measured by the inverse of the carriers, and not by a network
-    width: int = 64  # channels at 1/4 resolution
-    encoder_blocks: int = 3  # residual blocks of each encoder
-    decoder_blocks: int = 2  # residual blocks per level of each decoder
-    resnet_width: int = 64  # family paper: ngf of the ResNet
-    resnet_blocks: int = 9  # family paper: residual blocks
-    domains: tuple[str, str] = ("faces", "flowers")  # X, Y
+    # egan has a phase lock in each generator; paper has CycleGAN's ResNet and no lock.
+    family: str = "egan"
+    # The networks were trained at this size, and keys are made at it.
+    image_size: int = 256
+    # Shallow maps carry edges, from which F paints.
+    public_layers: tuple[int, int, int] = (1, 2, 3)
+    # The paper's choice.
+    private_layers: tuple[int, int, int] = (3, 5, 6)
+    # Channels of K's first convolution. Each layer doubles them, up to four times this.
+    key_width: int = 32
+    # Key images keep absolute brightness and colour, unlike the published ones.
+    key_levels: bool = False
+    # Phases of a 4x4 cell. Their 26 carriers are all the fine chroma of a cell, and no
+    # luma.
+    phases: int = 13
+    # So many of the phases are verniers, which make the first components finer.
+    verniers: int = 2
+    # Phases are measured by the inverse of the carriers instead of a network.
+    exact_measuring: bool = False
+    # Channels at a quarter of the resolution.
+    width: int = 64
+    # Residual blocks of each encoder.
+    encoder_blocks: int = 3
+    # Residual blocks at each level of a decoder.
+    decoder_blocks: int = 2
+    # Family paper: channels of the first convolution (ngf of CycleGAN's code).
+    resnet_width: int = 64
+    # Family paper: residual blocks.
+    resnet_blocks: int = 9
+    # Names of the domains X and Y.
+    domains: tuple[str, str] = ("faces", "flowers")
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
@@ -130,13 +136,16 @@ class BaselineOptions(Described):
     LIMITS: ClassVar[dict[str, int]] = {"width": 512}
     uses_disguise: ClassVar[bool] = False
     uses_cover: ClassVar[bool] = False
-    public_layers: ClassVar[tuple[int, ...]] = ()  # no key images, so no layers of K
+    # These methods have no key images, so they use no layers of K.
+    public_layers: ClassVar[tuple[int, ...]] = ()
     private_layers: ClassVar[tuple[int, ...]] = ()
 
     family: str = ""
-    image_size: int = 256  # the size that the networks were trained at
+    # The networks were trained at this size.
+    image_size: int = 256
     width: int = 64
-    domains: tuple[str, str] = ("faces", "flowers")  # X, Y
+    # Names of the domains X and Y.
+    domains: tuple[str, str] = ("faces", "flowers")
 
     def __post_init__(self) -> None:
         own = {f.name: f.default for f in dataclasses.fields(self)}["family"]
@@ -156,7 +165,8 @@ class CycleGANOptions(BaselineOptions):
     LIMITS: ClassVar[dict[str, int]] = {"width": 512, "blocks": 64}
 
     family: str = "cyclegan"
-    blocks: int = 9  # residual blocks
+    # Residual blocks.
+    blocks: int = 9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,9 +182,12 @@ class MUNITOptions(BaselineOptions):
     uses_cover: ClassVar[bool] = True
 
     family: str = "munit"
-    blocks: int = 4  # residual blocks of the content encoder and of the decoder
-    style: int = 8  # numbers of a style
-    mlp: int = 256  # width of the network that turns a style into AdaIN's parameters
+    # Residual blocks of the content encoder, and as many of the decoder.
+    blocks: int = 4
+    # Length of a style vector.
+    style: int = 8
+    # Width of the network that turns a style into the parameters of AdaIN.
+    mlp: int = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,8 +198,10 @@ class DRITOptions(BaselineOptions):
     uses_cover: ClassVar[bool] = True
 
     family: str = "drit"
-    blocks: int = 3  # residual blocks of a domain's own; encoders and generators share one more each
-    attribute: int = 8  # numbers of an attribute
+    # Residual blocks of each domain. Encoders and generators share one more each.
+    blocks: int = 3
+    # Length of an attribute vector.
+    attribute: int = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,8 +211,10 @@ class BalujaOptions(BaselineOptions):
     uses_disguise: ClassVar[bool] = True
 
     family: str = "baluja"
-    width: int = 50  # channels of each branch
-    depth: int = 5  # convolutions deep: all but the last in three separate branches
+    # Channels of each branch.
+    width: int = 50
+    # Number of convolutions; all but the last stand in three separate branches.
+    depth: int = 5
 
 
 BASELINE_OPTIONS: dict[str, type[BaselineOptions]] = {

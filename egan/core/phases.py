@@ -87,7 +87,8 @@ def components_of(z: Tensor, verniers: int) -> Tensor:
     turns = torch.arange(-most, most + 1, device=z.device, dtype=z.dtype).view(
         -1, 1, 1, 1, 1
     )
-    values = (2 * math.pi * turns + fine) / (VERNIER * REACH)  # (turns, N, V, h, w)
+    # Shape: (turns, N, V, h, w).
+    values = (2 * math.pi * turns + fine) / (VERNIER * REACH)
     with torch.no_grad():
         off = coarse - REACH * values
         off = VERNIER * (off - 2 * math.pi * torch.round(off / (2 * math.pi)))

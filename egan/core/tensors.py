@@ -18,9 +18,8 @@ from egan.core.model import Pictures
 
 def to_unit(pictures: Pictures, device: str | torch.device = "cpu") -> Tensor:
     """uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [-1, 1]."""
-    t = torch.from_numpy(np.array(pictures)).to(
-        device
-    )  # a copy: torch wants writable memory
+    # A copy, because torch wants writable memory.
+    t = torch.from_numpy(np.array(pictures)).to(device)
     return t.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
@@ -45,7 +44,8 @@ def unit_phases(b: Tensor) -> Tensor:
 
 def fit_keys(keys: Pictures, size: tuple[int, int], device: torch.device) -> Tensor:
     """Key images as floats, resized to `size` (bilinear, antialiased) where they differ."""
-    shared = keys.strides[0] == 0  # one key broadcast over a batch is converted once
+    # One key that is broadcast over a batch is converted once.
+    shared = keys.strides[0] == 0
     key = to_unit(keys[:1] if shared else keys, device)
     if key.shape[-2:] != size:
         key = nnf.interpolate(

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from egan.core.resnet import PatchGAN, Pyramid
 
-SHIFT = 1 / 8  # of the side: the farthest that a picture is moved
-HOLE = 1 / 2  # of the side: the square that is cut out
+# A picture is moved by at most this share of its side.
+SHIFT = 1 / 8
+# The square that is cut out has this share of the side.
+HOLE = 1 / 2
 
 
 def make_critic(width: int, scales: int) -> nn.Module:

@@ -18,7 +18,8 @@ import torch.distributed as dist
 from egan.errors import EganError
 from egan.verbs.batching import processes
 
-PATIENCE = datetime.timedelta(minutes=5)  # after which a silent process counts as dead
+# A process that is silent for so long counts as dead.
+PATIENCE = datetime.timedelta(minutes=5)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,12 @@ from egan.core.options import Described
 from egan.errors import EganError
 from egan.pictures.sizes import fits
 
-ROBUST = ("jpeg", "noise", "resize")  # the channels of `egan.train.channels`
-AUGMENT = ("color", "translation", "cutout")  # the changes of `egan.train.critics`
-LARGEST = 2**31 - 1  # whole number
+# The channels of `egan.train.channels`.
+ROBUST = ("jpeg", "noise", "resize")
+# The changes of `egan.train.critics`.
+AUGMENT = ("color", "translation", "cutout")
+# Largest whole number of an option.
+LARGEST = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,15 +35,18 @@ class RunOptions(Described):
     MOST: ClassVar[dict[str, float]] = {"average": 1, "discriminator_width": 512}
 
     steps: int = 20_000
-    minutes: float = 0.0  # where positive, stop after this time instead; the learning rate follows the clock
-    batch: int = 4  # pairs a step, over all processes
-    average: float = 0.999  # decay of the moving average
+    # If positive, the run stops after this time, and the learning rate follows the clock.
+    minutes: float = 0.0
+    # Pairs in one step, over all processes.
+    batch: int = 4
+    # Decay of the moving average of the weights.
+    average: float = 0.999
     seed: int = 0
     bf16: bool = True
-    compile: bool = (
-        False  # both passes through torch.compile: slow to start, faster after
-    )
-    sample_every: int = 500  # steps
+    # Compile both passes with torch.compile: a slow start, and faster steps.
+    compile: bool = False
+    # A sample sheet is written every so many steps.
+    sample_every: int = 500
     save_minutes: float = 5.0
 
     def __post_init__(self) -> None:
@@ -82,53 +88,62 @@ class TrainOptions(RunOptions):
         "amplitude": 128,
     }
 
-    crop: int = 0  # all networks but K train on one random window of this size a step; 0: on whole pictures
-    critic_crop: int = 128  # discriminators, K and LPIPS see one random window of this size a step; 0: all
+    # All networks but K train on one random window of this size in each step. 0: on
+    # whole pictures.
+    crop: int = 0
+    # Discriminators, K and LPIPS see one random window of this size in each step. 0: all.
+    critic_crop: int = 128
     learning_rate: float = 6e-4
     discriminator_rate: float = 2e-4
-    warmup: int = 200  # steps
-    hold: float = 0.0  # the share of the run at the full rate, before it falls
-    clip: float = 1.0  # of the generators' gradient norm
+    # Steps until the learning rate is full.
+    warmup: int = 200
+    # Share of the run at the full learning rate, before it falls.
+    hold: float = 0.0
+    # Largest norm of the generators' gradient.
+    clip: float = 1.0
     cycle: float = 5.0
     information: float = 8.0
     key_matching: float = 1.0
-    adversarial: float = 0.5  # LSGAN on the disguise
-    adversarial_x: float = (
-        0.1  # LSGAN on the decode, all that a wrong key gets, and on signed pictures
-    )
-    disguise: float = 6.0  # L1 between the disguise and the flower whose key was used
-    detail: float = (
-        6.0  # L1 between the differences of neighbouring pixels of the same two
-    )
-    perceptual: float = 10.0  # LPIPS-squeeze between the same two
-    perceptual_x: float = 1.0  # and between decode and composite
-    phase: float = 2.0  # between the phases that were sent and measured
-    grain: float = 12.0  # on what the keystream changes in a disguise
-    wrong_key: float = (
-        0.15  # the share of samples that get a wrong keystream (equations 3 to 5)
-    )
-    backward_every: int = (
-        3  # steps: how often the cycle Y-X-Y, which signs, is trained as well; 0: never
-    )
-    noise: float = 0.002  # on the disguise, after rounding
-    robust: tuple[
-        str, ...
-    ] = ()  # channels that a disguise should survive: jpeg, noise, resize
-    input_noise: float = 0.03  # on what the discriminators see
-    grain_on_real: bool = (
-        True  # real pictures get a payload too, so that D judges the painting
-    )
+    # Weight of LSGAN on the disguise.
+    adversarial: float = 0.5
+    # Weight of LSGAN on decodes and signed pictures. A wrong key gets no other loss.
+    adversarial_x: float = 0.1
+    # Weight of L1 between the disguise and the flower whose key was used.
+    disguise: float = 6.0
+    # Weight of L1 between their differences of neighbouring pixels.
+    detail: float = 6.0
+    # Weight of LPIPS-squeeze between disguise and flower.
+    perceptual: float = 10.0
+    # Weight of LPIPS-squeeze between decode and composite.
+    perceptual_x: float = 1.0
+    # Weight of the distance between sent and measured phases.
+    phase: float = 2.0
+    # Weight of the loss on what the keystream changes in a disguise.
+    grain: float = 12.0
+    # Share of samples that get a wrong keystream (equations 3 to 5).
+    wrong_key: float = 0.15
+    # The cycle Y-X-Y, which signs, is trained every so many steps. 0: never.
+    backward_every: int = 3
+    # Standard deviation of the noise on the disguise, after rounding.
+    noise: float = 0.002
+    # Channels that a disguise should survive.
+    robust: tuple[str, ...] = ()
+    # Standard deviation of the noise on the input of discriminators.
+    input_noise: float = 0.03
+    # Real pictures get a payload too, so that D judges the painting alone.
+    grain_on_real: bool = True
     discriminator_width: int = 32
-    critic_scales: int = (
-        1  # PatchGANs at 1, 1/2, 1/4 of the resolution for each discriminator
-    )
-    critic_augment: tuple[
-        str, ...
-    ] = ()  # what discriminators see is changed by: color, translation, cutout
+    # A discriminator is this many PatchGANs, at 1, 1/2 and 1/4 of the resolution.
+    critic_scales: int = 1
+    # Random changes of the input of discriminators.
+    critic_augment: tuple[str, ...] = ()
     key_steps: int = 800
-    key_painting: float = 5.0  # what painting counts against cross-entropy while K learns; 0: as published
-    key_size: int = 128  # pictures that K learns from are made this small where they are larger; 0: none are
-    amplitude: float = 4.0  # starting size of the payload, in 8-bit levels per carrier
+    # Weight of painting beside cross-entropy while K learns. 0: as published.
+    key_painting: float = 5.0
+    # K learns from pictures that are reduced to this size. 0: from pictures as they are.
+    key_size: int = 128
+    # Size of the payload at the start, in 8-bit levels a carrier.
+    amplitude: float = 4.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -167,7 +182,8 @@ class BaselineTraining(RunOptions):
     """What every compared method's recipe says; the defaults are those of most of the papers."""
 
     batch: int = 1
-    average: float = 0.0  # none of them keeps a moving average
+    # None of these methods keeps a moving average.
+    average: float = 0.0
     bf16: bool = False
     learning_rate: float = 1e-4
 
@@ -176,11 +192,14 @@ class BaselineTraining(RunOptions):
 class CycleGANTraining(BaselineTraining):
     """The published recipe: Adam 2e-4 (0.5, 0.999), constant for half of the run and then linear to 0, batch 1."""
 
-    steps: int = 200_000  # 200 epochs of a thousand pictures
+    # 200 epochs of a thousand pictures.
+    steps: int = 200_000
     learning_rate: float = 2e-4
     cycle: float = 10.0
-    identity: float = 0.5  # times the cycle weight
-    pool: int = 50  # pictures
+    # Weight of the identity loss, as a multiple of the cycle weight.
+    identity: float = 0.5
+    # Number of earlier pictures that the discriminators see.
+    pool: int = 50
     discriminator_width: int = 64
 
 
@@ -192,9 +211,12 @@ class MUNITTraining(BaselineTraining):
     learning_rate: float = 1e-4
     weight_decay: float = 1e-4
     adversarial: float = 1.0
-    image: float = 10.0  # a picture from its own content and style
-    style: float = 1.0  # a style drawn from the prior, encoded again
-    content: float = 1.0  # a content, encoded again after translation
+    # Weight of a picture's reconstruction from its own content and style.
+    image: float = 10.0
+    # Weight of the reconstruction of a style that is drawn from the prior.
+    style: float = 1.0
+    # Weight of the reconstruction of a content after translation.
+    content: float = 1.0
     discriminator_width: int = 64
 
 
@@ -204,18 +226,21 @@ class DRITTraining(BaselineTraining):
 
     LEAST: ClassVar[dict[str, float]] = BaselineTraining.LEAST | {"content_updates": 1}
 
-    steps: int = 400_000  # 400 epochs of a thousand pictures
+    # 400 epochs of a thousand pictures.
+    steps: int = 400_000
     content_adversarial: float = 1.0
     adversarial: float = 1.0
     cross_cycle: float = 10.0
     self_reconstruction: float = 10.0
-    latent: float = 10.0  # an attribute drawn from the prior, encoded again
+    # Weight of the reconstruction of an attribute that is drawn from the prior.
+    latent: float = 10.0
     kl: float = 0.01
-    content_size: float = 0.01  # on the square of the content
-    content_updates: int = (
-        3  # steps of the content discriminator for one of everything else
-    )
-    content_rate: float = 0.4  # its rate, as a share
+    # Weight of the square of the content.
+    content_size: float = 0.01
+    # The content discriminator makes this many steps for one of everything else.
+    content_updates: int = 3
+    # Learning rate of the content discriminator, as a share of the others'.
+    content_rate: float = 0.4
     content_clip: float = 5.0
     discriminator_width: int = 64
 
@@ -226,8 +251,10 @@ class BalujaTraining(BaselineTraining):
 
     batch: int = 4
     learning_rate: float = 1e-3
-    secret: float = 0.75  # beta
-    noise: float = 0.01  # Gaussian, on the container, in units of the [-1, 1] range: 1.3 levels of 8 bits
+    # Weight of the secret's error (beta in the paper).
+    secret: float = 0.75
+    # Standard deviation of the noise on the container: 1.3 levels of 8 bits.
+    noise: float = 0.01
 
 
 BASELINE_TRAINING: dict[str, type[BaselineTraining]] = {

@@ -20,7 +20,8 @@ TORCHVISION = {
     "squeeze": "SqueezeNet1_1_Weights",
     "vgg": "VGG16_Weights",
 }
-PATIENCE = 10  # seconds for a server to answer
+# Seconds that a server has to answer.
+PATIENCE = 10
 HINT = "name a safetensors file with torchvision's feature weights (features.0.weight, ...) with --lpips-backbone"
 
 

@@ -64,13 +64,14 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
 }
 
-# What survives JPEG and resizing has to be little and strong; found with the starting codec alone, see weights/README.md.
+# Few and strong phases survive JPEG and resizing. A network learns what JPEG does to
+# carriers.
 ROBUST: tuple[dict[str, Any], dict[str, Any]] = (
     {
         "phases": 4,
         "verniers": 0,
         "exact_measuring": False,
-    },  # a network learns what JPEG does to carriers
+    },
     {"amplitude": 32.0, "grain": 0.0, "perceptual": 5.0, "adversarial": 0.0},
 )
 
@@ -137,7 +138,8 @@ def parse_options(
     if training is not None:
         train_values = training
     if "steps" in names and "minutes" not in names:
-        train_values = train_values | {"minutes": 0.0}  # whose place it takes
+        # A number of steps takes the place of the preset's minutes.
+        train_values = train_values | {"minutes": 0.0}
     fields = {f.name: (f, model_values) for f in dataclasses.fields(model_class)}
     fields |= {f.name: (f, train_values) for f in dataclasses.fields(train_class)}
     for setting in settings:

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from egan.core.closed_form import CELL, PAYLOAD
 from egan.core.networks import HIDE, REVEAL, LockedGenerator
 
-COMPANDING = 0.35  # a component of average size, in units of x in R x / (1 + |x|)
-RANGE_QUANTILE = (
-    0.9999  # of a component that has a vernier: values beyond 1.15 times this are cut
-)
+# Size of an average component, in units of x in R x / (1 + |x|).
+COMPANDING = 0.35
+# Quantile of the components with a vernier: beyond 1.15 times this they are cut.
+RANGE_QUANTILE = 0.9999
 
 
 def principal_components(pictures: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -134,9 +134,11 @@ def start_codec(
     weight, bias = clear(sink.decoder.direct[REVEAL])
     weight.copy_((basis * sizes[:, None]).T)
     bias.copy_(mean)
-    weight, _ = clear(source.decoder.direct[HIDE])  # carriers from cosines and sines
+    # Carriers from cosines and sines.
+    weight, _ = clear(source.decoder.direct[HIDE])
     weight.copy_(carriers.T * (level / PAYLOAD))
-    weight, _ = clear(sink.encoder.direct[REVEAL])  # cosines and sines from carriers
+    # Cosines and sines from carriers.
+    weight, _ = clear(sink.encoder.direct[REVEAL])
     weight[:, :cell] = (carriers / level).to(device)
 
     # The U-Nets start with one colour per cell, so no grid has to be unlearned, and out of the carriers' way.

@@ -22,10 +22,14 @@ from egan.terminal import progress
 Change = Callable[[Pictures, Random], Pictures]
 
 JPEG_QUALITIES = (95, 90, 85, 80, 75, 70, 60, 50)
-HALVED_CHROMA = (95, 85, 75, 60)  # qualities of JPEG 4:2:0, which most programs write
-NOISES = (1, 2, 4, 8, 16)  # standard deviation in levels
-RESIZES = (0.95, 0.9, 0.75, 0.5)  # down and up again, bicubic
-BLURS = (0.3, 0.5, 1.0, 2.0)  # sigma in pixels
+# JPEG qualities, with the chroma subsampling 4:2:0 that most programs use.
+HALVED_CHROMA = (95, 85, 75, 60)
+# Standard deviation of the noise, in levels of 8 bits.
+NOISES = (1, 2, 4, 8, 16)
+# The picture is resized by this factor and back, bicubic.
+RESIZES = (0.95, 0.9, 0.75, 0.5)
+# Standard deviation of the blur, in pixels.
+BLURS = (0.3, 0.5, 1.0, 2.0)
 
 
 def through_file(picture: Pictures, **options: object) -> Pictures:

@@ -13,8 +13,10 @@ from egan.bench.attacks.verdict import Score, Verdict, above, area
 from egan.bench.intervals import mean_interval
 from egan.core.model import Pictures
 
-OTHERS = 4  # boxes of other pictures that a difference is held against
-WINDOW = 9  # pixels that a difference is averaged over
+# A difference is compared with this many boxes of other pictures.
+OTHERS = 4
+# A difference is averaged over squares of this many pixels a side.
+WINDOW = 9
 
 
 def ciphertext_differences(scene: Scene, budget: Budget) -> Verdict:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from egan.bench.signing import Signed
     from egan.verbs.weights import Weights
 
-STEPS = 80  # of the gradient search
+# Steps of the gradient search.
+STEPS = 80
 
 
 def try_all(

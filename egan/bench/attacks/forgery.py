@@ -26,13 +26,18 @@ from egan.crypto.header import Kind
 from egan.crypto.keys import PrivateKey, PublicKey, make_pair
 from egan.errors import EganError
 
-TRIES = 25  # of each kind
-CORNER = 64  # pixels of the side of the picture of which every header bit is tried
+# Attempts of each kind.
+TRIES = 25
+# Every header bit is flipped in a picture of this many pixels a side.
+CORNER = 64
 WORDS = "open sesame"
-LOG_N = 4  # scrypt's cost here: what is tried is the header, not the passphrase
-SMALL_ORDER = (1).to_bytes(32, "little")  # the neutral element as an Ed25519 key
+# log2 of scrypt's cost here, which is low: this tries the header, not the passphrase.
+LOG_N = 4
+# The neutral element of the curve, encoded as an Ed25519 key.
+SMALL_ORDER = (1).to_bytes(32, "little")
 
-Forgery = tuple[str, Pictures]  # kind, picture
+# What was altered, and the picture.
+Forgery = tuple[str, Pictures]
 Pair = tuple[PrivateKey, PublicKey]
 
 
@@ -43,7 +48,8 @@ class People:
     """
 
     owner: Pair
-    friend: Pair  # a second receiver
+    # A second receiver of the same letter.
+    friend: Pair
     sender: Pair
     thief: Pair
     weights: bytes
@@ -356,7 +362,8 @@ def on_passphrases(private: PrivateKey) -> Iterator[Forgery]:
     picture = passphrase.lock(pair, WORDS, LOG_N)
     yield from each_bit("passphrase", picture)
     moved = picture.copy()
-    moved[-1] ^= 1  # random levels, which hold nothing
+    # The last row holds random levels alone.
+    moved[-1] ^= 1
     yield "passphrase, a level altered, checksum left", moved
     yield "passphrase, format 1 replayed", format_1(picture, Kind.PRIVATE_KEY)
 

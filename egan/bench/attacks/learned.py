@@ -34,11 +34,16 @@ from egan.core.closed_form import CELL
 from egan.core.model import Pictures
 from egan.core.tensors import to_bytes, to_unit
 
-START = 48  # pictures for the linear start
-BATCH = 4  # pictures a training step
-JUDGED = 48  # held-out pairs of attack 3
-TESTS = 96  # held-out disguises of attacks 6 and 7
-CONTROL_SHARE = 2  # the control gets half of the budget: what is planted is easy
+# The linear maps start from the principal components of this many pictures.
+START = 48
+# Pictures in one training step.
+BATCH = 4
+# Attack 3 is judged on this many held-out pairs.
+JUDGED = 48
+# Attacks 6 and 7 are judged on this many held-out disguises.
+TESTS = 96
+# The control gets half of the budget, because the planted leak is easy to find.
+CONTROL_SHARE = 2
 
 
 def smaller(budget: Budget) -> Budget:

@@ -28,7 +28,8 @@ ATTACKS: dict[int, Callable[[Scene, Budget], Verdict]] = {
     8: forgeries,
     9: lossy_channel,
 }
-LEAST_PAIRS = 6  # to train on one half and to judge on the other
+# The attack trains on one half of these and is judged on the other.
+LEAST_PAIRS = 6
 
 
 def run_attacks(

@@ -37,7 +37,8 @@ class Budget:
 class Scheme:
     """A model as `egan encrypt` uses it: a fresh uniform keystream for every picture."""
 
-    words = ""  # what is planted, for a verdict
+    # Name of the planted leak.
+    words = ""
 
     def __init__(self, model: Any, batch: int = 8) -> None:
         self.model, self.batch = model, batch

@@ -34,13 +34,12 @@ from egan.core.networks import REVEAL
 from egan.core.phases import rotate_phases
 from egan.core.tensors import to_bytes, to_unit
 
-GRID = 16  # phases tried per plane before the gradient takes over
-STEPS = 60  # of the steps budget per disguise, at most
-MAPS = (
-    8,
-    32,
-    64,
-)  # side of a picture divided by the sides of K's maps of layers 3, 5 and 6
+# So many phases a plane are tried before the gradient takes over.
+GRID = 16
+# The most steps that one disguise gets.
+STEPS = 60
+# The side of a picture divided by the side of K's maps in layers 3, 5 and 6.
+MAPS = (8, 32, 64)
 
 
 def searched_key(scene: Scene, budget: Budget) -> Verdict:
@@ -114,7 +113,8 @@ def search_streams(scene: Scene, i: int, budget: Budget) -> tuple[Pictures, floa
         device,
     )
     k = planes.expand(1, *z.shape[2:]).clone().requires_grad_()
-    optimiser = torch.optim.Adam([k], 4.0)  # bytes a step
+    # A step of Adam moves a key byte by 4.
+    optimiser = torch.optim.Adam([k], 4.0)
     best, best_error = k.detach().clone(), math.inf
     for _ in spend(budget, "attack 4"):
         error = known_error(decode(k), cover, outside).sum()
@@ -209,9 +209,8 @@ def search_image(scene: Scene, i: int, budget: Budget) -> tuple[Pictures, float]
         optimiser.zero_grad(set_to_none=True)
         error.backward()
         optimiser.step()
-    as_it_is = known_error(
-        disguise, cover, outside
-    ).item()  # a disguise that shows its message needs no G
+    # A disguise that shows its message needs no G to read it.
+    as_it_is = known_error(disguise, cover, outside).item()
     if as_it_is < best_error:
         best, best_error = scene.disguises[i], as_it_is
     return best, -10 * math.log10(best_error / 4 + 1e-12)

@@ -21,8 +21,11 @@ from egan.core.model import Pictures
 from egan.pictures.metrics import decibels, psnr
 
 SIGNIFICANT = 0.005
-READ = 6.0  # dB above the floor, the best that any flat box can do: such a decode shows a message, be it a single one
-MOST = 99.0  # dB that stand for an exact copy, so that means exist
+# A decode so many dB above the floor, the best that a flat box can do, shows its
+# message, even if it is the only one.
+READ = 6.0
+# An exact copy counts as this many dB, so that means stay finite.
+MOST = 99.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Score:
     value: float
     ci: list[float]
     floor: float
-    finding: str  # held, leaks or broken
+    # One of: held, leaks, broken.
+    finding: str
     n: int
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -51,7 +55,8 @@ class Verdict:
     score: Score
     ceiling: float
     control: Score
-    planted: str  # the leak of the control
+    # Name of the leak that is planted in the control.
+    planted: str
     budget: str
 
     @property

@@ -20,7 +20,8 @@ from egan.errors import EganError
 from egan.pictures.output import check_output, png_bytes, write_output
 from egan.terminal import note
 
-PAIRS = 12  # that a sweep is averaged over: every point costs a decode of each
+# Each point of a sweep is averaged over this many pictures.
+PAIRS = 12
 
 Files = dict[str, bytes]
 

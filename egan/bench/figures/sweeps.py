@@ -20,7 +20,8 @@ from egan.core.model import Pictures
 from egan.pictures.sheet import Cell, sheet
 from egan.terminal import progress
 
-SIGMAS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # levels
+# Standard deviations of the noise, in levels of 8 bits.
+SIGMAS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 SHOWN = (0.0, 2.0, 8.0, 16.0, 32.0, 64.0)
 Point = tuple[float, float, float]
 

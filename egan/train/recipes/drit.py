@@ -100,9 +100,8 @@ class DRITMethod(UnkeyedMethod):
             own = l1(m.decode("x", content_x, own_x), x) + l1(
                 m.decode("y", content_y, own_y), y
             )
-            with self.frozen(
-                m.attribute
-            ):  # the latent loss teaches the generators alone
+            # The latent loss teaches the generators alone.
+            with self.frozen(m.attribute):
                 latent = l1(m.attribute["x"](random_x)[0], drawn) + l1(
                     m.attribute["y"](random_y)[0], drawn
                 )
