@@ -43,7 +43,7 @@ class PictureSets:
 
 
 @dataclass
-class Source:
+class SeededSource:
     """One folder, or named data set, in seeded order; counts what it skips."""
 
     folder: Path
@@ -106,14 +106,14 @@ def load_pictures(
     Raises EganError for a folder that is missing or holds nothing usable.
     """
     sources = [
-        Source(Path(x), LEAST_PICTURE, seed),
-        Source(Path(y), LEAST_PICTURE, seed + 1),
+        SeededSource(Path(x), LEAST_PICTURE, seed),
+        SeededSource(Path(y), LEAST_PICTURE, seed + 1),
     ]
     covers, flowers = (source.take(limit, size) for source in sources)
     n = min(len(covers), len(flowers))
     groups = []
     for index, folder in enumerate(messages):
-        sources.append(Source(Path(folder), LEAST_MESSAGE, seed + 2 + index))
+        sources.append(SeededSource(Path(folder), LEAST_MESSAGE, seed + 2 + index))
         groups.append(sources[-1].take(n, size // 2, shrink_only=True))
     left_out = [f"{s.skipped} in {s.folder}" for s in sources if s.skipped]
     return PictureSets(
@@ -169,7 +169,7 @@ def load_smoke(size: int, limit: int, seed: int) -> PictureSets:
 def batches(folder: Path, size: int, count: int) -> Iterator[Pictures]:
     """All usable pictures of a folder as uint8 (at most `count`, S, S, 3), for sets that need not fit in memory."""
     batch: list[Pictures] = []
-    for picture in Source(Path(folder), LEAST_PICTURE, 0).pictures(size):
+    for picture in SeededSource(Path(folder), LEAST_PICTURE, 0).pictures(size):
         batch.append(picture)
         if len(batch) == count:
             yield np.stack(batch)

@@ -6,7 +6,7 @@ from typing import Any
 
 from egan.bench.attacks.run import run_attacks
 from egan.bench.attacks.scene import Budget, Scene, Scheme
-from egan.bench.attacks.verdict import Verdict
+from egan.bench.attacks.verdict import AttackVerdict
 from egan.bench.data import PictureSets
 from egan.bench.options import BUDGET, BenchOptions, parse_budget
 from egan.bench.payloads import measure_payloads, payload_lines
@@ -25,9 +25,9 @@ def scene_of(model: Any, sets: PictureSets, options: BenchOptions) -> Scene:
 
 def add_extras(
     figures: dict[str, Any], model: Any, sets: PictureSets, options: BenchOptions
-) -> list[Verdict]:
+) -> list[AttackVerdict]:
     """Put "attacks" and "payloads" into one method's figures where they are asked for; the verdicts."""
-    verdicts: list[Verdict] = []
+    verdicts: list[AttackVerdict] = []
     if options.payloads:
         scene = scene_of(model, sets, options)
         figures["payloads"] = measure_payloads(

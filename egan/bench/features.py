@@ -20,7 +20,7 @@ from egan.core.tensors import to_unit
 from egan.errors import EganError
 from egan.train.perceptual import lpips_network, silence
 
-Distance = Callable[
+PictureDistance = Callable[
     [Pictures, Pictures], Floats
 ]  # two times uint8 (N, h, w, 3) -> (N,)
 Features = Callable[[Pictures], Floats]  # uint8 (N, H, W, 3) -> (N, d)
@@ -34,7 +34,9 @@ INCEPTION = (
 )
 
 
-def load_lpips(net: str, backbone: Path | None, device: torch.device) -> Distance:
+def load_lpips(
+    net: str, backbone: Path | None, device: torch.device
+) -> PictureDistance:
     """LPIPS v0.1 (Zhang et al. 2018) between pictures; those of less than 64 pixels are resized to 64x64, bilinear.
 
     Raises EganError where the backbone's weights cannot be had.

@@ -28,8 +28,8 @@ LEAST = 4  # real pictures: two halves of two
 RESAMPLES = 100
 QUALITIES = (75, 30)  # of the JPEGs that photographs are compared with
 
-Distance = Callable[[Floats, Floats, Floats | None, Floats | None], float]
-DISTANCES: dict[str, Distance] = {
+SetDistance = Callable[[Floats, Floats, Floats | None, Floats | None], float]
+DISTANCES: dict[str, SetDistance] = {
     "frechet": frechet_distance,
     "kid": kernel_distance,
 }
@@ -98,7 +98,7 @@ def realism(
 
 
 def three(
-    distance: Distance,
+    distance: SetDistance,
     fake: Floats,
     real: Floats,
     others: Floats | None,

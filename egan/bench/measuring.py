@@ -13,7 +13,7 @@ import torch
 from egan import terminal
 from egan.bench.ablation import run_ablation
 from egan.bench.attacks.run import check_controls
-from egan.bench.attacks.verdict import Verdict
+from egan.bench.attacks.verdict import AttackVerdict
 from egan.bench.compare import (
     train_all,
     training_figures,
@@ -22,8 +22,8 @@ from egan.bench.compare import (
 from egan.bench.data import PictureSets, load_pictures, load_smoke
 from egan.bench.extras import add_extras, extra_lines, scene_of
 from egan.bench.features import (
-    Distance,
     Features,
+    PictureDistance,
     load_efficientnet_features,
     load_inception_features,
     load_lpips,
@@ -89,11 +89,13 @@ def bench_models(
     options: BenchOptions,
     device: torch.device,
     given: PictureSets | None = None,
-) -> tuple[dict[str, Any], dict[str, Sequence[Row]], dict[str, list[Verdict]], Files]:
+) -> tuple[
+    dict[str, Any], dict[str, Sequence[Row]], dict[str, list[AttackVerdict]], Files
+]:
     """Figures, per-image tables and verdicts by method, and figure files. Methods of one picture size see the same pairs."""
     methods: dict[str, Any] = {}
     tables: dict[str, Sequence[Row]] = {}
-    verdicts: dict[str, list[Verdict]] = {}
+    verdicts: dict[str, list[AttackVerdict]] = {}
     sets: dict[int, PictureSets] = {}
     lpips, why = attempt(
         lambda: (
@@ -148,7 +150,7 @@ def bench_model(
     sets: PictureSets,
     options: BenchOptions,
     device: torch.device,
-    lpips: Distance | None,
+    lpips: PictureDistance | None,
     why: str,
 ) -> tuple[dict[str, Any], Sequence[Row]]:
     """One method's figures and table. `why` is the reason where `lpips` is None."""

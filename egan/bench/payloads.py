@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from egan.bench.attacks.scene import Random, Scene
 from egan.bench.intervals import rate_interval
-from egan.bench.protocol import Box
+from egan.bench.protocol import Square
 from egan.core.model import Pictures
 from egan.errors import EganError
 from egan.terminal import progress
@@ -54,7 +54,7 @@ def carry(scene: Scene, composites: Pictures) -> Pictures:
     pair = np.arange(len(composites)) % len(scene.private)
     streams = scene.scheme.streams(len(composites), scene.side, scene.random(30))
     disguises = scene.scheme.disguise(
-        composites, scene.public[pair], streams, [Box(0, 0, 0)] * len(composites)
+        composites, scene.public[pair], streams, [Square(0, 0, 0)] * len(composites)
     )
     return scene.scheme.reveal(disguises, scene.private[pair], streams)
 

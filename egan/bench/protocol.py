@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from egan.bench.data import PictureSets
-from egan.bench.features import Distance
+from egan.bench.features import PictureDistance
 from egan.bench.metrics import blind_mse, ssim
 from egan.core.model import Model, Pictures
 from egan.crypto.keystream import keystream
@@ -28,7 +28,7 @@ LPIPS_WRONG_KEYS = 8
 
 
 @dataclass(frozen=True)
-class Box:
+class Square:
     """A message's square: top left corner and side, in pixels."""
 
     x: int
@@ -48,7 +48,7 @@ class Box:
         self.cut(picture)[:] = np.asarray(small)
 
     @classmethod
-    def anywhere(cls, random: np.random.Generator, side: int) -> Box:
+    def anywhere(cls, random: np.random.Generator, side: int) -> Square:
         """A square of 1/8 to 1/2 of a picture's side, at a random place."""
         size = int(random.integers(side // 8, side // 2 + 1))
         x, y = (int(v) for v in random.integers(0, side - size + 1, size=2))
@@ -56,19 +56,19 @@ class Box:
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class HeldOutPairs:
     """Composites, covers and flowers, uint8 (n, S, S, 3), the message boxes, and the names for the table."""
 
     composites: Pictures
     covers: Pictures
     flowers: Pictures
-    boxes: list[Box]
+    boxes: list[Square]
     # Names of the cover, the flower and the message.
     names: list[tuple[str, str, str]]
 
-    def first(self, count: int) -> Pairs:
+    def first(self, count: int) -> HeldOutPairs:
         """The first `count` pairs, or all where there are fewer."""
-        return Pairs(
+        return HeldOutPairs(
             self.composites[:count],
             self.covers[:count],
             self.flowers[:count],
@@ -124,7 +124,7 @@ class Wrong:
     lpips: list[float]
 
 
-def make_pairs(sets: PictureSets, seed: int) -> Pairs:
+def make_pairs(sets: PictureSets, seed: int) -> HeldOutPairs:
     """Cover i, flower i and message i of a random source, 1/8 to 1/2 of the side, at a random place."""
     composites, boxes, names = sets.covers.copy(), [], []
     side = composites.shape[1]
@@ -132,7 +132,7 @@ def make_pairs(sets: PictureSets, seed: int) -> Pairs:
         random = np.random.default_rng([seed, i])
         group = int(random.integers(len(sets.messages)))
         index = i % len(sets.messages[group])
-        box = Box.anywhere(random, side)
+        box = Square.anywhere(random, side)
         box.paste(composite, sets.messages[group][index])
         boxes.append(box)
         names.append(
@@ -142,7 +142,7 @@ def make_pairs(sets: PictureSets, seed: int) -> Pairs:
                 sets.message_names[group][index],
             )
         )
-    return Pairs(composites, sets.covers, sets.flowers, boxes, names)
+    return HeldOutPairs(composites, sets.covers, sets.flowers, boxes, names)
 
 
 def pair_keystream(model: Model, side: int, *words: int | str) -> Pictures:
@@ -170,7 +170,9 @@ def chunks(indices: Sequence[int], size: int) -> Iterator[list[int]]:
 class Channel:
     """One model on one set of pairs: keys made once, then pictures through F and G with right and wrong keys."""
 
-    def __init__(self, model: Model, pairs: Pairs, seed: int, batch: int) -> None:
+    def __init__(
+        self, model: Model, pairs: HeldOutPairs, seed: int, batch: int
+    ) -> None:
         self.model, self.pairs, self.seed, self.batch = model, pairs, seed, batch
         self.side = pairs.composites.shape[1]
         self.private = self.key_images(pairs.covers, model.options.private_layers)
@@ -208,7 +210,11 @@ class Channel:
         return np.concatenate(disguises), np.concatenate(decodes), seconds
 
     def wrong(
-        self, i: int, disguise: Pictures, limit: int | None, lpips: Distance | None
+        self,
+        i: int,
+        disguise: Pictures,
+        limit: int | None,
+        lpips: PictureDistance | None,
     ) -> Wrong:
         """Decode disguise i (S, S, 3) with other pairs' private keys, each with a keystream of its own seed."""
         box = self.pairs.boxes[i]
@@ -231,12 +237,12 @@ class Channel:
 
 def measure(
     model: Model,
-    pairs: Pairs,
+    pairs: HeldOutPairs,
     *,
     seed: int = 0,
     batch: int = 8,
     wrong_limit: int | None = None,
-    lpips: Distance | None = None,
+    lpips: PictureDistance | None = None,
     with_ssim: bool = True,
     with_security: bool = True,
 ) -> tuple[list[Row], Pictures]:

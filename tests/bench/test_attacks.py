@@ -23,7 +23,14 @@ from egan.bench.attacks.scene import (
     Scene,
     Scheme,
 )
-from egan.bench.attacks.verdict import Score, Verdict, above, area, floors, judge_psnr
+from egan.bench.attacks.verdict import (
+    AttackVerdict,
+    Score,
+    above,
+    area,
+    floors,
+    judge_psnr,
+)
 from egan.bench.data import PictureSets, load_smoke
 from egan.bench.options import parse_budget
 from egan.core.encryptgan import EncryptGAN
@@ -85,11 +92,13 @@ def paper() -> EncryptGAN:
 
 
 @pytest.fixture(scope="module")
-def verdicts(model: EncryptGAN, sets: PictureSets) -> dict[int, Verdict]:
+def verdicts(model: EncryptGAN, sets: PictureSets) -> dict[int, AttackVerdict]:
     return {v.number: v for v in run_attacks(model, sets, BUDGET, 0)}
 
 
-def test_every_attack_finds_its_planted_leak(verdicts: dict[int, Verdict]) -> None:
+def test_every_attack_finds_its_planted_leak(
+    verdicts: dict[int, AttackVerdict],
+) -> None:
     assert sorted(verdicts) == sorted(ATTACKS) == list(range(1, 10))
     assert all(v.control.found for v in verdicts.values()), [
         v.line() for v in verdicts.values()
@@ -99,14 +108,14 @@ def test_every_attack_finds_its_planted_leak(verdicts: dict[int, Verdict]) -> No
 
 @pytest.mark.parametrize("number", range(1, 9))
 def test_nothing_beats_the_floor_on_the_locked_family(
-    verdicts: dict[int, Verdict], number: int
+    verdicts: dict[int, AttackVerdict], number: int
 ) -> None:
     assert verdicts[number].score.finding == "held", verdicts[number].line()
     assert verdicts[number].score.value < verdicts[number].ceiling
 
 
 def test_a_recomputed_key_opens_nothing_unless_keygen_left_out_the_random_levels(
-    verdicts: dict[int, Verdict],
+    verdicts: dict[int, AttackVerdict],
 ) -> None:
     v = verdicts[1]
     assert (
@@ -117,7 +126,7 @@ def test_a_recomputed_key_opens_nothing_unless_keygen_left_out_the_random_levels
     assert v.control.value == pytest.approx(v.ceiling, abs=1)
 
 
-def test_a_lossy_channel_and_a_lossless_one(verdicts: dict[int, Verdict]) -> None:
+def test_a_lossy_channel_and_a_lossless_one(verdicts: dict[int, AttackVerdict]) -> None:
     details = verdicts[9].score.details
     assert details["PNG"] == pytest.approx(verdicts[9].ceiling)
     assert (
@@ -268,7 +277,7 @@ def test_a_line_says_all_of_a_verdict() -> None:
         Score(8.0, [7.0, 9.0], 14.0, "held", 24),
         Score(30.0, [29.0, 31.0], 14.0, "broken", 24),
     )
-    line = Verdict(
+    line = AttackVerdict(
         3, "a decoder", "dB", score, 31.5, control, "lock off", "60 s"
     ).line()
     for part in (
@@ -286,9 +295,9 @@ def test_a_line_says_all_of_a_verdict() -> None:
 def test_a_scheme_that_reads_nothing_itself_holds_nothing() -> None:
     score = Score(11.0, [10.0, 12.0], 16.0, "held", 8)
     control = Score(15.0, [14.0, 16.0], 16.0, "leaks", 8)
-    assert not Verdict(
+    assert not AttackVerdict(
         3, "a decoder", "dB", score, 20.0, control, "lock off", "60 s"
     ).idle
-    idle = Verdict(3, "a decoder", "dB", score, 15.5, control, "lock off", "60 s")
+    idle = AttackVerdict(3, "a decoder", "dB", score, 15.5, control, "lock off", "60 s")
     assert idle.idle
     assert "nothing to hold" in idle.line()

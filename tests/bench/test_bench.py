@@ -23,7 +23,7 @@ from egan.bench.metrics import (
     ssim,
 )
 from egan.bench.options import METRICS, BenchOptions, parse_metrics
-from egan.bench.protocol import Pairs, Row, make_pairs, measure, wrong_keys
+from egan.bench.protocol import HeldOutPairs, Row, make_pairs, measure, wrong_keys
 from egan.bench.run import run_bench
 from egan.bench.speed import gmac, measure_gmac, measure_speed, passes, speed_lines
 from egan.bench.summary import FIGURES, cell, summarise
@@ -72,7 +72,7 @@ def smooth(count: int, side: int, seed: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def pairs() -> Pairs:
+def pairs() -> HeldOutPairs:
     names = [str(i) for i in range(5)]
     messages = list(smooth(5, SIZE // 2, 3))
     sets = PictureSets(
@@ -88,7 +88,7 @@ def pairs() -> Pairs:
 
 
 @pytest.fixture(scope="module")
-def model(pairs: Pairs) -> EncryptGAN:
+def model(pairs: HeldOutPairs) -> EncryptGAN:
     torch.manual_seed(0)
     made = EncryptGAN(ModelOptions.from_dict(SMALL)).eval().requires_grad_(False)
     assert isinstance(made.F, LockedGenerator) and isinstance(made.G, LockedGenerator)
@@ -97,7 +97,7 @@ def model(pairs: Pairs) -> EncryptGAN:
 
 
 @pytest.fixture(scope="module")
-def rows(model: EncryptGAN, pairs: Pairs) -> list[Row]:
+def rows(model: EncryptGAN, pairs: HeldOutPairs) -> list[Row]:
     return measure(model, pairs, batch=2)[0]
 
 
@@ -153,7 +153,7 @@ def test_known_pixel_figures() -> None:
     assert blind_mse(white) == 0
 
 
-def test_identity_channel(pairs: Pairs) -> None:
+def test_identity_channel(pairs: HeldOutPairs) -> None:
     model = Identity(ModelOptions.from_dict(SMALL)).eval()
     rows, disguises = measure(model, pairs, batch=2)
     assert np.array_equal(disguises, pairs.composites)
@@ -186,7 +186,7 @@ def test_codec_with_right_and_wrong_keys(rows: list[Row]) -> None:
 
 
 def test_table_does_not_depend_on_the_batch_size(
-    model: EncryptGAN, pairs: Pairs, rows: list[Row]
+    model: EncryptGAN, pairs: HeldOutPairs, rows: list[Row]
 ) -> None:
     again, _ = measure(model, pairs, batch=2)
     other, _ = measure(model, pairs, batch=5)
@@ -212,7 +212,7 @@ def test_pairs_are_the_same_for_every_limit() -> None:
     assert len(set(some)) == 2 and 1 not in some and some == wrong_keys(1, 5, 2, 0)
 
 
-def test_paper_family_has_no_keystream(pairs: Pairs) -> None:
+def test_paper_family_has_no_keystream(pairs: HeldOutPairs) -> None:
     options = ModelOptions.from_dict(
         {**SMALL, "family": "paper", "resnet_width": 4, "resnet_blocks": 1}
     )
@@ -287,7 +287,7 @@ def test_everything_with_a_backbone_from_folders(
 
 
 def test_learned_metrics_are_zero_between_equal_pictures(
-    backbone: Path, pairs: Pairs
+    backbone: Path, pairs: HeldOutPairs
 ) -> None:
     cpu = torch.device("cpu")
     lpips = load_lpips("squeeze", backbone, cpu)

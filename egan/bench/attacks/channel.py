@@ -14,7 +14,14 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from egan.bench.attacks.scene import Budget, Random, Scene
-from egan.bench.attacks.verdict import Score, Verdict, above, box_psnr, ceiling, floors
+from egan.bench.attacks.verdict import (
+    AttackVerdict,
+    Score,
+    above,
+    box_psnr,
+    ceiling,
+    floors,
+)
 from egan.bench.intervals import mean_interval
 from egan.core.model import Pictures
 from egan.terminal import progress
@@ -103,7 +110,7 @@ def sweep(scene: Scene) -> dict[str, dict[str, list[float]]]:
     return out
 
 
-def lossy_channel(scene: Scene, budget: Budget) -> Verdict:
+def lossy_channel(scene: Scene, budget: Budget) -> AttackVerdict:
     """Score: JPEG at quality 95. Control: PNG must change nothing, and a grey picture must leave nothing."""
     found = sweep(scene)
     floor = floors(scene)
@@ -129,7 +136,7 @@ def lossy_channel(scene: Scene, budget: Budget) -> Verdict:
         kind: {strength: float(np.mean(values)) for strength, values in row.items()}
         for kind, row in found.items()
     }
-    return Verdict(
+    return AttackVerdict(
         9,
         "lossy channel",
         "dB",

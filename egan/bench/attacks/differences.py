@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 
 from egan.bench.attacks.scene import Budget, SameStream, Scene, ShowsThrough
-from egan.bench.attacks.verdict import Score, Verdict, above, area
+from egan.bench.attacks.verdict import AttackVerdict, Score, above, area
 from egan.bench.intervals import mean_interval
 from egan.core.model import Pictures
 
@@ -19,14 +19,14 @@ OTHERS = 4
 WINDOW = 9
 
 
-def ciphertext_differences(scene: Scene, budget: Budget) -> Verdict:
+def ciphertext_differences(scene: Scene, budget: Budget) -> AttackVerdict:
     leak = SameStream if scene.scheme.locked else ShowsThrough
     leaky = scene.with_leak(leak)
     score, ceiling = (
         difference_score(scene, scene.disguises, second(scene)),
         decoded(scene),
     )
-    return Verdict(
+    return AttackVerdict(
         5,
         "ciphertext differences",
         "AUC",

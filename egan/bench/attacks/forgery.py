@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from egan.bench.attacks.scene import Budget, Random, Scene
-from egan.bench.attacks.verdict import Score, Verdict
+from egan.bench.attacks.verdict import AttackVerdict, Score
 from egan.bench.intervals import rate_interval
 from egan.core.model import Pictures
 from egan.crypto import envelope, header, passphrase, signatures
@@ -55,7 +55,7 @@ class People:
     weights: bytes
 
 
-def forgeries(scene: Scene, budget: Budget) -> Verdict:
+def forgeries(scene: Scene, budget: Budget) -> AttackVerdict:
     """Attacks on disguises to one receiver or two, on pictures of one signer, and on a
     private key with a passphrase; all public keys are known.
     """
@@ -64,7 +64,7 @@ def forgeries(scene: Scene, budget: Budget) -> Verdict:
     if not scene.scheme.locked:
         details = {"envelope": "none, so anything is accepted"}
         open_to_all = Score(1.0, [1.0, 1.0], 0.0, "broken", 0, details)
-        return Verdict(
+        return AttackVerdict(
             8, name, "of 1", open_to_all, 1.0, open_to_all, planted, "nothing to forge"
         )
     random, model = scene.random(14), scene.scheme.model
@@ -96,7 +96,7 @@ def forgeries(scene: Scene, budget: Budget) -> Verdict:
         and unlocks(passphrase.lock(private, WORDS, LOG_N))
     )
     score.details["unaltered copies replayed"] = "accepted" if genuine else "refused"
-    return Verdict(
+    return AttackVerdict(
         8, name, "of 1", score, 1.0, control, planted, f"{score.n} forgeries"
     )
 

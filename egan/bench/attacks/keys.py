@@ -17,8 +17,8 @@ from egan.bench.attacks.scene import (
 )
 from egan.bench.attacks.verdict import (
     MOST,
+    AttackVerdict,
     Score,
-    Verdict,
     ceiling,
     judge_decodes,
     judge_psnr,
@@ -41,7 +41,7 @@ def plain_pair(
     return pair_of(private_image, public_image, network)
 
 
-def recomputed_key(scene: Scene, budget: Budget) -> Verdict:
+def recomputed_key(scene: Scene, budget: Budget) -> AttackVerdict:
     """K(x) is computed from the cover, which is public, and used as if it were the private key.
 
     With a lock, the whole pipeline is attacked: keygen, envelope, seed derivation, decode. Where the envelope does not
@@ -58,7 +58,7 @@ def recomputed_key(scene: Scene, budget: Budget) -> Verdict:
     else:
         score = through_pipeline(scene, plain=False)
         control = through_pipeline(scene, plain=True)
-    return Verdict(
+    return AttackVerdict(
         1,
         "private key from the public cover",
         "dB",
@@ -109,7 +109,7 @@ Trial = tuple[
 ]  # name, key images (N, S, S, 3), keystreams
 
 
-def trivial_keys(scene: Scene, budget: Budget) -> Verdict:
+def trivial_keys(scene: Scene, budget: Budget) -> AttackVerdict:
     """Zeros, noise, the public key, the mean key, the nearest other key, and `budget.keys` wrong keys; the best counts.
 
     The best of many tries beats one try by luck alone, so decoys get the best of the same tries.
@@ -117,7 +117,7 @@ def trivial_keys(scene: Scene, budget: Budget) -> Verdict:
     few = scene.first(ATTACKED)
     leak = LockOff if scene.scheme.locked else ShowsThrough
     leaky = few.with_leak(leak)
-    return Verdict(
+    return AttackVerdict(
         2,
         "trivial and wrong keys",
         "dB",

@@ -21,15 +21,15 @@ from egan.bench.attacks.scene import (
     ShowsThrough,
 )
 from egan.bench.attacks.verdict import (
+    AttackVerdict,
     Score,
-    Verdict,
     above,
     area,
     ceiling,
     judge_decodes,
 )
 from egan.bench.intervals import mean_interval, paired_interval
-from egan.bench.protocol import Box, chunks
+from egan.bench.protocol import Square, chunks
 from egan.core.closed_form import CELL
 from egan.core.model import Pictures
 from egan.core.tensors import to_bytes, to_unit
@@ -53,14 +53,14 @@ def smaller(budget: Budget) -> Budget:
     return dataclasses.replace(budget, steps=steps, seconds=seconds)
 
 
-def learned_decoder(scene: Scene, budget: Budget) -> Verdict:
+def learned_decoder(scene: Scene, budget: Budget) -> AttackVerdict:
     """A decoder without any key, trained on composites and their disguises, judged on fresh pairs of held-out pictures."""
     leak = LockOff if scene.scheme.locked else ShowsThrough
     score, top = decode_score(scene, budget, "attack 3")
     control, _ = decode_score(
         scene.with_leak(leak), smaller(budget), "attack 3, control"
     )
-    return Verdict(
+    return AttackVerdict(
         3,
         "decoder trained without a key",
         "dB",
@@ -113,7 +113,7 @@ def answers(attacker: Attacker, disguises: Pictures, scene: Scene) -> Tensor:
     return torch.cat([attacker(to_unit(disguises[p], device)).cpu() for p in parts])
 
 
-def mask(boxes: list[Box], side: int, device: torch.device) -> Tensor:
+def mask(boxes: list[Square], side: int, device: torch.device) -> Tensor:
     """Message boxes as ones in zeros (N, 1, S, S)."""
     out = torch.zeros(len(boxes), 1, side, side)
     for picture, box in zip(out, boxes, strict=True):
@@ -121,7 +121,7 @@ def mask(boxes: list[Box], side: int, device: torch.device) -> Tensor:
     return out.to(device)
 
 
-def cell_mask(boxes: list[Box], side: int, device: torch.device) -> Tensor:
+def cell_mask(boxes: list[Square], side: int, device: torch.device) -> Tensor:
     return nnf.avg_pool2d(mask(boxes, side, device), CELL).round()
 
 
@@ -137,11 +137,11 @@ def box_finder(scene: Scene, factory: Factory) -> Attacker:
     return attacker
 
 
-def located_box(scene: Scene, budget: Budget) -> Verdict:
+def located_box(scene: Scene, budget: Budget) -> AttackVerdict:
     """A network says for every cell whether it is in the message box; AUC per picture, and the same against the box of
     another picture, which is what guessing that boxes are in the middle earns.
     """
-    return Verdict(
+    return AttackVerdict(
         6,
         "box located from the disguise",
         "AUC",
@@ -184,9 +184,9 @@ def locate_score(scene: Scene, budget: Budget, words: str) -> Score:
     )
 
 
-def detected_message(scene: Scene, budget: Budget) -> Verdict:
+def detected_message(scene: Scene, budget: Budget) -> AttackVerdict:
     """A network tells disguises with a message from disguises of the bare cover, both made by egan."""
-    return Verdict(
+    return AttackVerdict(
         7,
         "message present or absent",
         "AUC",

@@ -12,12 +12,12 @@ from egan.bench.attacks.keys import recomputed_key, trivial_keys
 from egan.bench.attacks.learned import detected_message, learned_decoder, located_box
 from egan.bench.attacks.scene import Budget, Scene, Scheme
 from egan.bench.attacks.search import applies, searched_key
-from egan.bench.attacks.verdict import Verdict
+from egan.bench.attacks.verdict import AttackVerdict
 from egan.bench.data import PictureSets
 from egan.errors import EganError
 from egan.terminal import note
 
-ATTACKS: dict[int, Callable[[Scene, Budget], Verdict]] = {
+ATTACKS: dict[int, Callable[[Scene, Budget], AttackVerdict]] = {
     1: recomputed_key,
     2: trivial_keys,
     3: learned_decoder,
@@ -38,7 +38,7 @@ def run_attacks(
     budget: Budget,
     seed: int,
     numbers: tuple[int, ...] = tuple(ATTACKS),
-) -> list[Verdict]:
+) -> list[AttackVerdict]:
     """Verdicts in order. Raises EganError for too few pairs."""
     if len(sets.covers) < LEAST_PAIRS:
         raise EganError(
@@ -56,7 +56,7 @@ def run_attacks(
     return verdicts
 
 
-def check_controls(verdicts: dict[str, list[Verdict]]) -> None:
+def check_controls(verdicts: dict[str, list[AttackVerdict]]) -> None:
     """Raises EganError that names every attack whose control was not found."""
     blind = [
         f"{v.number} ({v.name}) on {method}"

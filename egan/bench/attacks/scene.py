@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from egan.bench.data import PictureSets
-from egan.bench.protocol import Box, Pairs, chunks, make_pairs
+from egan.bench.protocol import HeldOutPairs, Square, chunks, make_pairs
 from egan.core.model import Pictures
 from egan.crypto.keys import PrivateKey
 
@@ -60,7 +60,7 @@ class Scheme:
         composites: Pictures,
         public: Pictures,
         streams: Pictures | None,
-        boxes: Sequence[Box],
+        boxes: Sequence[Square],
     ) -> Pictures:
         """Disguises of composites, uint8 (N, S, S, 3). `boxes` is for planted leaks; the scheme itself never sees it."""
         parts = chunks(range(len(composites)), self.batch)
@@ -132,7 +132,7 @@ class ShowsThrough(Scheme):
         composites: Pictures,
         public: Pictures,
         streams: Pictures | None,
-        boxes: Sequence[Box],
+        boxes: Sequence[Square],
     ) -> Pictures:
         made = super().disguise(composites, public, streams, boxes)
         return (
@@ -151,7 +151,7 @@ class Marked(Scheme):
         composites: Pictures,
         public: Pictures,
         streams: Pictures | None,
-        boxes: Sequence[Box],
+        boxes: Sequence[Square],
     ) -> Pictures:
         made = super().disguise(composites, public, streams, boxes).astype(np.int16)
         for picture, box in zip(made, boxes, strict=True):
@@ -167,7 +167,7 @@ class Scene:
 
     scheme: Scheme
     sets: PictureSets
-    pairs: Pairs
+    pairs: HeldOutPairs
     decoys: Pictures
     seed: int
 
@@ -263,7 +263,7 @@ class Factory:
             else np.arange(n)[: (n + 1) // 2]
         )
 
-    def draw(self, count: int) -> tuple[Pictures, Pictures, list[Box]]:
+    def draw(self, count: int) -> tuple[Pictures, Pictures, list[Square]]:
         """Disguises and composites, uint8 (count, S, S, 3), and boxes."""
         covers, public, boxes = self.places(count)
         composites = self.paste(covers, boxes)
@@ -274,11 +274,11 @@ class Factory:
         covers, public, boxes = self.places(count)
         full = self.disguise(self.paste(covers, boxes), public, boxes)
         return full, self.disguise(
-            covers, public, [Box(box.x, box.y, 0) for box in boxes]
+            covers, public, [Square(box.x, box.y, 0) for box in boxes]
         )
 
     def disguise(
-        self, pictures: Pictures, public: np.ndarray, boxes: Sequence[Box]
+        self, pictures: Pictures, public: np.ndarray, boxes: Sequence[Square]
     ) -> Pictures:
         scheme = self.scene.scheme
         streams = scheme.streams(len(pictures), self.scene.side, self.random)
@@ -288,7 +288,7 @@ class Factory:
         """A scene of `count` fresh pairs, for the judge."""
         covers, public, boxes = self.places(count)
         composites, decoys = self.paste(covers, boxes), self.paste(covers, boxes)
-        pairs = Pairs(
+        pairs = HeldOutPairs(
             composites,
             covers,
             self.scene.pairs.flowers[public],
@@ -297,17 +297,17 @@ class Factory:
         )
         return Scene(self.scene.scheme, self.scene.sets, pairs, decoys, self.scene.seed)
 
-    def places(self, count: int) -> tuple[Pictures, np.ndarray, list[Box]]:
+    def places(self, count: int) -> tuple[Pictures, np.ndarray, list[Square]]:
         """Covers, mirrored or not, indices of public keys, and places for messages."""
         random, side = self.random, self.scene.side
         chosen = random.choice(self.indices, (2, count))
         covers = self.scene.pairs.covers[chosen[0]].copy()
         flip = random.random(count) < 0.5
         covers[flip] = covers[flip, :, ::-1]
-        boxes = [Box.anywhere(random, side) for _ in range(count)]
+        boxes = [Square.anywhere(random, side) for _ in range(count)]
         return covers, chosen[1], boxes
 
-    def paste(self, covers: Pictures, boxes: Sequence[Box]) -> Pictures:
+    def paste(self, covers: Pictures, boxes: Sequence[Square]) -> Pictures:
         """Composites of covers and random messages."""
         composites = covers.copy()
         for composite, box in zip(composites, boxes, strict=True):

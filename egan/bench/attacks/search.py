@@ -27,7 +27,7 @@ from egan.bench.attacks.scene import (
     Scheme,
     ShowsThrough,
 )
-from egan.bench.attacks.verdict import Score, Verdict, ceiling, judge_decodes
+from egan.bench.attacks.verdict import AttackVerdict, Score, ceiling, judge_decodes
 from egan.core.closed_form import CELL
 from egan.core.model import Pictures
 from egan.core.networks import REVEAL
@@ -42,11 +42,11 @@ STEPS = 60
 MAPS = (8, 32, 64)
 
 
-def searched_key(scene: Scene, budget: Budget) -> Verdict:
+def searched_key(scene: Scene, budget: Budget) -> AttackVerdict:
     few = scene.first(ATTACKED)
     leak = OneByte if scene.scheme.locked else ShowsThrough
     leaky = few.with_leak(leak)
-    return Verdict(
+    return AttackVerdict(
         4,
         "gradient search through the leaked G",
         "dB",

@@ -46,7 +46,7 @@ class Score:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class AttackVerdict:
     """What `egan bench --attacks` prints of one attack. `control` is the score on the planted leak."""
 
     number: int

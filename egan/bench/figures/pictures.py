@@ -10,7 +10,7 @@ from PIL import Image
 from egan.bench.attacks.keys import forced_stream
 from egan.bench.attacks.scene import Scene
 from egan.bench.attacks.verdict import box_psnr
-from egan.bench.protocol import Box
+from egan.bench.protocol import Square
 from egan.core.model import Pictures
 from egan.core.tensors import to_unit
 from egan.crypto.keys import PrivateKey
@@ -126,7 +126,7 @@ def there_and_back(scene: Scene, composite: Pictures) -> tuple[Pictures, Picture
     """Disguise and decode of one composite with the keys of the scene's first pair."""
     stream = None if scene.streams is None else scene.streams[:1]
     disguise = scene.scheme.disguise(
-        composite[None], scene.public[:1], stream, [Box(0, 0, 0)]
+        composite[None], scene.public[:1], stream, [Square(0, 0, 0)]
     )
     return disguise[0], scene.scheme.reveal(disguise, scene.private[:1], stream)[0]
 
@@ -137,7 +137,7 @@ def columns_of(
     """Composite, disguise and decode under each other, one column per (words, size, x, y) of the message."""
     rows: list[list[Cell]] = [[], [], []]
     for words, size, x, y in places:
-        composite, box = scene.pairs.covers[0].copy(), Box(x, y, size)
+        composite, box = scene.pairs.covers[0].copy(), Square(x, y, size)
         box.paste(composite, scene.sets.messages[-1][0])
         disguise, decode = there_and_back(scene, composite)
         quality = psnr(box.cut(decode), box.cut(composite))
