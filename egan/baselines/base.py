@@ -1,7 +1,8 @@
-"""What the compared methods have in common: a model without keys behind EncryptGAN's two verbs, and how one is trained.
+"""The compared methods share this: a model without keys behind EncryptGAN's two verbs.
 
-Everything is trained as its own paper has it, in float32 pictures; what is measured has gone through 8 bits, like
-everything else here. Domain X is what goes in, that is, covers with messages already pasted on.
+Everything is trained as its own paper has it, in float32 pictures, and measured after 8
+bits, like everything else here. Domain X is the input: covers with messages already
+pasted on.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Baseline(TorchModel):
         """Recovered composites, with pictures of domain X where the receiver has any."""
 
     def key_images(self, pictures: Pictures, layers: object = ()) -> Pictures:
-        """What stands where EncryptGAN has key images: the pictures themselves."""
+        """The pictures themselves, in the place of EncryptGAN's key images."""
         return pictures
 
     @torch.inference_mode()

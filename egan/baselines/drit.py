@@ -39,7 +39,9 @@ class ContentEncoder(nn.Module):
 
 
 class SharedContent(nn.Module):
-    """The residual block in which both content encoders end; in training Gaussian noise is added to what it gives."""
+    """The residual block in which both content encoders end. In training, Gaussian
+    noise is added to its output.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()

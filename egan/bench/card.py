@@ -41,7 +41,9 @@ def with_block(text: str, block: str) -> str:
 
 
 def signing_block(figures: dict[str, Any], weights: str, command: str) -> str:
-    """The figures of `egan calibrate` as Markdown; `figures` is what its --json prints."""
+    """The figures of `egan calibrate` as Markdown; `figures` has the shape of its
+    --json.
+    """
     genuine, impostor = figures["genuine"], figures["impostor"]
     copies = "; ".join(
         f"{name} {100 * share:.0f} %" for name, share in figures["near_copies"].items()

@@ -108,7 +108,7 @@ def in_folders(folders: Sequence[Path]) -> list[Path]:
 
 
 def family_of(path: Path) -> str | None:
-    """The family that a weights file says it is of, without torch; None for what is no weights file."""
+    """The family that a weights file names, without torch; None for another file."""
     try:
         with safe_open(str(path), "np") as file:
             return parse_metadata(file.metadata(), str(path))[0].family

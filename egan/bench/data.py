@@ -1,7 +1,9 @@
-"""The pictures of a bench run: covers, disguises and messages from folders, or a small smoke set that needs no files.
+"""The pictures of a bench run: covers, disguises and messages from folders, or a small
+smoke set that needs no files.
 
-The order of every source is a permutation drawn from the seed, so `--limit` takes a fair sample and a smaller limit
-takes the beginning of a larger one. What cannot be read or is too small is skipped and counted.
+The order of every source is a permutation drawn from the seed, so `--limit` takes a
+fair sample, and a smaller limit takes the beginning of a larger one. Pictures that
+cannot be read or are too small are skipped and counted.
 """
 
 from __future__ import annotations
@@ -27,9 +29,11 @@ LEAST_MESSAGE = 8
 
 @dataclass(frozen=True, eq=False)
 class PictureSets:
-    """Covers and real disguises, uint8 (n, S, S, 3), and one list of messages, uint8 (s, s, 3), per source.
+    """Covers and real disguises, uint8 (n, S, S, 3), and one list of messages, uint8
+    (s, s, 3), per source.
 
-    The names say where each came from; `label` describes the whole and `skipped` what was left out.
+    The names say where each came from; `label` describes the whole, and `skipped`
+    counts the pictures that were left out.
     """
 
     covers: Pictures
@@ -44,7 +48,9 @@ class PictureSets:
 
 @dataclass
 class SeededSource:
-    """One folder, or named data set, in seeded order; counts what it skips."""
+    """One folder, or named data set, in seeded order; counts the pictures that it
+    skips.
+    """
 
     folder: Path
     least: int

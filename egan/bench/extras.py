@@ -1,4 +1,6 @@
-"""What `egan bench` does beside the table, on the same pairs: attacks, payloads, speed, and the scenes that figures are drawn from."""
+"""The measurements of `egan bench` beside the table, on the same pairs: attacks,
+payloads, speed, and the scenes that figures are drawn from.
+"""
 
 from __future__ import annotations
 

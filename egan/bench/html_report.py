@@ -1,6 +1,7 @@
 """`egan bench --report FILE.html`: everything measured, on one page to read or print.
 
-The page needs no other file. `report.html.jinja` says how it looks; here is what it says.
+The page needs no other file. `report.html.jinja` has the layout, this module the
+content.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What a bench run measures: one table a method, its figures, and one report of all."""
+"""The measurements of a bench run: one table a method, its figures, and one report of
+all.
+"""
 
 from __future__ import annotations
 
@@ -261,7 +263,9 @@ def load_sets(options: BenchOptions, side: int) -> PictureSets:
 def preprocessing(
     sets: PictureSets, options: BenchOptions, side: int, rows: Sequence[Row]
 ) -> dict[str, str]:
-    """What has to be known to read the figures: colour space, range, crop, filter, backbone, counts."""
+    """Everything a reader must know about the figures: colour space, range, crop,
+    filter, backbone, counts.
+    """
     tries = max(row.wrong_keys for row in rows)
     wrong = f"{tries} of {len(rows) - 1} per picture, LPIPS on {min(tries, LPIPS_WRONG_KEYS)} of them"
     return {

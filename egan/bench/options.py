@@ -1,4 +1,6 @@
-"""What a bench run is asked for: plain data that is checked when it is made, before any picture is read."""
+"""The request of a bench run: plain data that is checked when it is made, before any
+picture is read.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Practical payloads: QR codes and lines of small text as messages, by size; how many bits are wrong and how many are read.
+"""Practical payloads: QR codes and lines of small text as messages, by size; how many
+bits are wrong and how many are read.
 
-QR codes are made by segno and read by ZXing (`pip install 'egan[payloads]'`). Text is read by the nearest glyph of the same
-font at the known place, which is kinder than a general reader. Both are read before hiding, too: what cannot be read
-there is not the channel's fault.
+QR codes are made by segno and read by ZXing (`pip install '.[payloads]'`). Text is read
+by the nearest glyph of the same font at the known place, which is kinder than a general
+reader. Both are read before hiding, too: a message that cannot be read there is not the
+channel's fault.
 """
 
 from __future__ import annotations

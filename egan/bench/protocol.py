@@ -1,7 +1,9 @@
-"""The protocol: which pictures meet, what is hidden, which keys decode, and the table of what came out.
+"""The protocol: the pairs, the messages and their places, the keys that decode, and one
+row for every picture.
 
-Everything random is drawn from (seed, pair), so a pair is the same for every method, batch size and limit. Every
-figure of a report is computed from the rows that `measure` returns.
+Everything random is drawn from (seed, pair), so a pair is the same for every method,
+batch size and limit. Every figure of a report is computed from the rows that `measure`
+returns.
 """
 
 from __future__ import annotations
@@ -79,9 +81,9 @@ class HeldOutPairs:
 
 @dataclass(frozen=True)
 class Row:
-    """What happened to one picture. All but `seconds` are in the message box, RGB in [0, 1], after 8-bit rounding.
-
-    None where a figure was not asked for or has no backbone.
+    """The figures of one picture. All but `seconds` are in the message box, on RGB in
+    [0, 1], after 8-bit rounding. None means that a figure was not asked for or has no
+    backbone.
     """
 
     index: int

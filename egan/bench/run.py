@@ -19,7 +19,8 @@ SETTINGS = "compare.json"
 def run_bench(options: BenchOptions) -> dict[str, Any]:
     """Measure every weights file, as `egan.bench.measuring.run` does.
 
-    Raises EganError for what cannot be done before torch, downloads and training.
+    Everything that can be refused is refused before torch, downloads and training.
+    Raises EganError.
     """
     paths = checked(options)
     from egan.bench import measuring
@@ -53,7 +54,9 @@ def checked(options: BenchOptions) -> dict[str, Path]:
 
 
 def check_folder(folder: Path, force: bool) -> None:
-    """Raises EganError for what is no folder, and where figures are already."""
+    """Raises EganError for a path that is no folder, and for a folder with figures in
+    it.
+    """
     if folder.exists() and not folder.is_dir():
         raise EganError(f"{folder} is no folder", status=2)
     taken = sorted(folder.glob("figure-*")) if folder.is_dir() else []

@@ -1,8 +1,10 @@
-"""`egan calibrate`: how well the match of `egan verify` tells secrets apart, the threshold that follows, and forgeries.
+"""`egan calibrate`: how well the match of `egan verify` tells secrets apart, the
+threshold that follows, and forgeries.
 
-Held-out secrets are signed with several keys, decoded, and compared with their own secret and with every other one. The
-threshold is chosen on one half of them and judged on the other. What is measured is the score of `egan.verbs.sign`, after
-8-bit pictures, as `egan verify` sees it.
+Held-out secrets are signed with several keys, decoded, and compared with their own
+secret and with every other one. The threshold is chosen on one half of them and judged
+on the other. The score is that of `egan.verbs.sign`, after 8-bit pictures, as `egan
+verify` sees it.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ KEPT = (
 
 @dataclass(frozen=True)
 class Signed:
-    """Secrets, what was signed of each, with which key pair, and what it decodes to: lists of one order."""
+    """Lists of one order: the secrets, the key pair, the signed picture and the decode
+    of each. Pictures are uint8 (H, W, 3).
+    """
 
     secrets: list[Picture]
     # The key pair that signs each secret.
@@ -77,7 +81,7 @@ class Calibration:
     force: bool = False
 
     def check(self) -> None:
-        """Refuse what cannot work before anything is measured. Raises EganError."""
+        """Raises EganError for options that cannot work, before anything is measured."""
         if self.output is not None:
             check_output(self.output, self.force, ".safetensors")
         if self.card is not None:

@@ -171,7 +171,9 @@ def plain(words: str) -> Text:
 
 
 def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
-    """The paper's columns: its own rows of EncryptGAN and of what is compared, and one row per method."""
+    """The columns of the paper: its own rows for EncryptGAN and the compared methods,
+    and one row per method measured here.
+    """
     from rich.table import Table
 
     table = Table(title=plain(title), title_justify="left", caption_justify="left")
@@ -209,7 +211,7 @@ def paper_table(methods: dict[str, dict[str, Any]], title: str) -> Table:
 def distance_line(
     name: str, digits: int, found: dict[str, Any], ci: dict[str, list[float]]
 ) -> str:
-    """Distances between sets of pictures, with what they can be read beside."""
+    """Distances between sets of pictures, with the distances to compare them with."""
     low, high = ci["comparable"]
     jpeg = ", ".join(f"{q}: {v:.{digits}f}" for q, v in found["jpeg"].items())
     return (
@@ -222,7 +224,9 @@ def distance_line(
 
 
 def detail_lines(figures: dict[str, Any]) -> list[str]:
-    """What the paper's table has no column for, one fact a line, with intervals and counts."""
+    """The figures that have no column in the paper's table, one a line, with intervals
+    and counts.
+    """
     ci = figures["ci"]
 
     def interval(group: str, name: str) -> str:

@@ -1,7 +1,9 @@
-"""What the discriminators of EncryptGAN are made of, and the changes of pictures before they judge them.
+"""The discriminators of EncryptGAN, and the random changes of pictures before they
+judge them.
 
-Discriminators of small data sets learn the pictures by heart. Differentiable augmentation (Zhao et al. 2020, arXiv
-2006.10738) shows them each picture, real or generated, changed by chance, with the gradient passing through.
+Discriminators of small data sets learn the pictures by heart. Differentiable
+augmentation (Zhao et al. 2020, arXiv 2006.10738) shows them each picture, real or
+generated, with a random change through which the gradient passes.
 """
 
 from __future__ import annotations

@@ -20,9 +20,10 @@ LARGEST = 2**31 - 1
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions(Described):
-    """What the Trainer needs to know of any method's run.
+    """The options that the Trainer needs of any method.
 
-    Every number is finite and not negative. Raises EganError for others, for less than LEAST and for more than MOST.
+    Every number is finite and not negative. Raises EganError for others, for less than
+    LEAST and for more than MOST.
     """
 
     ONE: ClassVar[str] = "training option"
@@ -179,7 +180,9 @@ class TrainOptions(RunOptions):
 
 @dataclasses.dataclass(frozen=True)
 class BaselineTraining(RunOptions):
-    """What every compared method's recipe says; the defaults are those of most of the papers."""
+    """The options that every compared method has; the defaults are those of most of the
+    papers.
+    """
 
     batch: int = 1
     # None of these methods keeps a moving average.

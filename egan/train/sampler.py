@@ -136,5 +136,5 @@ def on_device(source: NDArray[np.uint8], device: torch.device, room: int) -> Sou
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes of GPU memory that decoded pictures may take: a third of what is free."""
+    """Bytes of GPU memory for decoded pictures: a third of the free memory."""
     return int(torch.cuda.mem_get_info(device)[0] // 3) if device.type == "cuda" else 0

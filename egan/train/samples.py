@@ -1,4 +1,6 @@
-"""Sample sheets: what the moving average makes of the same few pictures, to look at while it trains."""
+"""Sample sheets: the same few pictures through the moving average, to look at while it
+trains.
+"""
 
 from __future__ import annotations
 

@@ -84,9 +84,11 @@ def cosine(colour: int, u: int, v: int) -> NDArray[np.float64]:
 
 
 def component_sizes(components: Tensor, basis: Tensor, verniers: int) -> Tensor:
-    """What a component (rows, count) is divided by to become the input of `phases_of`: (count,).
+    """The divisor of each component (rows, count) that makes it an input of
+    `phases_of`: (count,).
 
-    The range for those with a vernier: the largest value seen but for a few, and never more than any cell can have.
+    For components with a vernier it is the range: the largest value seen but for a few,
+    and never more than any cell can have.
     """
     few = components[:: max(1, len(components) // 200_000)]
     sizes = few.abs().mean(0) / COMPANDING

@@ -1,5 +1,7 @@
-"""Attacks that try to refute the scheme (DESIGN 8), each beside a control in which a leak is planted and must be found.
+"""Attacks that try to refute the scheme (DESIGN 8). Beside each stands a control, the
+same attack on a scheme with a planted leak, which it must find.
 
-`egan.bench.attacks.run` is the entry point. An attack is a function from a `Scene` (what the attacker has, and what
-only the judge has) and a `Budget` to an `AttackVerdict`.
+`egan.bench.attacks.run` is the entry point. An attack is a function from a `Scene` (the
+attacker's things, and those that only the judge has) and a `Budget` to an
+`AttackVerdict`.
 """

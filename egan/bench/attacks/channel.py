@@ -76,7 +76,9 @@ def blurred(picture: Pictures, sigma: float) -> Pictures:
 
 
 def changes() -> dict[str, tuple[list[float], Callable[[float], Change]]]:
-    """By kind: the strengths, and what a strength does to one picture (S, S, 3)."""
+    """By kind: the strengths, and a function from a strength to the change of one
+    picture (S, S, 3).
+    """
     return {
         "JPEG quality": (list(JPEG_QUALITIES), jpeg(0)),
         "JPEG 4:2:0 quality": (list(HALVED_CHROMA), jpeg(2)),

@@ -1,8 +1,9 @@
-"""Attempts to pass `egan verify` without the private key, and what comes of each: through the match, and through all.
+"""Attempts to pass `egan verify` without the private key.
 
-The rule: every forger has the public key, the weights, the source code and any number of genuine signed pictures. "match"
-counts forgeries that decode to the secret within the threshold, which is all that the paper's own scheme asks; "verify"
-counts those that pass the signature as well.
+The rule: every forger has the public key, the weights, the source code and any number
+of genuine signed pictures. "match" counts forgeries that decode to the secret within
+the threshold, and the paper's own scheme asks for no more; "verify" counts those that
+pass the signature as well.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def passes(
     secret: Picture,
     threshold: float,
 ) -> bool:
-    """What `egan verify --secret` says."""
+    """Whether `egan verify --secret` accepts the picture."""
     copy = files.Loaded(secret, None, "the secret")
     try:
         job = signing.open_signed(

@@ -135,8 +135,8 @@ def opens(picture: Pictures, bound: Pictures, private: PrivateKey) -> bool:
 
 
 def sign(scene: Scene, i: int, private: PrivateKey, random: Random) -> Pictures:
-    """A signed picture whose secret is flower i. What it shows does not matter to the
-    signature: it is disguise i.
+    """A signed picture whose secret is flower i. The signature does not care what the
+    picture shows, so it is disguise i.
     """
     salt = random.bytes(signatures.SALT_BYTES)
     weights, secret = scene.scheme.model.id, scene.pairs.flowers[i]
@@ -208,50 +208,74 @@ def on_pixels(pictures: list[Pictures], what: str, random: Random) -> Iterator[F
 def on_envelopes(
     sent: list[Pictures], people: People, random: Random
 ) -> Iterator[Forgery]:
-    """What can be done to bodies of sealed disguises, and by whom they were sent to."""
-    weights = people.weights
-    (_, public), (friend, friend_public) = people.owner, people.friend
-    picture = sent[0]
-    corner = np.ascontiguousarray(picture[:CORNER, :CORNER])
-    # as large as two receivers need
-    wide, other = (np.tile(p, (2, 2, 1)) for p in sent)
+    """Forgeries of the first of two disguises, both sealed to the owner."""
+    mail = Mail(sent, people, random)
+    corner = np.ascontiguousarray(sent[0][:CORNER, :CORNER])
+    signed = mail.seal(corner, [people.owner[1]], by=people.sender[0])
+    yield from each_bit("envelope", signed)
+    for _ in range(TRIES):
+        yield from mail.spliced_bodies()
+        both = mail.to_two_receivers()
+        yield from mail.changed_slots(both)
+        yield from mail.changed_letters(both)
+    yield "envelope, format 1 replayed", format_1(sent[0], Kind.DISGUISE)
 
-    def made(body: bytes, onto: Pictures = picture) -> Pictures:
-        return header.embed(onto, Kind.DISGUISE, body)
 
-    def parts(sealed: Pictures) -> envelope.Parts:
-        return envelope.parts_of(sealed, "a disguise")
+@dataclass(frozen=True)
+class Mail:
+    """Two disguises and everybody's keys, of which letters are made and forged."""
 
-    def letter(note: bytes = b"", onto: Pictures = picture) -> envelope.Letter:
-        return envelope.Letter(random.bytes(32), onto.shape[1::-1], (), note)
+    sent: list[Pictures]
+    people: People
+    random: Random
+
+    @property
+    def weights(self) -> bytes:
+        return self.people.weights
+
+    @property
+    def wide(self) -> list[Pictures]:
+        """Both disguises, repeated until there is room for two receivers."""
+        return [np.tile(picture, (2, 2, 1)) for picture in self.sent]
 
     def seal(
+        self,
         onto: Pictures,
         receivers: list[PublicKey],
         note: bytes = b"",
-        by: PrivateKey | None = people.sender[0],
+        by: PrivateKey | None = None,
     ) -> Pictures:
+        """A sealed letter in a picture (H, W, 3), signed where `by` is given."""
+        letter = envelope.Letter(self.random.bytes(32), onto.shape[1::-1], (), note)
         signing = None if by is None else envelope.Signing(by)
-        return envelope.seal(onto, receivers, letter(note, onto), weights, signing)
+        return envelope.seal(onto, receivers, letter, self.weights, signing)
 
-    yield from each_bit("envelope", seal(corner, [public]))
-    first, second = parts(sent[0]), parts(sent[1])
-    for _ in range(TRIES):
+    def to_two_receivers(self) -> envelope.Parts:
+        """The sender's signed letter to the owner and a friend, in the wide picture."""
+        receivers = [self.people.owner[1], self.people.friend[1]]
+        sealed = self.seal(self.wide[0], receivers, b"a note", self.people.sender[0])
+        return parts_of(sealed)
+
+    def spliced_bodies(self) -> Iterator[Forgery]:
+        """Parts of the second disguise's body in the first one's, and a stranger's."""
+        picture, weights = self.sent[0], self.weights
+        first, second = (parts_of(one) for one in self.sent)
         one, two = (weights + p.slots + p.sealed for p in (first, second))
-        cut = int(random.integers(1, len(one)))
-        yield "envelope, half of another", made(one[:cut] + two[cut:])
+        cut = int(self.random.integers(1, len(one)))
         for kind, body in (
+            ("half of another", one[:cut] + two[cut:]),
             ("another's letter", weights + first.slots + second.sealed),
             ("another's slots", weights + second.slots + first.sealed),
         ):
-            yield f"envelope, {kind}", made(body)
-        yield (
-            "envelope, sealed to another receiver",
-            seal(picture, [people.thief[1]], by=None),
-        )
-        both = parts(seal(wide, [public, friend_public], b"a note"))
-        slots = both.each_slot()
-        strange = parts(seal(wide, [people.thief[1]])).each_slot()[0]
+            yield f"envelope, {kind}", header.embed(picture, Kind.DISGUISE, body)
+        stranger = self.seal(picture, [self.people.thief[1]])
+        yield "envelope, sealed to another receiver", stranger
+
+    def changed_slots(self, both: envelope.Parts) -> Iterator[Forgery]:
+        """The slots of a letter to two receivers in another order or number."""
+        wide, slots = self.wide[0], both.each_slot()
+        thief = self.people.thief[1]
+        strange = parts_of(self.seal(wide, [thief])).each_slot()[0]
         for kind, order in (
             ("receivers swapped", slots[::-1]),
             ("a receiver twice", [slots[0], slots[0]]),
@@ -259,45 +283,48 @@ def on_envelopes(
             ("a slot added", [*slots, strange]),
             ("a slot dropped", slots[:1]),
         ):
-            body = weights + bytes([len(order)]) + b"".join(order) + both.sealed
-            yield f"envelope, {kind}", made(body, wide)
-        # the other receiver knows the file key and the signed letter
-        bound = envelope.binding(wide, weights, both.length)
-        found = envelope.open_slots(both, bound, friend)
-        assert found is not None
-        file_key, plain = found
-        context = envelope.letter_context(bound, both.slots)
+            count = bytes([len(order)])
+            body = self.weights + count + b"".join(order) + both.sealed
+            yield f"envelope, {kind}", header.embed(wide, Kind.DISGUISE, body)
+
+    def changed_letters(self, both: envelope.Parts) -> Iterator[Forgery]:
+        """Forgeries by the friend, who has the file key and the signed letter too."""
+        people, public, weights = self.people, self.people.owner[1], self.weights
+        wide, other = self.wide
+        file_key, plain = opened(wide, both, people.friend[0], weights)
+        context = envelope.letter_context(
+            envelope.binding(wide, weights, both.length), both.slots
+        )
         at = plain.index(b"a note")
         forged = plain[:at] + b"b" + plain[at + 1 :]
         again = ChaCha20Poly1305(file_key).encrypt(envelope.NONCE, forged, context)
-        yield (
-            "signed letter, its note altered",
-            made(weights + both.slots + again, wide),
-        )
-        yield (
-            "signed letter, passed on by its receiver",
-            passed_on(wide, plain, public, weights),
-        )
-        yield (
-            "signed letter, moved to another picture",
-            passed_on(other, plain, public, weights),
-        )
-        size = envelope.LETTER.size - envelope.SIGNATURE_BYTES
-        mine = parts(seal(wide, [people.thief[1]], b"b note", people.thief[0]))
-        bound = envelope.binding(wide, weights, mine.length)
-        opened = envelope.open_slots(mine, bound, people.thief[0])
-        assert opened is not None
-        proof = plain[size : envelope.LETTER.size]
-        yield (
-            "signed letter, a signature moved to another",
-            passed_on(
-                wide,
-                envelope.with_signature(opened[1], proof),
-                public,
-                weights,
-            ),
-        )
-    yield "envelope, format 1 replayed", format_1(picture, Kind.DISGUISE)
+        body = weights + both.slots + again
+        own = parts_of(self.seal(wide, [people.thief[1]], b"b note", people.thief[0]))
+        _, letter = opened(wide, own, people.thief[0], weights)
+        size = envelope.LETTER.size
+        proof = plain[size - envelope.SIGNATURE_BYTES : size]
+        moved = envelope.with_signature(letter, proof)
+        for kind, picture in (
+            ("its note altered", header.embed(wide, Kind.DISGUISE, body)),
+            ("passed on by its receiver", passed_on(wide, plain, public, weights)),
+            ("moved to another picture", passed_on(other, plain, public, weights)),
+            ("a signature moved to another", passed_on(wide, moved, public, weights)),
+        ):
+            yield f"signed letter, {kind}", picture
+
+
+def parts_of(sealed: Pictures) -> envelope.Parts:
+    return envelope.parts_of(sealed, "a disguise")
+
+
+def opened(
+    onto: Pictures, parts: envelope.Parts, private: PrivateKey, weights: bytes
+) -> tuple[bytes, bytes]:
+    """The file key and the bytes of a letter, as a receiver gets them."""
+    bound = envelope.binding(onto, weights, parts.length)
+    found = envelope.open_slots(parts, bound, private)
+    assert found is not None
+    return found
 
 
 def passed_on(onto: Pictures, plain: bytes, to: PublicKey, weights: bytes) -> Pictures:
@@ -315,7 +342,9 @@ def passed_on(onto: Pictures, plain: bytes, to: PublicKey, weights: bytes) -> Pi
 def on_signatures(
     signed: list[Pictures], people: People, random: Random
 ) -> Iterator[Forgery]:
-    """What can be done to two pictures of one signer by someone with a key of their own."""
+    """Forgeries from two pictures of one signer, made by someone with a key of their
+    own.
+    """
     owner, thief, weights = people.owner[0], people.thief[0], people.weights
     body, other_body = (
         header.expect(p, Kind.SIGNED, "a signed picture") for p in signed

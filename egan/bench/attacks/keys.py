@@ -168,7 +168,9 @@ def box_psnrs(boxes: Pictures, truth: Pictures) -> Floats:
 def tries(
     few: Scene, everyone: Scene, i: int, budget: Budget
 ) -> Iterator[tuple[str, Pictures]]:
-    """What every key decodes of the message box of disguise i: (N, s, s, 3) by kind of key."""
+    """The decodes of the message box of disguise i with every key: (N, s, s, 3) by kind
+    of key.
+    """
     disguise, box, scheme = few.disguises[i], few.pairs.boxes[i], few.scheme
     yield "no-key-at-all", box.cut(disguise[None])
     random = few.random(4, i)

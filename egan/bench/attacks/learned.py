@@ -107,7 +107,7 @@ def decode_score(scene: Scene, budget: Budget, words: str) -> tuple[Score, float
 
 @torch.inference_mode()
 def answers(attacker: Attacker, disguises: Pictures, scene: Scene) -> Tensor:
-    """What a trained attacker says of every cell: (N, channels, h, w) on the CPU."""
+    """The trained attacker's answer for every cell: (N, channels, h, w) on the CPU."""
     device = scene.scheme.model.device
     parts = chunks(range(len(disguises)), scene.scheme.batch)
     return torch.cat([attacker(to_unit(disguises[p], device)).cpu() for p in parts])
@@ -138,8 +138,10 @@ def box_finder(scene: Scene, factory: Factory) -> Attacker:
 
 
 def located_box(scene: Scene, budget: Budget) -> AttackVerdict:
-    """A network says for every cell whether it is in the message box; AUC per picture, and the same against the box of
-    another picture, which is what guessing that boxes are in the middle earns.
+    """A network says for every cell whether it is in the message box.
+
+    Returns the AUC of each picture, and the AUC against the box of another picture:
+    guessing that boxes are in the middle earns as much.
     """
     return AttackVerdict(
         6,

@@ -1,7 +1,9 @@
-"""What the parties of an attack have: a `Scheme` makes disguises as `egan encrypt` does, a `Scene` is one on a set of pairs.
+"""A `Scheme` makes disguises as `egan encrypt` does, and a `Scene` is a scheme on a set
+of pairs. The planted leaks of the controls are schemes, too.
 
-The planted leaks of the controls are schemes, too. Rule: an attacker gets the weights, the public keys, the covers and the
-disguises, never `Scene.private`, `Scene.streams` or the message; those are for the judge, who sets ceiling and score.
+The rule: an attacker gets the weights, the public keys, the covers and the disguises,
+and never `Scene.private`, `Scene.streams` or the message. Those are for the judge, who
+computes ceiling and score.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ Random = np.random.Generator
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """What an attacker may spend: training steps (the same result every time) or seconds, and keys to try."""
+    """An attacker's budget: training steps (which repeat) or seconds, and keys to try."""
 
     steps: int | None = 300
     seconds: float | None = None
@@ -240,7 +242,7 @@ class Scene:
 
     @cached_property
     def decodes(self) -> Pictures:
-        """What the receiver sees: the ceiling."""
+        """The receiver's decodes: the ceiling."""
         return self.scheme.reveal(self.disguises, self.private, self.streams)
 
 

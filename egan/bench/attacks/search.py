@@ -1,8 +1,10 @@
-"""Attack 4: gradient search for the key through the leaked G, with the cover outside of the box as known plaintext.
+"""Attack 4: gradient search for the key through the leaked G, with the cover outside of
+the box as known plaintext.
 
-The attacker is given more than any real one: the weights, the cover, the exact place of the box. Keystreams are searched
-as continuous phases, first one per plane (a weak key would be found), then one per cell; key images as the three coarse
-maps that K makes. What the box then shows is the score.
+The attacker is given more than any real one: the weights, the cover, the exact place of
+the box. Keystreams are searched as continuous phases, first one per plane (a weak key
+would be found), then one per cell. Key images are searched as the three coarse maps
+that K makes. The score is the decode of the box with the best key.
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
-"""From an attacker's scores to one line: held, leaks or broken, beside ceiling, floor and control.
+"""From an attacker's scores to one line: held, leaks or broken, beside ceiling, floor
+and control.
 
-A decode is judged twice. Against the floor: is it nearer to the message than the box filled with the message's own mean
-colour? Then the scheme is broken. And against decoys: is it nearer to this message than to another one of the same kind?
-Then it leaks, be it far below the floor. Differences are paired per picture, by a one-sided t-test at 0.5 %.
+A decode is judged twice. First against the floor: if it is nearer to the message than a
+box filled with the message's mean colour, the scheme is broken. Then against decoys: if
+it is nearer to this message than to another one of the same kind, it leaks, however far
+below the floor it is. Differences are paired per picture, by a one-sided t-test at 0.5
+%.
 """
 
 from __future__ import annotations
@@ -47,7 +50,9 @@ class Score:
 
 @dataclasses.dataclass(frozen=True)
 class AttackVerdict:
-    """What `egan bench --attacks` prints of one attack. `control` is the score on the planted leak."""
+    """One attack's line in `egan bench --attacks`. `control` is the score on the
+    planted leak.
+    """
 
     number: int
     name: str

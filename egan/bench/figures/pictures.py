@@ -1,4 +1,6 @@
-"""Figures 3, 4a, 4b, 4e and 6 of the paper: what is to be looked at. Each takes a `Scene` and returns one sheet."""
+"""Figures 3, 4a, 4b, 4e and 6 of the paper, as sheets of pictures. Each function takes
+a `Scene` and returns one sheet, uint8 (H, W, 3).
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def methods(scenes: Mapping[str, Scene]) -> Pictures:
 
 
 def activations(scene: Scene) -> Pictures:
-    """Figure 4a: what each layer of K sees in covers and in flowers, averaged over channels and scaled to full range."""
+    """Figure 4a: the maps of each layer of K for covers and flowers, averaged over
+    channels and scaled to full range.
+    """
     rows: list[list[Cell]] = []
     model = scene.scheme.model
     for words, pictures in (
@@ -113,7 +117,7 @@ def wrong_keys(scene: Scene) -> Pictures:
 
 
 def decode_with(scene: Scene, disguise: Pictures, key: Pictures) -> Pictures:
-    """What `egan decrypt --force` shows to someone with a wrong private key picture."""
+    """The decode that `egan decrypt --damaged` shows with a wrong private key picture."""
     stream = (
         forced_stream(scene.scheme, disguise, PrivateKey(key))
         if scene.scheme.locked

@@ -27,7 +27,9 @@ Files = dict[str, bytes]
 
 
 def draw_figures(scenes: Mapping[str, Scene]) -> tuple[Files, list[str]]:
-    """PNG and CSV files by name, and what could not be drawn and why. Names carry the method where there are several."""
+    """PNG and CSV files by name, and the figures that could not be drawn with the
+    reason. Names carry the method where there are several.
+    """
     files: Files = {"figure-3-methods.png": png_bytes(methods(scenes))}
     missing: list[str] = []
     for name, whole in scenes.items():

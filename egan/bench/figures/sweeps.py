@@ -1,7 +1,9 @@
-"""Figures 4c and 4d of the paper: noise on the key's source picture, on the key, and on the disguise.
+"""Figures 4c and 4d of the paper: noise on the key's source picture, on the key, and on
+the disguise.
 
-With a lock two things depend on the key: the keystream, through its seed, and the networks' key image. `keystream known`
-changes the second alone, so it shows what the networks do; `as egan decrypts` changes both, as for a thief with a noisy key.
+With a lock two things depend on the key: the keystream, through its seed, and the
+networks' key image. `keystream known` changes the second alone and so shows the
+networks' part; `as egan decrypts` changes both, as for a thief with a noisy key.
 """
 
 from __future__ import annotations
