@@ -138,6 +138,12 @@ def open_signed(
             "name a secret image with --secret",
             2,
         )
+    elif header.find(pixels, loaded.name) is not None:
+        header.expect(pixels, header.Kind.SIGNED, loaded.name)
+        raise EganError(
+            f"{loaded.name} carries a signature, which weights without a lock cannot check",
+            "verify it with the weights that made it; egan finds those that ship by itself",
+        )
     copy = None
     if secret is not None:
         copy = compose.fit_cover(secret, (pixels.shape[1], pixels.shape[0]))

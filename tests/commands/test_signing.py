@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from conftest import Run, pixels, smooth
 from PIL import Image
 
@@ -23,11 +22,6 @@ VERIFY = ("verify", "--pub", "pub.png", "--threshold", 0.1)
 
 def noise(height: int = 64, width: int = 64) -> np.ndarray:
     return RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-@pytest.fixture(scope="module")
-def pairs() -> list[tuple[keys.PrivateKey, keys.PublicKey]]:
-    return [keys.make_pair(noise(), noise(), b"weights!") for _ in range(3)]
 
 
 @pytest.fixture
@@ -79,49 +73,6 @@ def test_published_pictures_leave_the_private_key_its_randomness(
 
 
 # Family paper, weights without a threshold, calibration
-
-
-def test_paper_family_compares_and_warns(run: Run, here: Path) -> None:
-    options = ModelOptions(
-        family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1
-    )
-    torch.manual_seed(0)
-    EncryptGAN(options).save("paper.safetensors", {})
-    paper = ("--weights", "paper.safetensors")
-    run(
-        "keygen",
-        "--size",
-        64,
-        *paper,
-        "face.png",
-        "flower.png",
-        "--pub",
-        "p.png",
-        "--priv",
-        "q.png",
-    )
-    Image.fromarray(smooth(64, 64, 7)).save("secret.png")
-    signed = run("sign", *paper, "secret.png", "--priv", "q.png", "-o", "signed.png")
-    assert signed.status == 0
-    assert (
-        signed.err.startswith("egan: warning: these weights have no lock")
-        and signed.err.count("\n") == 1
-    )
-    assert header.find(pixels("signed.png")) is None
-    verify = ("verify", *paper, "--pub", "p.png", "--secret", "secret.png")
-    assert run(*verify, "--threshold", 0.9, "--json", "signed.png").status == 0
-    assert run(*verify, "--threshold", 0.001, "signed.png").status == 1
-    for names in (
-        ("signed.png",),
-        ("signed.png", "face.png"),
-    ):  # nothing to check is no success
-        bare = run("verify", *paper, "--pub", "p.png", "--json", *names)
-        assert bare.status in (1, 2) and "there is nothing to check" in bare.err
-        assert b"true" not in bare.out
-    refused = run(
-        "encrypt", *paper, "--pub", "p.png", "--sign", "q.png", "composite.png"
-    )
-    assert (refused.status, refused.out) == (2, b"")
 
 
 def test_the_threshold_lies_between_or_where_the_errors_meet() -> None:
