@@ -1,8 +1,9 @@
 """Deep steganography (Baluja 2017, "Hiding Images in Plain Sight: Deep Steganography").
 
-A preparation network turns the secret into features, a hiding network paints them into the cover, a reveal network
-gets the secret back. Here the secret is the composite and Baluja's cover is the picture of the disguise, which the
-result is to look like. Nothing but the weights of the reveal network stands between a reader and the secret.
+A preparation network turns the secret into features, a hiding network paints them into
+the cover, a reveal network gets the secret back. Here the secret is the composite and
+Baluja's cover is the picture of the disguise, which the result is to look like. Nothing
+but the weights of the reveal network stands between a reader and the secret.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ KERNELS = (3, 4, 5)
 
 
 def same_conv(a: int, b: int, kernel: int) -> list[nn.Module]:
-    """A convolution that keeps the size, zero-padded; an even kernel has the extra row and column below and right."""
+    """A convolution that keeps the size, zero-padded; an even kernel has the extra row
+    and column below and right.
+    """
     before, after = (kernel - 1) // 2, kernel // 2
     return [
         nn.ZeroPad2d((before, after, before, after)),
@@ -27,9 +30,11 @@ def same_conv(a: int, b: int, kernel: int) -> list[nn.Module]:
 
 
 class Branches(nn.Module):
-    """Baluja's unit: branches of 3x3, 4x4 and 5x5 convolutions, `depth` - 1 deep, and a last of each over all of them.
+    """Baluja's unit: branches of 3x3, 4x4 and 5x5 convolutions, `depth` - 1 deep, and a
+    last of each over all of them.
 
-    (N, channels, H, W) -> (N, 3 * width, H, W): with depth 5 and width 50, the paper's 15 convolutions of 50 filters.
+    (N, channels, H, W) -> (N, 3 * width, H, W): with depth 5 and width 50, the paper's
+    15 convolutions of 50 filters.
     """
 
     def __init__(self, channels: int, width: int, depth: int) -> None:
@@ -54,7 +59,9 @@ class Branches(nn.Module):
 
 
 class Baluja(Baseline):
-    """The three networks: `prepare`, `conceal` and `uncover`, the last two ending in a 1x1 convolution to a picture."""
+    """The three networks: `prepare`, `conceal` and `uncover`, the last two ending in a
+    1x1 convolution to a picture.
+    """
 
     def __init__(self, options: BalujaOptions) -> None:
         super().__init__(options)

@@ -19,17 +19,21 @@ from egan.errors import EganError
 
 
 class Baseline(TorchModel):
-    """A compared method's networks. It has no keys: where EncryptGAN takes key images, it takes the pictures themselves.
+    """A compared method's networks. It has no keys: where EncryptGAN takes key images,
+    it takes the pictures themselves.
 
-    `encrypt` gets pictures of domain Y, for the look of the disguise, and `decrypt` pictures of domain X, for the look
-    of the cover; a method that does not need them ignores them. Nothing here is secret from a holder of the weights.
+    `encrypt` gets pictures of domain Y, for the look of the disguise, and `decrypt`
+    pictures of domain X, for the look of the cover; a method that does not need them
+    ignores them. Nothing here is secret from a holder of the weights.
     """
 
     keyed = False
 
     @abc.abstractmethod
     def hide(self, composite: Tensor, disguise: Tensor) -> Tensor:
-        """Disguises of composites, with pictures of domain Y, ignored where it uses none; all (N, 3, H, W) in [-1, 1]."""
+        """Disguises of composites, with pictures of domain Y, ignored where it uses
+        none; all (N, 3, H, W) in [-1, 1].
+        """
 
     @abc.abstractmethod
     def reveal(self, disguise: Tensor, cover: Tensor | None) -> Tensor:
@@ -48,9 +52,11 @@ class Baseline(TorchModel):
         keystreams: Pictures | None = None,
         progress: Progress | None = None,
     ) -> Floats:
-        """Disguises of composites before rounding; keys: pictures of domain Y, resized to them where they differ.
+        """Disguises of composites before rounding; keys: pictures of domain Y, resized
+        to them where they differ.
 
-        None will do for a method that uses none. Raises EganError for one that does. Only side F hides.
+        None will do for a method that uses none. Raises EganError for one that does.
+        Only side F hides.
         """
         if side != "F":
             raise ValueError("a method without keys does not sign")
@@ -72,7 +78,9 @@ class Baseline(TorchModel):
         keystreams: Pictures | None = None,
         progress: Progress | None = None,
     ) -> Pictures:
-        """Recovered composites of uint8 disguises (N, H, W, 3); keys: covers, or None for an unknown one."""
+        """Recovered composites of uint8 disguises (N, H, W, 3); keys: covers, or None
+        for an unknown one.
+        """
         size = check_sides(disguises)
         cover = None if keys is None else fit_keys(keys, size, self.device)
         return to_bytes(self.reveal(to_unit(disguises, self.device), cover))

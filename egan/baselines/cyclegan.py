@@ -1,7 +1,9 @@
-"""CycleGAN (Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks").
+"""CycleGAN (Zhu et al. 2017, "Unpaired Image-to-Image Translation using
+Cycle-Consistent Adversarial Networks").
 
-F turns composites into disguises and G turns them back: X to Y to X. There is no key, so whoever has G reads every
-disguise; that a cycle hides information in the picture was seen by Chu et al. 2017.
+F turns composites into disguises and G turns them back: X to Y to X. There is no key,
+so whoever has G reads every disguise; that a cycle hides information in the picture was
+seen by Chu et al. 2017.
 """
 
 from __future__ import annotations

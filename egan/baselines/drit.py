@@ -1,9 +1,11 @@
-"""DRIT (Lee et al. 2018, "Diverse Image-to-Image Translation via Disentangled Representations"), as published.
+"""DRIT (Lee et al. 2018, "Diverse Image-to-Image Translation via Disentangled
+Representations"), as published.
 
-Both domains share a content space, which a content discriminator keeps free of either domain; attributes (8 numbers,
-variational) are a domain's own. A disguise is the composite's content with the attribute of a flower. The composite's
-own attribute does not travel in the disguise: the way back takes it from a cover picture that the receiver has, or
-from the prior's mean.
+Both domains share a content space, which a content discriminator keeps free of either
+domain; attributes (8 numbers, variational) are a domain's own. A disguise is the
+composite's content with the attribute of a flower. The composite's own attribute does
+not travel in the disguise: the way back takes it from a cover picture that the receiver
+has, or from the prior's mean.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ SLOPE = 0.01
 
 
 class ContentEncoder(nn.Module):
-    """A domain's own 7x7, two stride-2 3x3 and residual blocks: (N, 3, H, W) -> (N, 4w, H/4, W/4)."""
+    """A domain's own 7x7, two stride-2 3x3 and residual blocks: (N, 3, H, W) -> (N, 4w,
+    H/4, W/4).
+    """
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
@@ -53,7 +57,9 @@ class SharedContent(nn.Module):
 
 
 class PoolingBlock(nn.Module):
-    """A pre-activation residual block that halves the map by averaging: (N, a, H, W) -> (N, b, H/2, W/2)."""
+    """A pre-activation residual block that halves the map by averaging: (N, a, H, W) ->
+    (N, b, H/2, W/2).
+    """
 
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
@@ -70,7 +76,9 @@ class PoolingBlock(nn.Module):
 
 
 class AttributeEncoder(nn.Module):
-    """Mean and log-variance (N, K) each of a picture's attribute: a stride-2 4x4, three pooling blocks, two linear maps."""
+    """Mean and log-variance (N, K) each of a picture's attribute: a stride-2 4x4, three
+    pooling blocks, two linear maps.
+    """
 
     def __init__(self, width: int, attribute: int) -> None:
         super().__init__()
@@ -95,7 +103,9 @@ class AttributeEncoder(nn.Module):
 
 
 class Generator(nn.Module):
-    """A domain's own residual blocks and two upsamplings with layer norm, the attribute attached before each part."""
+    """A domain's own residual blocks and two upsamplings with layer norm, the attribute
+    attached before each part.
+    """
 
     def __init__(self, width: int, blocks: int, attribute: int) -> None:
         super().__init__()
@@ -120,7 +130,9 @@ class Generator(nn.Module):
 
 
 class DRIT(Baseline):
-    """Contents, attributes and generators of both domains, "x" and "y"; `share_in` and `share_out` belong to both."""
+    """Contents, attributes and generators of both domains, "x" and "y"; `share_in` and
+    `share_out` belong to both.
+    """
 
     def __init__(self, options: DRITOptions) -> None:
         super().__init__(options)
@@ -151,7 +163,9 @@ class DRIT(Baseline):
         )
 
     def reveal(self, disguise: Tensor, cover: Tensor | None) -> Tensor:
-        """The disguise's content with the attribute of a picture of domain X; without one, with the prior's mean."""
+        """The disguise's content with the attribute of a picture of domain X; without
+        one, with the prior's mean.
+        """
         content = self.encode("y", disguise)
         if cover is None:
             attribute = content.new_zeros(len(content), self.options.attribute)
@@ -178,10 +192,11 @@ class DRIT(Baseline):
 
 
 class ContentCritic(nn.Module):
-    """Which domain a content (N, C, h, w) is of: up to three stride-2 7x7, a 4x4 and a 1x1; scores (N, 1, ...).
+    """Which domain a content (N, C, h, w) is of: up to three stride-2 7x7, a 4x4 and a
+    1x1; scores (N, 1, ...).
 
-    As many stride-2 layers as leave the 4x4 something to look at: three for pictures of 216 pixels and more, as
-    published, two for 128, one for 64.
+    As many stride-2 layers as leave the 4x4 something to look at: three for pictures of
+    216 pixels and more, as published, two for 128, one for 64.
     """
 
     def __init__(self, width: int, side: int) -> None:

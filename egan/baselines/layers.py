@@ -1,4 +1,6 @@
-"""Blocks that more than one of the compared methods is built of. Pictures are (N, 3, H, W) in [-1, 1]."""
+"""Blocks that more than one of the compared methods is built of. Pictures are (N, 3, H,
+W) in [-1, 1].
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,11 @@ from egan.core.resnet import Pyramid, conv, init_normal
 
 
 class MultiScaleCritic(Pyramid):
-    """MUNIT's and DRIT's discriminator: the same small network on the picture and on its averages by 2 and by 4.
+    """MUNIT's and DRIT's discriminator: the same small network on the picture and on
+    its averages by 2 and by 4.
 
-    Four 4x4 convolutions of stride 2 without normalisation, then a 1x1. (N, 3, H, W) -> one map (N, 1, h, w) a scale.
+    Four 4x4 convolutions of stride 2 without normalisation, then a 1x1. (N, 3, H, W) ->
+    one map (N, 1, h, w) a scale.
     """
 
     def __init__(self, width: int = 64, scales: int = 3, slope: float = 0.2) -> None:
@@ -26,7 +30,9 @@ class MultiScaleCritic(Pyramid):
 
 
 def layer_norm(width: int) -> nn.GroupNorm:
-    """MUNIT's layer norm: one mean and one deviation a picture, one scale and one shift a channel."""
+    """MUNIT's layer norm: one mean and one deviation a picture, one scale and one shift
+    a channel.
+    """
     return nn.GroupNorm(1, width)
 
 

@@ -1,8 +1,10 @@
-"""MUNIT (Huang et al. 2018, "Multimodal Unsupervised Image-to-Image Translation"), as published.
+"""MUNIT (Huang et al. 2018, "Multimodal Unsupervised Image-to-Image Translation"), as
+published.
 
-A picture is a content (a map) and a style (8 numbers); to translate is to decode a content with a style of the other
-domain. A disguise is the composite's content with the style of a flower. The composite's own style does not travel
-in the disguise: the way back takes it from a cover picture that the receiver has, or from the prior's mean.
+A picture is a content (a map) and a style (8 numbers); to translate is to decode a
+content with a style of the other domain. A disguise is the composite's content with the
+style of a flower. The composite's own style does not travel in the disguise: the way
+back takes it from a cover picture that the receiver has, or from the prior's mean.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from egan.core.resnet import ResidualBlock, conv
 
 
 class ContentEncoder(nn.Module):
-    """7x7, two stride-2 4x4, residual blocks, all with instance norm: (N, 3, H, W) -> (N, 4w, H/4, W/4)."""
+    """7x7, two stride-2 4x4, residual blocks, all with instance norm: (N, 3, H, W) ->
+    (N, 4w, H/4, W/4).
+    """
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
@@ -33,7 +37,9 @@ class ContentEncoder(nn.Module):
 
 
 class StyleEncoder(nn.Module):
-    """7x7, four stride-2 4x4, the mean over the map, 1x1; no norm, which would take the style away: (N, 3, H, W) -> (N, K)."""
+    """7x7, four stride-2 4x4, the mean over the map, 1x1: (N, 3, H, W) -> (N, K). It
+    has no norm, which would remove the style.
+    """
 
     def __init__(self, width: int, style: int) -> None:
         super().__init__()
@@ -54,12 +60,16 @@ class StyleEncoder(nn.Module):
 
 
 def adain(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Adaptive instance norm: every channel of (N, C, H, W) to a mean and deviation of its own, (N, C) each."""
+    """Adaptive instance norm: every channel of (N, C, H, W) to a mean and deviation of
+    its own, (N, C) each.
+    """
     return nnf.instance_norm(x) * scale[:, :, None, None] + shift[:, :, None, None]
 
 
 class AdaINBlock(nn.Module):
-    """A residual block whose two norms are AdaIN: (N, C, H, W) and parameters (N, 4C) -> (N, C, H, W)."""
+    """A residual block whose two norms are AdaIN: (N, C, H, W) and parameters (N, 4C)
+    -> (N, C, H, W).
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -73,7 +83,9 @@ class AdaINBlock(nn.Module):
 
 
 class Decoder(nn.Module):
-    """AdaIN residual blocks driven by an MLP, two upsamplings with layer norm, 7x7, tanh: content and style -> picture."""
+    """AdaIN residual blocks driven by an MLP, two upsamplings with layer norm, 7x7,
+    tanh: content and style -> picture.
+    """
 
     def __init__(self, width: int, blocks: int, style: int, mlp: int) -> None:
         super().__init__()
@@ -128,7 +140,9 @@ class MUNIT(Baseline):
         return self.Y.decode(self.X.content(composite), self.Y.style(disguise))
 
     def reveal(self, disguise: Tensor, cover: Tensor | None) -> Tensor:
-        """The disguise's content in the style of a picture of domain X; without one, in the prior's mean style."""
+        """The disguise's content in the style of a picture of domain X; without one, in
+        the prior's mean style.
+        """
         content = self.Y.content(disguise)
         if cover is None:
             style = content.new_zeros(len(content), self.options.style)

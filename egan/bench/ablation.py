@@ -1,8 +1,11 @@
-"""`egan bench --ablation key-layers`: train one small model per set of key layers, all else equal, and compare (Table 2).
+"""`egan bench --ablation key-layers`: train one small model per set of key layers, all
+else equal, and compare (Table 2).
 
-Half of the pairs train, the other half are measured. As in the paper one set serves both keys. The sets here are ours: the
-first is the paper's choice and the default of the private key, the second our default of the public key, the others go from
-shallow to deep and mix. The paper's own six are not known to us, so rows cannot be matched with its table, only the trend.
+Half of the pairs train, the other half are measured. As in the paper one set serves
+both keys. The sets here are ours: the first is the paper's choice and the default of
+the private key, the second our default of the public key, the others go from shallow to
+deep and mix. The paper's own six are not known to us, so rows cannot be matched with
+its table, only the trend.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ LEAST_PAIRS = 16  # half of them train
 
 
 def run_ablation(options: BenchOptions, device: torch.device) -> dict[str, Any]:
-    """{"key-layers 3,5,6": figures, ...}, printed as a table or as JSON. Raises EganError for too few pairs."""
+    """{"key-layers 3,5,6": figures, ...}, printed as a table or as JSON. Raises
+    EganError for too few pairs.
+    """
     side = options.size or 64
     if options.x is None or options.y is None:
         sets = load_smoke(side, options.limit or SMOKE_LIMIT, options.seed)
@@ -67,7 +72,9 @@ def one_set(
     device: torch.device,
     side: int,
 ) -> dict[str, Any]:
-    """Train the preset with these layers for both keys, from the same seed, and measure the held-out half."""
+    """Train the preset with these layers for both keys, from the same seed, and measure
+    the held-out half.
+    """
     steps, seconds = parse_budget(options.budget or BUDGET)
     words = ",".join(map(str, layers))
     settings = [

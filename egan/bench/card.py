@@ -1,6 +1,8 @@
-"""The block of figures that `egan calibrate --card` keeps in a model card, between two markers.
+"""The block of figures that `egan calibrate --card` keeps in a model card, between two
+markers.
 
-Everything outside of the markers belongs to whoever writes the card and is never touched.
+Everything outside of the markers belongs to whoever writes the card and is never
+touched.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ END = "<!-- end of signing figures -->"
 
 
 def read_card(path: str) -> str:
-    """The text of a model card that has the two markers, once each and in order. Raises EganError."""
+    """The text of a model card that has the two markers, once each and in order. Raises
+    EganError.
+    """
     try:
         text = Path(path).read_text("utf-8")
     except OSError as error:
@@ -34,7 +38,9 @@ def read_card(path: str) -> str:
 
 
 def with_block(text: str, block: str) -> str:
-    """The card with this block between its markers, instead of the block that was there."""
+    """The card with this block between its markers, instead of the block that was
+    there.
+    """
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n{block}\n{END}{after}"

@@ -1,9 +1,9 @@
 """`egan bench --compare DIR`: every method of the paper trained and measured alike.
 
 All methods get the same pictures, the same size, about half of their published widths
-and the same processor time; what is measured was held out of training. DIR keeps it all:
-a folder of a run for each method, its weights and its curve, and at the end the table,
-the curves and Figure 3. The same command goes on where it was interrupted.
+and the same processor time; what is measured was held out of training. DIR keeps it
+all: a folder of a run for each method, its weights and its curve, and at the end the
+table, the curves and Figure 3. The same command goes on where it was interrupted.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class Judge:
 def train_all(
     options: BenchOptions, sets: PictureSets, folder: Path, device: torch.device
 ) -> tuple[dict[str, Path], PictureSets]:
-    """Train what is not trained yet. Returns weights files by method, and held-out sets.
+    """Train what is not trained yet. Returns weights files by method, and held-out
+    sets.
 
     Raises EganError for too few pairs, and as training does.
     """

@@ -1,4 +1,6 @@
-"""Which weights files a bench run measures: those named, and for `--methods` one per family out of folders."""
+"""Which weights files a bench run measures: those named, and for `--methods` one per
+family out of folders.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ KNOWN = (*FAMILIES, *BASELINE_OPTIONS)
 
 
 def parse_methods(names: Sequence[str]) -> tuple[str, ...]:
-    """Families in the order of KNOWN; each name may be a list with commas, or `all`. Raises EganError for others."""
+    """Families in the order of KNOWN; each name may be a list with commas, or `all`.
+    Raises EganError for others.
+    """
     split = [
         part.strip().lower()
         for name in names
@@ -36,10 +40,11 @@ def parse_methods(names: Sequence[str]) -> tuple[str, ...]:
 def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str, Path]:
     """Weights files by the name of their row.
 
-    Without methods every file named is a row, and the installed weights where none is. With methods the files of those
-    families are looked for among `weights`, of which folders are searched, or where the installed weights lie.
-    Raises EganError where a folder holds two files of a family; a family without any is an error if it is all that was
-    asked for, else a warning.
+    Without methods every file named is a row, and the installed weights where none is.
+    With methods the files of those families are looked for among `weights`, of which
+    folders are searched, or where the installed weights lie. Raises EganError where a
+    folder holds two files of a family; a family without any is an error if it is all
+    that was asked for, else a warning.
     """
     weights = [
         p if is_folder(p) else find_weights(str(p), option="--weights") for p in weights
@@ -117,7 +122,9 @@ def family_of(path: Path) -> str | None:
 
 
 def row_names(paths: Sequence[Path]) -> list[str]:
-    """One name per weights file: the family for one alone (`robust` for that), else the file's stem, else its whole path."""
+    """One name per weights file: the family for one alone (`robust` for that), else the
+    file's stem, else its whole path.
+    """
     if len(paths) == 1:
         family = family_of(paths[0]) or "egan"
         return [

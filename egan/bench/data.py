@@ -59,7 +59,8 @@ class SeededSource:
     names: list[str] = field(default_factory=list)
 
     def pictures(self, size: int, shrink_only: bool = False) -> Iterator[Pictures]:
-        """Centre squares, uint8 (S, S, 3), S = `size`; with shrink_only a smaller picture keeps its size.
+        """Centre squares, uint8 (S, S, 3), S = `size`; with shrink_only a smaller
+        picture keeps its size.
 
         Raises EganError for a folder without any usable picture.
         """
@@ -107,7 +108,8 @@ class SeededSource:
 def load_pictures(
     x: Path, y: Path, messages: Sequence[Path], size: int, limit: int | None, seed: int
 ) -> PictureSets:
-    """Pairs from folders: as many as the shorter of the two domains has, at most `limit`.
+    """Pairs from folders: as many as the shorter of the two domains has, at most
+    `limit`.
 
     Raises EganError for a folder that is missing or holds nothing usable.
     """
@@ -158,7 +160,9 @@ def split(sets: PictureSets, count: int) -> tuple[PictureSets, PictureSets]:
 
 
 def load_smoke(size: int, limit: int, seed: int) -> PictureSets:
-    """The built-in smoke set: see `egan.bench.smoke`. Its figures say that the tools work, not how good a model is."""
+    """The built-in smoke set: see `egan.bench.smoke`. Its figures say that the tools
+    work, not how good a model is.
+    """
     covers, flowers, digits, photos = smoke_pictures(size, limit, seed)
     names = [str(i) for i in range(limit)]
     return PictureSets(
@@ -173,7 +177,9 @@ def load_smoke(size: int, limit: int, seed: int) -> PictureSets:
 
 
 def batches(folder: Path, size: int, count: int) -> Iterator[Pictures]:
-    """All usable pictures of a folder as uint8 (at most `count`, S, S, 3), for sets that need not fit in memory."""
+    """All usable pictures of a folder as uint8 (at most `count`, S, S, 3), for sets
+    that need not fit in memory.
+    """
     batch: list[Pictures] = []
     for picture in SeededSource(Path(folder), LEAST_PICTURE, 0).pictures(size):
         batch.append(picture)

@@ -28,7 +28,9 @@ def scene_of(model: Any, sets: PictureSets, options: BenchOptions) -> Scene:
 def add_extras(
     figures: dict[str, Any], model: Any, sets: PictureSets, options: BenchOptions
 ) -> list[AttackVerdict]:
-    """Put "attacks" and "payloads" into one method's figures where they are asked for; the verdicts."""
+    """Put "attacks" and "payloads" into one method's figures where they are asked for;
+    the verdicts.
+    """
     verdicts: list[AttackVerdict] = []
     if options.payloads:
         scene = scene_of(model, sets, options)

@@ -1,7 +1,7 @@
 """Learned metrics: LPIPS, and the features of EfficientNet-Lite0 and of Inception.
 
-Nothing here prints. A backbone that cannot be had raises EganError with the way to get it; the caller turns that into
-a figure that is null with its reason.
+Nothing here prints. A backbone that cannot be had raises EganError with the way to get
+it; the caller turns that into a figure that is null with its reason.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ INCEPTION = (
 def load_lpips(
     net: str, backbone: Path | None, device: torch.device
 ) -> PictureDistance:
-    """LPIPS v0.1 (Zhang et al. 2018) between pictures; those of less than 64 pixels are resized to 64x64, bilinear.
+    """LPIPS v0.1 (Zhang et al. 2018) between pictures; those of less than 64 pixels are
+    resized to 64x64, bilinear.
 
     Raises EganError where the backbone's weights cannot be had.
     """
@@ -80,7 +81,8 @@ def load_efficientnet_features(device: torch.device) -> Features:
 
 
 def load_inception_features(inception: Path | None, device: torch.device) -> Features:
-    """The 2048 pool features of FID's Inception (torch-fidelity's port, its TF1 bilinear resize to 299x299).
+    """The 2048 pool features of FID's Inception (torch-fidelity's port, its TF1
+    bilinear resize to 299x299).
 
     Raises EganError where torch-fidelity or the weights are missing.
     """

@@ -1,4 +1,5 @@
-"""How real the disguises look: Frechet and kernel distances between two sets of pictures.
+"""How real the disguises look: Frechet and kernel distances between two sets of
+pictures.
 
 A distance means nothing alone. Beside it stand the one between two sets of real
 pictures, which no disguise can pass, and those of photographs to their own JPEGs. A
@@ -49,10 +50,10 @@ def realism(
     "distance": all disguises, "comparable": disguises, to be read beside "real": real
     pictures. With `reference`, a folder, all three are distances to that. Without,
     "distance" is to all of `flowers`, "real" is between their halves, and "comparable"
-    is from the disguises of one half to the flowers of the other, the mean of both ways.
-    "jpeg": of `flowers` to their own JPEGs, by quality. "ci": 95 % intervals of the first
-    three. load: makes the network, after the checks. Raises EganError for too few
-    pictures, and as `load` does.
+    is from the disguises of one half to the flowers of the other, the mean of both
+    ways. "jpeg": of `flowers` to their own JPEGs, by quality. "ci": 95 % intervals of
+    the first three. load: makes the network, after the checks. Raises EganError for too
+    few pictures, and as `load` does.
     """
     n = len(flowers)
     if n < LEAST:

@@ -53,8 +53,8 @@ def run(options: BenchOptions, paths: Mapping[str, Path]) -> dict[str, Any]:
     """Measure weights files by name, or train and measure those of a comparison.
 
     Prints the table, or with `options.json` one object, and writes what files are asked
-    for. Returns the object of DESIGN 7, {method: figures}. Raises EganError after all of
-    it, with everything printed, where an attack did not find its planted leak.
+    for. Returns the object of DESIGN 7, {method: figures}. Raises EganError after all
+    of it, with everything printed, where an attack did not find its planted leak.
     """
     device = pick_device(options.device)
     if options.ablation:
@@ -94,7 +94,9 @@ def bench_models(
 ) -> tuple[
     dict[str, Any], dict[str, Sequence[Row]], dict[str, list[AttackVerdict]], Files
 ]:
-    """Figures, per-image tables and verdicts by method, and figure files. Methods of one picture size see the same pairs."""
+    """Figures, per-image tables and verdicts by method, and figure files. Methods of
+    one picture size see the same pairs.
+    """
     methods: dict[str, Any] = {}
     tables: dict[str, Sequence[Row]] = {}
     verdicts: dict[str, list[AttackVerdict]] = {}

@@ -1,6 +1,8 @@
-"""Pixel metrics and distances of sets: functions of arrays that know no network and no file.
+"""Pixel metrics and distances of sets: functions of arrays that know no network and no
+file.
 
-Pictures are uint8 RGB (H, W, 3); every figure is on their values divided by 255, so in [0, 1].
+Pictures are uint8 RGB (H, W, 3); every figure is on their values divided by 255, so in
+[0, 1].
 """
 
 from __future__ import annotations
@@ -15,14 +17,18 @@ Floats = NDArray[np.float64]
 
 
 def ssim(a: Pictures, b: Pictures) -> float:
-    """Structural similarity of scikit-image: 7x7 uniform window, mean of the three channels, data range 1."""
+    """Structural similarity of scikit-image: 7x7 uniform window, mean of the three
+    channels, data range 1.
+    """
     from skimage.metrics import structural_similarity
 
     return float(structural_similarity(a / 255, b / 255, channel_axis=2, data_range=1))
 
 
 def blind_mse(message: Pictures) -> float:
-    """MSE of the best guess without any information: the box filled with its own mean colour."""
+    """MSE of the best guess without any information: the box filled with its own mean
+    colour.
+    """
     return mse(message, message.mean((0, 1), keepdims=True))
 
 
@@ -34,10 +40,11 @@ def frechet_distance(
 ) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of features (n, d) and (m, d).
 
-    Means and covariances are the sets' own (Dowson and Landau 1982; Heusel et al. 2017).
-    weights: how often each row counts. The trace of the root is the sum of the singular
-    values of A B^T, A and B the centred rows divided by the roots of n - 1 and m - 1, so
-    sets of fewer pictures than features (singular covariances) need no epsilon.
+    Means and covariances are the sets' own (Dowson and Landau 1982; Heusel et al.
+    2017). weights: how often each row counts. The trace of the root is the sum of the
+    singular values of A B^T, A and B the centred rows divided by the roots of n - 1 and
+    m - 1, so sets of fewer pictures than features (singular covariances) need no
+    epsilon.
     """
     (m1, rows1), (m2, rows2) = centred(a, a_weights), centred(b, b_weights)
     cross = np.linalg.svd(rows1 @ rows2.T, compute_uv=False).sum()

@@ -44,7 +44,9 @@ ABLATIONS = ("key-layers",)
 
 @dataclasses.dataclass(frozen=True)
 class BenchOptions:
-    """Options of `egan bench`. Without `x`, `y` and `messages` the built-in smoke set is used."""
+    """Options of `egan bench`. Without `x`, `y` and `messages` the built-in smoke set
+    is used.
+    """
 
     # Weights files, or folders of them. Without any, the installed weights.
     weights: tuple[Path, ...] = ()
@@ -156,7 +158,9 @@ class BenchOptions:
 
     @property
     def asks_for_more(self) -> bool:
-        """Whether something beside the table is wanted, so that the table may be left out."""
+        """Whether something beside the table is wanted, so that the table may be left
+        out.
+        """
         return bool(
             self.speed or self.attacks or self.payloads or self.figures or self.ablation
         )
@@ -171,7 +175,9 @@ class BenchOptions:
 
 
 def parse_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Metric names in the order of METRICS; each may be a list with commas, or `all`. Raises EganError for others."""
+    """Metric names in the order of METRICS; each may be a list with commas, or `all`.
+    Raises EganError for others.
+    """
     split = [
         part.strip().lower()
         for name in names
@@ -191,7 +197,9 @@ def parse_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def parse_budget(text: str) -> tuple[int | None, float | None]:
-    """`300steps` or `60s` (also `60`, seconds) as (steps, None) or (None, seconds). Raises EganError for anything else."""
+    """`300steps` or `60s` (also `60`, seconds) as (steps, None) or (None, seconds).
+    Raises EganError for anything else.
+    """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|steps|)", text.strip())
     if (
         not match

@@ -52,7 +52,9 @@ def load_codec() -> tuple[Any, Any]:
 
 
 def carry(scene: Scene, composites: Pictures) -> Pictures:
-    """Decodes of composites by the right keys, with the keys of the scene's pairs in turn."""
+    """Decodes of composites by the right keys, with the keys of the scene's pairs in
+    turn.
+    """
     pair = np.arange(len(composites)) % len(scene.private)
     streams = scene.scheme.streams(len(composites), scene.side, scene.random(30))
     disguises = scene.scheme.disguise(
@@ -62,7 +64,9 @@ def carry(scene: Scene, composites: Pictures) -> Pictures:
 
 
 def measure_payloads(scene: Scene, count: int) -> dict[str, Any]:
-    """{"qr": [one object per length and size], "text": [one per font size], "notes"}; `count` pictures each."""
+    """{"qr": [one object per length and size], "text": [one per font size], "notes"};
+    `count` pictures each.
+    """
     out: dict[str, Any] = {"qr": [], "text": [], "notes": {}}
     try:
         segno, zxing = load_codec()
@@ -83,7 +87,9 @@ def measure_payloads(scene: Scene, count: int) -> dict[str, Any]:
 def qr_codes(
     scene: Scene, length: int, side: int, count: int, segno: Any, zxing: Any
 ) -> dict[str, Any] | None:
-    """Codes of `length` random letters at error correction M, `side` pixels wide; None where modules are too small."""
+    """Codes of `length` random letters at error correction M, `side` pixels wide; None
+    where modules are too small.
+    """
     random = scene.random(31, length, side)
     composites, truths = [], []
     for i in range(count):
@@ -131,7 +137,9 @@ def qr_codes(
 def paste_at_random(
     scene: Scene, i: int, picture: Pictures, random: Random
 ) -> tuple[Pictures, tuple[int, int, int, int]]:
-    """A copy of a cover with the message at a random place, and its box x, y, width, height."""
+    """A copy of a cover with the message at a random place, and its box x, y, width,
+    height.
+    """
     composite = scene.pairs.covers[i % len(scene.pairs.covers)].copy()
     height, width = picture.shape[:2]
     x, y = (int(random.integers(0, scene.side - s + 1)) for s in (width, height))
@@ -154,10 +162,13 @@ def enlarged(picture: Pictures) -> Pictures:
 
 
 def modules(picture: Pictures, count: int) -> Bits:
-    """Dark modules (count, count) of a QR code that fills a picture: mean level around the centre of each, against 128."""
+    """Dark modules (count, count) of a QR code that fills a picture: mean level around
+    the centre of each, against 128.
+    """
     grey = picture.astype(float).mean(2)
     side = len(grey)
-    # The same nearest-neighbour map as Pillow's: pixel p belongs to module floor((p + 1/2) count / side).
+    # The same nearest-neighbour map as Pillow's: pixel p belongs to module floor((p +
+    # 1/2) count / side).
     owner = ((np.arange(side) + 0.5) * count / side).astype(int)
     sums = np.zeros((count, count))
     np.add.at(sums, (owner[:, None], owner[None, :]), grey)
@@ -166,7 +177,9 @@ def modules(picture: Pictures, count: int) -> Bits:
 
 
 def small_text(scene: Scene, size: int, count: int) -> dict[str, Any]:
-    """Up to two lines of eight random capitals and digits, black on white, in cells of one width."""
+    """Up to two lines of eight random capitals and digits, black on white, in cells of
+    one width.
+    """
     random = scene.random(32, size)
     glyphs = np.stack([glyph(letter, size) for letter in LETTERS])
     height, width = glyphs.shape[1:3]
@@ -222,7 +235,9 @@ def glyph(letter: str, size: int) -> NDArray[np.uint8]:
 def read_glyphs(
     picture: Pictures, glyphs: NDArray[np.uint8], shape: tuple[int, int]
 ) -> NDArray[np.intp]:
-    """The index of the nearest glyph (least squares) of every cell (lines, across) of a page with a margin of 4 pixels."""
+    """The index of the nearest glyph (least squares) of every cell (lines, across) of a
+    page with a margin of 4 pixels.
+    """
     height, width = glyphs.shape[1:3]
     grey = picture.astype(float).mean(2)[4:-4, 4:-4]
     cells = grey.reshape(shape[0], height, shape[1], width).swapaxes(1, 2)

@@ -59,7 +59,9 @@ class Square:
 
 @dataclass(frozen=True, eq=False)
 class HeldOutPairs:
-    """Composites, covers and flowers, uint8 (n, S, S, 3), the message boxes, and the names for the table."""
+    """Composites, covers and flowers, uint8 (n, S, S, 3), the message boxes, and the
+    names for the table.
+    """
 
     composites: Pictures
     covers: Pictures
@@ -120,14 +122,18 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Wrong:
-    """Decodes of one picture with wrong keys: MSE of each, and LPIPS of the first few where there is a backbone."""
+    """Decodes of one picture with wrong keys: MSE of each, and LPIPS of the first few
+    where there is a backbone.
+    """
 
     mse: list[float]
     lpips: list[float]
 
 
 def make_pairs(sets: PictureSets, seed: int) -> HeldOutPairs:
-    """Cover i, flower i and message i of a random source, 1/8 to 1/2 of the side, at a random place."""
+    """Cover i, flower i and message i of a random source, 1/8 to 1/2 of the side, at a
+    random place.
+    """
     composites, boxes, names = sets.covers.copy(), [], []
     side = composites.shape[1]
     for i, composite in enumerate(composites):
@@ -148,7 +154,9 @@ def make_pairs(sets: PictureSets, seed: int) -> HeldOutPairs:
 
 
 def pair_keystream(model: Model, side: int, *words: int | str) -> Pictures:
-    """The keystream (P, S/4, S/4) whose seed is the SHA-256 of `words`: for repeatable figures, never for secrets."""
+    """The keystream (P, S/4, S/4) whose seed is the SHA-256 of `words`: for repeatable
+    figures, never for secrets.
+    """
     seed = hashlib.sha256(
         "\0".join(("egan bench/1", *map(str, words))).encode()
     ).digest()
@@ -156,7 +164,9 @@ def pair_keystream(model: Model, side: int, *words: int | str) -> Pictures:
 
 
 def wrong_keys(i: int, n: int, limit: int | None, seed: int) -> list[int]:
-    """The pairs whose private keys are tried on pair i: all others, or `limit` of them in seeded order."""
+    """The pairs whose private keys are tried on pair i: all others, or `limit` of them
+    in seeded order.
+    """
     others = [j for j in range(n) if j != i]
     if limit is None or limit >= len(others):
         return others
@@ -170,7 +180,9 @@ def chunks(indices: Sequence[int], size: int) -> Iterator[list[int]]:
 
 
 class Channel:
-    """One model on one set of pairs: keys made once, then pictures through F and G with right and wrong keys."""
+    """One model on one set of pairs: keys made once, then pictures through F and G with
+    right and wrong keys.
+    """
 
     def __init__(
         self, model: Model, pairs: HeldOutPairs, seed: int, batch: int
@@ -194,7 +206,9 @@ class Channel:
         )
 
     def there_and_back(self) -> tuple[Pictures, Pictures, list[float]]:
-        """Disguises and decodes with the right keys, uint8 (n, S, S, 3), and seconds per picture."""
+        """Disguises and decodes with the right keys, uint8 (n, S, S, 3), and seconds
+        per picture.
+        """
         n = len(self.pairs.composites)
         disguises, decodes, seconds = [], [], []
         parts = list(chunks(range(n), self.batch))
@@ -218,7 +232,9 @@ class Channel:
         limit: int | None,
         lpips: PictureDistance | None,
     ) -> Wrong:
-        """Decode disguise i (S, S, 3) with other pairs' private keys, each with a keystream of its own seed."""
+        """Decode disguise i (S, S, 3) with other pairs' private keys, each with a
+        keystream of its own seed.
+        """
         box = self.pairs.boxes[i]
         truth = box.cut(self.pairs.composites[i])
         result = Wrong([], [])
@@ -248,7 +264,9 @@ def measure(
     with_ssim: bool = True,
     with_security: bool = True,
 ) -> tuple[list[Row], Pictures]:
-    """The table of one model on one set of pairs, and its disguises, uint8 (n, S, S, 3)."""
+    """The table of one model on one set of pairs, and its disguises, uint8 (n, S, S,
+    3).
+    """
     channel = Channel(model, pairs, seed, batch)
     disguises, decodes, seconds = channel.there_and_back()
     rows = []

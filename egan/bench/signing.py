@@ -104,7 +104,9 @@ class Calibration:
 
 
 def run_calibrate(asked: Calibration, weights: Weights) -> None:
-    """Measure and print; where asked, write weights that carry the threshold, and the model card's block."""
+    """Measure and print; where asked, write weights that carry the threshold, and the
+    model card's block.
+    """
     asked.check()
     figures = measure_all(asked, weights)
     print(codec.dumps(figures)) if asked.json else show(figures)
@@ -156,7 +158,9 @@ def fitted(paths: Sequence[str], side: int) -> list[Picture]:
 
 
 def sign_all(weights: Weights, flowers: list[Picture], covers: list[Picture]) -> Signed:
-    """Sign every flower but those that keys are made of, and decode it with the signer's public key."""
+    """Sign every flower but those that keys are made of, and decode it with the
+    signer's public key.
+    """
     count = min(KEYS, len(covers), len(flowers) // 4)
     if count < 2:
         raise EganError(
@@ -207,7 +211,9 @@ def measure(signed: Signed) -> dict[str, Any]:
 
 
 def all_scores(decoded: Sequence[Picture], secrets: Sequence[Picture]) -> Scores:
-    """`rmse` of every decoded picture with every secret, (N, N), through one product of matrices."""
+    """`rmse` of every decoded picture with every secret, (N, N), through one product of
+    matrices.
+    """
     a, b = (
         np.stack(list(these)).reshape(len(these), -1).astype(np.float32) - 127.5
         for these in (decoded, secrets)
@@ -218,7 +224,9 @@ def all_scores(decoded: Sequence[Picture], secrets: Sequence[Picture]) -> Scores
 
 
 def choose_threshold(genuine: Scores, impostor: Scores) -> float:
-    """Between the two where they do not overlap (the geometric mean of the gap); else where both error rates meet."""
+    """Between the two where they do not overlap (the geometric mean of the gap); else
+    where both error rates meet.
+    """
     worst, nearest = float(genuine.max()), float(impostor.min())
     if worst < nearest:
         return float(np.sqrt(max(worst, 1e-4) * nearest))
@@ -236,7 +244,9 @@ def spread(scores: Scores) -> dict[str, float]:
 
 
 def rate(hits: files.NDArray[np.bool_]) -> dict[str, float]:
-    """How often, of how many, and the upper end of the 95 % confidence interval (Wilson)."""
+    """How often, of how many, and the upper end of the 95 % confidence interval
+    (Wilson).
+    """
     count = int(hits.sum())
     return {
         "count": count,
@@ -247,9 +257,11 @@ def rate(hits: files.NDArray[np.bool_]) -> dict[str, float]:
 
 
 def near_copies(signed: Signed, threshold: float) -> dict[str, float]:
-    """The share of copies of the secret, each changed in one way, that the match takes for the secret itself.
+    """The share of copies of the secret, each changed in one way, that the match takes
+    for the secret itself.
 
-    The commitment (`verify --exact`) takes none of them; every one differs in at least one sample.
+    The commitment (`verify --exact`) takes none of them; every one differs in at least
+    one sample.
     """
     shares: dict[str, list[bool]] = {}
     for secret, decoded in list(zip(signed.secrets, signed.decoded, strict=True))[:100]:
@@ -278,7 +290,9 @@ def changed_copies(secret: Picture) -> dict[str, Picture]:
 
 
 def with_signing(path: Path, signing: dict[str, Any]) -> bytes:
-    """The bytes of a weights file with this under "signing" in its training summary, its tensors untouched."""
+    """The bytes of a weights file with this under "signing" in its training summary,
+    its tensors untouched.
+    """
     data = path.read_bytes()
     header = read_header(io.BytesIO(data), len(data), str(path))
     training = codec.loads(header["__metadata__"].get("training", "{}"))

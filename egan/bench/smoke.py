@@ -1,7 +1,9 @@
-"""The smoke set: pictures that every installation has, so that `egan bench` runs without data and without a network.
+"""The smoke set: pictures that every installation has, so that `egan bench` runs
+without data and without a network.
 
-Covers are seeded crops of the photographs inside scikit-image's wheel, disguises are drawn flowers, messages are drawn
-digits and crops of photographs. Enough to see that everything works; no figure on them is comparable with a paper's.
+Covers are seeded crops of the photographs inside scikit-image's wheel, disguises are
+drawn flowers, messages are drawn digits and crops of photographs. Enough to see that
+everything works; no figure on them is comparable with a paper's.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ PHOTOGRAPHS = (
 def smoke_pictures(
     size: int, count: int, seed: int
 ) -> tuple[Pictures, Pictures, list[Pictures], list[Pictures]]:
-    """Covers and flowers, uint8 (count, size, size, 3), and two lists of `count` messages: digits and photographs."""
+    """Covers and flowers, uint8 (count, size, size, 3), and two lists of `count`
+    messages: digits and photographs.
+    """
     photographs = load_photographs()
     covers, flowers, digits, photos = [], [], [], []
     for i in range(count):
@@ -49,7 +53,9 @@ def load_photographs() -> list[Image.Image]:
 
 
 def crop(photograph: Image.Image, size: int, random: np.random.Generator) -> Pictures:
-    """A random square of half to all of the short side, perhaps mirrored, as uint8 (size, size, 3)."""
+    """A random square of half to all of the short side, perhaps mirrored, as uint8
+    (size, size, 3).
+    """
     side = int(min(photograph.size) * random.uniform(0.5, 1))
     left, top = (
         int(random.integers(0, length - side + 1)) for length in photograph.size

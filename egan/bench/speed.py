@@ -1,7 +1,9 @@
-"""How fast: seconds, multiply-accumulates, parameters and memory, beside CycleGAN's ResNet-9 in the same run.
+"""How fast: seconds, multiply-accumulates, parameters and memory, beside CycleGAN's
+ResNet-9 in the same run.
 
-Times are of whole passes from uint8 pictures to uint8 pictures. Repeats are interleaved, so a busy machine slows all
-three alike, and a ratio is the median of the ratios within each repeat.
+Times are of whole passes from uint8 pictures to uint8 pictures. Repeats are
+interleaved, so a busy machine slows all three alike, and a ratio is the median of the
+ratios within each repeat.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ COMMANDS = {
 
 
 def gmac(run: Callable[[], object]) -> float:
-    """Billions of multiply-accumulates of convolutions and matrix products in `run`: half of torch's FLOP count."""
+    """Billions of multiply-accumulates of convolutions and matrix products in `run`:
+    half of torch's FLOP count.
+    """
     counter = FlopCounterMode(display=False)
     with counter:
         run()
@@ -62,7 +66,9 @@ def gmac(run: Callable[[], object]) -> float:
 
 
 def passes(model: Model, side: int) -> dict[str, Pass]:
-    """Encrypt and decrypt as functions of a batch size, on fixed random pictures of side x side pixels."""
+    """Encrypt and decrypt as functions of a batch size, on fixed random pictures of
+    side x side pixels.
+    """
     random = np.random.default_rng(0)
 
     def noise(*shape: int) -> Pictures:
@@ -88,7 +94,9 @@ def passes(model: Model, side: int) -> dict[str, Pass]:
 
 
 def resnet_pass(device: torch.device, side: int) -> tuple[nn.Module, Pass]:
-    """A plain ResNet-9 generator of width 64, 3 channels in, float32, and its pass on the same kind of pictures."""
+    """A plain ResNet-9 generator of width 64, 3 channels in, float32, and its pass on
+    the same kind of pictures.
+    """
     network = (
         ResNetGenerator(3, RESNET_WIDTH, 9).eval().requires_grad_(False).to(device)
     )
@@ -105,7 +113,9 @@ def resnet_pass(device: torch.device, side: int) -> tuple[nn.Module, Pass]:
 
 
 def seconds(run: Pass, batch: int) -> float:
-    """Wall-clock seconds per picture of one pass; the pass ends in numpy, so the device has finished."""
+    """Wall-clock seconds per picture of one pass; the pass ends in numpy, so the device
+    has finished.
+    """
     begin = time.perf_counter()
     run(batch)
     return (time.perf_counter() - begin) / batch
@@ -117,7 +127,9 @@ def measure_gmac(model: Model, side: int) -> float:
 
 
 def measure_speed(model: TorchModel, side: int, repeats: int = 7) -> dict[str, Any]:
-    """Everything above for one model on its device, as one JSON object; `*_ratio` is ours divided by ResNet-9's."""
+    """Everything above for one model on its device, as one JSON object; `*_ratio` is
+    ours divided by ResNet-9's.
+    """
     device = model.device
     network, resnet = resnet_pass(device, side)
     runs = {**passes(model, side), "resnet9": resnet}
@@ -170,7 +182,9 @@ def measure_speed(model: TorchModel, side: int, repeats: int = 7) -> dict[str, A
 
 
 def peak_memory(run: Pass, device: torch.device) -> float:
-    """MiB: CUDA's peak of one pass; on the CPU the high-water mark of the process, which never falls."""
+    """MiB: CUDA's peak of one pass; on the CPU the high-water mark of the process,
+    which never falls.
+    """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         run(1)
@@ -181,7 +195,9 @@ def peak_memory(run: Pass, device: torch.device) -> float:
 
 
 def measure_startup(repeats: int = 3) -> dict[str, float | None]:
-    """Median seconds of starting every command for its help, interleaved; None for one that fails."""
+    """Median seconds of starting every command for its help, interleaved; None for one
+    that fails.
+    """
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
     failed = set()
     for _ in range(repeats):

@@ -1,7 +1,8 @@
-"""The table of rows made into figures: means, bootstrap intervals, the JSON object, the table for people, the CSV.
+"""The table of rows made into figures: means, bootstrap intervals, the JSON object, the
+table for people, the CSV.
 
-Every number printed is computed here from `Row`s, so columns cannot disagree. A figure that cannot be had is None, and
-`notes` has its reason under the figure's name.
+Every number printed is computed here from `Row`s, so columns cannot disagree. A figure
+that cannot be had is None, and `notes` has its reason under the figure's name.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "max": max,
 }
 
-# Table 1 of arXiv 1905.11582, on its own data, by our families; the paper's EncryptGAN stands for both of ours.
+# Table 1 of arXiv 1905.11582, on its own data, by our families; the paper's EncryptGAN
+# stands for both of ours.
 PAPER_COLUMNS = (
     "fid",
     "encryption.lpips",
@@ -98,7 +100,9 @@ def paper_figures(family: str) -> dict[str, Any]:
 
 
 def summarise(rows: Sequence[Row], metrics: Sequence[str], seed: int) -> dict[str, Any]:
-    """One method's figures as DESIGN 7's object: means over images, "ci" with 95 % intervals of the means, "notes"."""
+    """One method's figures as DESIGN 7's object: means over images, "ci" with 95 %
+    intervals of the means, "notes".
+    """
     out: dict[str, Any] = {"n": len(rows), "ci": {}, "notes": {}}
     for figure, (column, metric, how) in FIGURES.items():
         group, name = figure.split(".")
@@ -134,7 +138,9 @@ def cell(value: object) -> object:
 
 
 def tables_csv(tables: dict[str, Sequence[Row]]) -> str:
-    """Per-image tables of several methods in one CSV: the first column names the method."""
+    """Per-image tables of several methods in one CSV: the first column names the
+    method.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["method", *(f.name for f in dataclasses.fields(Row))])
@@ -154,7 +160,9 @@ def shown(figures: dict[str, Any], figure: str, digits: int = 4) -> str:
 
 
 def paper_rows(methods: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The paper's own figures for its method and for those that were measured here, by the name of the row."""
+    """The paper's own figures for its method and for those that were measured here, by
+    the name of the row.
+    """
     compared = [
         f
         for f in PAPER_ROWS

@@ -1,4 +1,5 @@
-"""How fast training is: pairs a second, and the share of the device's matrix arithmetic that a step gets out of it.
+"""How fast training is: pairs a second, and the share of the device's matrix arithmetic
+that a step gets out of it.
 
 A step of `egan train` in its family's recipe is timed on random pictures, in turns with
 one of plain CycleGAN and with large matrix products, so that a busy machine slows all
@@ -35,9 +36,11 @@ PICTURES = 8
 
 
 def measure_training(model: Any, side: int, repeats: int = 3) -> dict[str, Any]:
-    """One JSON object for a model of EncryptGAN; {"note": why} for a compared method, whose recipe is another one.
+    """One JSON object for a model of EncryptGAN; {"note": why} for a compared method,
+    whose recipe is another one.
 
-    cyclegan_ratio: pairs a second divided by those of plain CycleGAN (`plain_cyclegan`), the median over the repeats.
+    cyclegan_ratio: pairs a second divided by those of plain CycleGAN
+    (`plain_cyclegan`), the median over the repeats.
     """
     if not isinstance(model.options, ModelOptions):
         return {
@@ -97,8 +100,8 @@ def measure_training(model: Any, side: int, repeats: int = 3) -> dict[str, Any]:
 
 
 def plain_cyclegan(sampler: Sampler, side: int) -> Method:
-    """CycleGAN as its authors train it: ResNet-9 of width 64, float32, one pair a step, and no identity loss, which they
-    use for some pictures only.
+    """CycleGAN as its authors train it: ResNet-9 of width 64, float32, one pair a step,
+    and no identity loss, which they use for some pictures only.
     """
     return CycleGANMethod(
         CycleGANOptions(image_size=side, width=CYCLEGAN_WIDTH),

@@ -1,8 +1,10 @@
-"""The arithmetic around the networks on plain arrays: cells, phases, carriers, rounding. Nothing here is learned.
+"""The arithmetic around the networks on plain arrays: cells, phases, carriers,
+rounding. Nothing here is learned.
 
-Inference of every runtime goes through these functions, one picture at a time, so a picture comes out the same alone
-or in a batch. The torch versions in `egan.core.phases` and `egan.core.networks` are for training, which needs gradients.
-A cell is 4x4 pixels of RGB, 48 numbers in the order of torch's pixel_unshuffle: colour, row, column.
+Inference of every runtime goes through these functions, one picture at a time, so a
+picture comes out the same alone or in a batch. The torch versions in `egan.core.phases`
+and `egan.core.networks` are for training, which needs gradients. A cell is 4x4 pixels
+of RGB, 48 numbers in the order of torch's pixel_unshuffle: colour, row, column.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ Mask = NDArray[np.bool_]
 
 # Pixels of one side of a cell
 CELL = 4
-# Carrier weights are stored 32 times larger than used, so that Adam's step size fits them.
+# Carrier weights are stored 32 times larger than used, so that Adam's step size fits
+# them.
 PAYLOAD = 1 / 32
 # Relative cost of rounding error orthogonal to the carriers; error along them costs 1.
 BESIDE = 0.03
@@ -35,7 +38,8 @@ COMPANDED = 0.95 * REACH
 VERNIER = 4
 # How far a component usually is from the median around it
 NEIGHBOUR = 0.12
-# The most that being farther counts, in squared radians of a fine phase, where a turn is 39
+# The most that being farther counts, in squared radians of a fine phase, where a turn
+# is 39
 SURPRISE = 20.0
 # A component beyond this is no candidate.
 LARGEST = 1.03
@@ -48,7 +52,8 @@ ROWS = 8
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Carriers:
-    """The carriers of one generator: phases (2P,) lie in a cell as matrix @ phases + offset, on a scale of [-1, 1].
+    """The carriers of one generator: phases (2P,) lie in a cell as matrix @ phases +
+    offset, on a scale of [-1, 1].
 
     matrix: float32 (48, 2P), cosines first. offset: float32 (48,).
     """
@@ -58,13 +63,17 @@ class Carriers:
 
     @classmethod
     def stored(cls, weight: Floats, bias: Floats) -> Carriers:
-        """From the tensors of the decoder's linear map to hide: (48, 2P, 1, 1) and (48,)."""
+        """From the tensors of the decoder's linear map to hide: (48, 2P, 1, 1) and
+        (48,).
+        """
         matrix = weight.reshape(weight.shape[:2]).astype(np.float32)
         return cls(PAYLOAD * matrix, PAYLOAD * bias.astype(np.float32))
 
     @functools.cached_property
     def inverse(self) -> Floats:
-        """The Moore-Penrose inverse (2P, 48). Raises LinAlgError for carriers that are not independent."""
+        """The Moore-Penrose inverse (2P, 48). Raises LinAlgError for carriers that are
+        not independent.
+        """
         c = self.matrix.astype(np.float64)
         return (np.linalg.inv(c.T @ c) @ c.T).astype(np.float32)
 
@@ -80,7 +89,8 @@ class Carriers:
         return np.eye(len(self.beside), dtype=np.float32) - (1 - BESIDE) * self.beside
 
     def measure(self, picture: Pictures | Floats) -> Floats:
-        """Complex numbers (2P, h, w), real parts first, in a picture (H, W, 3) of levels 0 to 255.
+        """Complex numbers (2P, h, w), real parts first, in a picture (H, W, 3) of
+        levels 0 to 255.
 
         By the inverse of the carriers: paint is orthogonal to them and does not count.
         """
@@ -106,11 +116,13 @@ def picture_of(cells: NDArray) -> NDArray:
 
 
 def phase_bytes(components: Floats, verniers: int) -> Pictures:
-    """Components (C, h, w) as phases in Z_256, uint8 (C + V, h, w), all inside of REACH but the verniers.
+    """Components (C, h, w) as phases in Z_256, uint8 (C + V, h, w), all inside of REACH
+    but the verniers.
 
-    The first V components, in [-1, 1], are written twice: once over the whole circle and once VERNIER times finer, as on
-    a vernier scale, because the brightness of a cell needs more precision than one phase has. The others have no limit
-    and are companded by R x / (1 + |x|), which gives small values the finer steps.
+    The first V components, in [-1, 1], are written twice: once over the whole circle
+    and once VERNIER times finer, as on a vernier scale, because the brightness of a
+    cell needs more precision than one phase has. The others have no limit and are
+    companded by R x / (1 + |x|), which gives small values the finer steps.
     """
     coarse = REACH * np.clip(components[:verniers], -1, 1)
     rest = components[verniers:]
@@ -120,7 +132,9 @@ def phase_bytes(components: Floats, verniers: int) -> Pictures:
 
 
 def unit_phases(phases: Pictures) -> Floats:
-    """Bytes (P, h, w) to exp(2 pi i b / 256) as (2P, h, w), cosines first, from a table of 256 float32 values."""
+    """Bytes (P, h, w) to exp(2 pi i b / 256) as (2P, h, w), cosines first, from a table
+    of 256 float32 values.
+    """
     angle = np.arange(256) * (2 * math.pi / 256)
     circle = np.stack((np.cos(angle), np.sin(angle))).astype(np.float32)
     return np.concatenate((circle[0][phases], circle[1][phases]))
@@ -134,18 +148,22 @@ def directions(parts: Floats) -> Floats:
 
 
 def turned_back(phases: Floats, keystream: Pictures) -> Floats:
-    """Unit complex numbers (2P, h, w) times exp(-2 pi i k / 256), keystream bytes k (P, h, w): the lock undone."""
+    """Unit complex numbers (2P, h, w) times exp(-2 pi i k / 256), keystream bytes k (P,
+    h, w): the lock undone.
+    """
     re, im = np.split(phases, 2)
     c, s = np.split(unit_phases(keystream), 2)
     return np.concatenate((re * c + im * s, im * c - re * s))
 
 
 def components_of(phases: Floats, verniers: int) -> Floats:
-    """The inverse of `phase_bytes` for measured phases, unit complex (2(C + V), h, w): components (C, h, w).
+    """The inverse of `phase_bytes` for measured phases, unit complex (2(C + V), h, w):
+    components (C, h, w).
 
-    A fine phase leaves a few values open, a turn apart. The one taken is nearest to the coarse phase, measured round the
-    circle, and to the median of the 3x3 cells around, for at most as much as SURPRISE: no neighbours can outvote a
-    coarse phase that is exact.
+    A fine phase leaves a few values open, a turn apart. The one taken is nearest to the
+    coarse phase, measured round the circle, and to the median of the 3x3 cells around,
+    for at most as much as SURPRISE: no neighbours can outvote a coarse phase that is
+    exact.
     """
     re, im = np.split(phases, 2)
     angle = np.arctan2(im, re)
@@ -173,7 +191,9 @@ def components_of(phases: Floats, verniers: int) -> Floats:
 
 
 def cheapest(candidates: Sequence[tuple[NDArray, NDArray]]) -> NDArray:
-    """Of pairs of values and costs, elementwise the value of least cost, the first of equal ones."""
+    """Of pairs of values and costs, elementwise the value of least cost, the first of
+    equal ones.
+    """
     best, least = candidates[0][0].copy(), candidates[0][1].copy()
     for value, cost in candidates[1:]:
         better = cost < least
@@ -186,7 +206,8 @@ def median_around(planes: NDArray) -> NDArray:
     """The median of the 3x3 cells around each of (V, h, w); the edge is repeated."""
     _, h, w = planes.shape
     wide = np.pad(planes, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    # Sort every column of three first, then take the median of the largest low, the middle middle and the smallest high.
+    # Sort every column of three first, then take the median of the largest low, the
+    # middle middle and the smallest high.
     a, b, c = (wide[:, i : i + h] for i in range(3))
     low, high = np.minimum(a, b), np.maximum(a, b)
     middle = np.maximum(low, np.minimum(high, c))
@@ -209,13 +230,16 @@ def middle_of(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
 def round_against(
     values: NDArray, weight: NDArray, even: Mask | None = None
 ) -> Pictures:
-    """Levels uint8 for the columns of values (n, M), so that error^T weight error is small; weight (n, n).
+    """Levels uint8 for the columns of values (n, M), so that error^T weight error is
+    small; weight (n, n).
 
-    One row after the other is rounded, and the rows that are left take up what its error costs: the nearest-plane method of
-    Babai (1986) for the lattice of the weight's Cholesky factor.
+    One row after the other is rounded, and the rows that are left take up what its
+    error costs: the nearest-plane method of Babai (1986) for the lattice of the
+    weight's Cholesky factor.
 
-    even: bool (n, M), the numbers that come out even, since a header will add a random bit to them: they are rounded
-    first, as if half a level was added already. The columns of one pattern are rounded together.
+    even: bool (n, M), the numbers that come out even, since a header will add a random
+    bit to them: they are rounded first, as if half a level was added already. The
+    columns of one pattern are rounded together.
     """
     if even is None:
         return round_in_order(values, factor(weight), 0)
@@ -233,13 +257,17 @@ def round_against(
 
 
 def factor(weight: NDArray) -> Floats:
-    """The unit upper triangle (n, n) of a weight (n, n): how much of a row's error the rows below it take up."""
+    """The unit upper triangle (n, n) of a weight (n, n): how much of a row's error the
+    rows below it take up.
+    """
     upper = np.linalg.cholesky(np.linalg.inv(weight.astype(np.float64))).T
     return (upper / np.diag(upper)[:, None]).astype(np.float32)
 
 
 def round_in_order(values: NDArray, handing_on: Floats, even: int) -> Pictures:
-    """`round_against` from the first row to the last, of which the first `even` come out even."""
+    """`round_against` from the first row to the last, of which the first `even` come
+    out even.
+    """
     count, width = values.shape
     levels = np.empty(values.shape, np.uint8)
     for start in range(0, width, TOGETHER):
@@ -267,9 +295,11 @@ def round_in_order(values: NDArray, handing_on: Floats, even: int) -> Pictures:
 def key_picture(
     maps: Sequence[Floats], size: tuple[int, int], levels: bool
 ) -> Pictures:
-    """The key image (H, W, 3) of three maps of mean activations (h, w), each scaled to bytes and resized to `size` (H, W).
+    """The key image (H, W, 3) of three maps of mean activations (h, w), each scaled to
+    bytes and resized to `size` (H, W).
 
-    levels: m to m / (1 + m), whatever the picture; else the range of each map is stretched to all of 0 to 255.
+    levels: m to m / (1 + m), whatever the picture; else the range of each map is
+    stretched to all of 0 to 255.
     """
     channels = []
     for m in maps:

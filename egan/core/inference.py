@@ -1,10 +1,12 @@
 """EncryptGAN's verbs on plain arrays, over networks that a runtime runs as stages.
 
-A stage is a piece of a generator, or K, between two steps in closed form: torch modules in `egan.core.stages`, run
-by torch itself or, exported, by ONNX Runtime. The lock lies between stages, out of their reach: "paint" gets locked
-phases and a key image and nothing else, whatever a weights file holds.
+A stage is a piece of a generator, or K, between two steps in closed form: torch modules
+in `egan.core.stages`, run by torch itself or, exported, by ONNX Runtime. The lock lies
+between stages, out of their reach: "paint" gets locked phases and a key image and
+nothing else, whatever a weights file holds.
 
-Pictures are handled one by one outside of the networks, so they come out the same alone or in a batch.
+Pictures are handled one by one outside of the networks, so they come out the same alone
+or in a batch.
 """
 
 from __future__ import annotations
@@ -31,9 +33,11 @@ from egan.core.options import ModelOptions
 from egan.core.resize import resized
 from egan.core.tiles import Tile, tiles
 
-# What follows is in pixels. Tiles begin at the multiples of one cell of the U-Net's deepest level.
+# What follows is in pixels. Tiles begin at the multiples of one cell of the U-Net's
+# deepest level.
 ALIGN = 16
-# The pixels of the largest tile with its border: more take more memory, fewer see more borders.
+# The pixels of the largest tile with its border: more take more memory, fewer see more
+# borders.
 LARGEST_TILE = 3_800_000
 # K halves a picture six times, and looks half a cell of the last map beyond its edge.
 KEY_ALIGN = KEY_BORDER = 64
@@ -67,7 +71,9 @@ class KeyedModel(Model):
         return self.options.phases, height // CELL, width // CELL
 
     def key_images(self, pictures: Pictures, layers: Sequence[int]) -> Pictures:
-        """K's key images of uint8 pictures (N, H, W, 3): uint8 of the same shape, one channel per layer."""
+        """K's key images of uint8 pictures (N, H, W, 3): uint8 of the same shape, one
+        channel per layer.
+        """
         size = check_sides(pictures)
         out = np.empty(pictures.shape, np.uint8)
         for part in parts(len(pictures), self.together):
@@ -78,7 +84,9 @@ class KeyedModel(Model):
         return out
 
     def key_maps(self, pictures: Pictures, last: int) -> list[Floats]:
-        """K's activations of layers 1 to `last`, averaged over channels: (N, H/2^i, W/2^i)."""
+        """K's activations of layers 1 to `last`, averaged over channels: (N, H/2^i,
+        W/2^i).
+        """
         height, width = pictures.shape[1:3]
         # Instance norm sees all of a picture.
         most = LARGEST_TILE if self.options.key_levels else height * width
@@ -111,9 +119,11 @@ class KeyedModel(Model):
     def levels(
         self, side: Side, paint: Floats, even: NDArray[np.bool_] | None = None
     ) -> Pictures:
-        """A paint (N, H, W, 3) on whole levels, with the error of rounding where no carrier lies (`round_against`).
+        """A paint (N, H, W, 3) on whole levels, with the error of rounding where no
+        carrier lies (`round_against`).
 
-        even: bool (H, W, 3), the samples whose lowest bits will carry a header: they come out even.
+        even: bool (H, W, 3), the samples whose lowest bits will carry a header: they
+        come out even.
         """
         if not self.locked:
             return super().levels(side, paint, even)
@@ -143,7 +153,9 @@ class KeyedModel(Model):
         even: NDArray[np.bool_] | None = None,
         progress: Progress | None = None,
     ) -> Pictures:
-        """Signed pictures s = G(secret, K(x)) of uint8 secret pictures of domain Y; arguments as in `encrypt`."""
+        """Signed pictures s = G(secret, K(x)) of uint8 secret pictures of domain Y;
+        arguments as in `encrypt`.
+        """
         painted = self.paint("G", secrets, keys, keystreams, progress)
         return self.levels("G", painted, even)
 
@@ -154,7 +166,9 @@ class KeyedModel(Model):
         keystreams: Pictures | None = None,
         progress: Progress | None = None,
     ) -> Pictures:
-        """What a signed picture decodes to, F(s, K(y)), to be compared with the secret; arguments as in `paint`."""
+        """What a signed picture decodes to, F(s, K(y)), to be compared with the secret;
+        arguments as in `paint`.
+        """
         return self.reveal("F", signed, keys, keystreams, progress)
 
     def translate(self, side: Side, pictures: Pictures, keys: Pictures) -> Floats:
@@ -170,7 +184,9 @@ class KeyedModel(Model):
     def phase_bytes(
         self, pictures: Pictures, keys: Pictures, side: Side = "F"
     ) -> Pictures:
-        """What a generator's encoder makes of pictures: phases a in Z_256, uint8 (N, P, H/4, W/4), before the lock."""
+        """What a generator's encoder makes of pictures: phases a in Z_256, uint8 (N, P,
+        H/4, W/4), before the lock.
+        """
         size = check_sides(pictures)
         out = np.empty((len(pictures), *self.keystream_shape(*size)), np.uint8)
         for part, (rows, columns) in self.work(
@@ -192,7 +208,9 @@ class KeyedModel(Model):
         side: Side = "F",
         progress: Progress | None = None,
     ) -> Floats:
-        """A generator's decoder: paints (N, H, W, 3) from locked phase bytes (N, P, h, w) and key images, and nothing else."""
+        """A generator's decoder: paints (N, H, W, 3) from locked phase bytes (N, P, h,
+        w) and key images, and nothing else.
+        """
         count, _, h, w = locked.shape
         size = (h * CELL, w * CELL)
         out = np.empty((count, *size, 3), np.float32)
@@ -215,7 +233,9 @@ class KeyedModel(Model):
         keystreams: Pictures | None,
         progress: Progress | None = None,
     ) -> Pictures:
-        """What a generator decodes pictures to that the other side painted: uint8 (N, H, W, 3)."""
+        """What a generator decodes pictures to that the other side painted: uint8 (N,
+        H, W, 3).
+        """
         size = check_sides(pictures)
         if not self.locked:
             return whole_levels(self.translate(side, pictures, keys))
@@ -246,7 +266,9 @@ class KeyedModel(Model):
         return out
 
     def measure(self, side: Side, pictures: Pictures, key: Floats) -> Sequence[Floats]:
-        """Complex numbers (2P, h, w), real parts first, in each of pictures that the other side painted."""
+        """Complex numbers (2P, h, w), real parts first, in each of pictures that the
+        other side painted.
+        """
         if self.options.exact_measuring:
             hider = self.carriers("F" if side == "G" else "G")
             return [hider.measure(picture) for picture in pictures]
@@ -267,7 +289,9 @@ class KeyedModel(Model):
 
     @property
     def decoder_border(self) -> int:
-        """As far as a pixel of a decoder sees: its U-Net at 1/4, 1/8 and 1/16, and one cell for the verniers."""
+        """As far as a pixel of a decoder sees: its U-Net at 1/4, 1/8 and 1/16, and one
+        cell for the verniers.
+        """
         blocks = 2 * self.options.decoder_blocks
         cells = CELL * (2 * blocks + 3) + 2 * CELL * 2 * blocks + 4 * CELL * blocks
         return aligned(cells + 4 * CELL)
@@ -315,7 +339,9 @@ def columns_of(picture: NDArray) -> NDArray:
 
 
 def fitted(keys: Pictures, part: slice, size: tuple[int, int], tile: Tile) -> Floats:
-    """A tile of key images at the size (H, W) of pictures: float32 (N, 3, h, w) in [-1, 1]."""
+    """A tile of key images at the size (H, W) of pictures: float32 (N, 3, h, w) in [-1,
+    1].
+    """
     rows, columns = tile
     shared = keys.strides[0] == 0  # one key for a whole batch is resized once
     chosen = keys[part]

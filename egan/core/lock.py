@@ -1,7 +1,9 @@
-"""The phase lock: a stream cipher on bytes, between a generator's encoder and its decoder (DESIGN 3).
+"""The phase lock: a stream cipher on bytes, between a generator's encoder and its
+decoder (DESIGN 3).
 
-Phases are bytes a in Z_256, meaning exp(2 pi i a / 256). Adding a uniform keystream byte makes a uniform byte that is
-independent of the message: the one-time pad on Z_256, with ChaCha20 as the pad.
+Phases are bytes a in Z_256, meaning exp(2 pi i a / 256). Adding a uniform keystream
+byte makes a uniform byte that is independent of the message: the one-time pad on Z_256,
+with ChaCha20 as the pad.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The networks: K and the generators of both families.
+"""The networks: K and the generators of family `egan`.
 
-Pictures are float tensors (N, 3, H, W) in [-1, 1], H and W multiples of 16. The rule of the locked family: between a
-generator's encoder and its decoder passes one tensor of phases and nothing else, so the lock cannot be walked round.
+Pictures are float tensors (N, 3, H, W) in [-1, 1], H and W multiples of 16. The rule of
+the locked family: between a generator's encoder and its decoder passes one tensor of
+phases and nothing else, so no path leads round the lock.
 """
 
 from __future__ import annotations
@@ -30,19 +31,23 @@ HIDE, REVEAL = 0, 1
 
 
 def float32(device: torch.device) -> torch.autocast:
-    """A region without autocast: half precision in a last layer would eat a low-amplitude payload."""
+    """A region without autocast: half precision in a last layer would destroy a
+    low-amplitude payload.
+    """
     return torch.autocast(device.type, enabled=False)
 
 
 class KeyNetwork(nn.Module):
-    """K: six modules Conv(4x4, stride 2)-ReLU-InstanceNorm and one fully connected layer (DESIGN 2).
+    """K: six modules Conv(4x4, stride 2)-ReLU-InstanceNorm and one fully connected
+    layer (DESIGN 2).
 
-    Trained to tell X from Y, then frozen. The mean over the last map stands before the fully connected layer, so K
-    takes any size from 64 up.
+    It is trained to tell X from Y and then frozen. The mean over the last map stands
+    before the fully connected layer, so K takes any size from 64 up.
 
-    levels: not as published. InstanceNorm and the scaling of a key image to its own range take away how light and how
-    coloured a picture is, and who paints from the key image can only guess it. With levels there is neither: the
-    modules are Conv-ReLU, and one curve scales the maps of all pictures.
+    levels: unlike the published K. InstanceNorm, and scaling a key image to its own
+    range, remove how light and how coloured a picture is, and a painter can only guess
+    it. With levels there is neither: the modules are Conv-ReLU, and one curve scales
+    the maps of all pictures.
     """
 
     def __init__(self, width: int = 32, levels: bool = False) -> None:
@@ -60,7 +65,9 @@ class KeyNetwork(nn.Module):
         self.classifier = nn.Linear(widths[-1], 2)
 
     def features(self, picture: Tensor, last: int = KEY_LAYERS) -> list[Tensor]:
-        """Post-ReLU activations of layers 1 to `last`: (N, C_i, H/2^i, W/2^i), each >= 0."""
+        """Post-ReLU activations of layers 1 to `last`: (N, C_i, H/2^i, W/2^i), each >=
+        0.
+        """
         out, h = [], picture
         for conv in list(self.convs)[:last]:
             h = nnf.relu(conv(h))
@@ -76,8 +83,10 @@ class KeyNetwork(nn.Module):
     def key_image(self, picture: Tensor, layers: Sequence[int]) -> Tensor:
         """The key image (N, 3, H, W) in [-1, 1], rounded to 8 bits.
 
-        One channel per layer: its activations averaged over channels, scaled to the full range per picture (with
-        levels: m to m / (1 + m), whatever the picture), resized to the picture's size. While K learns, rounding has a straight-through gradient.
+        Each layer gives one channel: its activations averaged over channels, scaled to
+        the full range of each picture (with levels: m to m / (1 + m) for all pictures),
+        and resized to the picture's size. While K learns, rounding has a
+        straight-through gradient.
         """
         maps = self.features(picture, max(layers))
         channels = []
@@ -101,7 +110,9 @@ class KeyNetwork(nn.Module):
 
 
 class Block(nn.Module):
-    """A pre-activation residual block of two 3x3 convolutions, without normalisation: cells keep their absolute level."""
+    """A pre-activation residual block of two 3x3 convolutions. It has no normalisation,
+    so cells keep their absolute level.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -114,11 +125,14 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A picture and key images to phases: (N, C, H, W) -> unit complex numbers (N, 2, P, H/4, W/4), real part first.
+    """From a picture and key images (N, C, H, W) to phases: unit complex numbers (N, 2,
+    P, H/4, W/4), real part first.
 
-    To hide, it chooses the components of each cell and writes them as phases (`phases_of`); to reveal, it measures
-    complex numbers in a painted picture and keeps their phases. Both are the sum of a linear map of the cell and of a
-    small residual network, which the two roles share. Where measuring is exact (`Decoder.measure`), it only hides.
+    To hide, it chooses the components of each cell and writes them as phases
+    (`phases_of`). To reveal, it measures complex numbers in a painted picture and keeps
+    their phases. Both are the sum of a linear map of the cell and of a small residual
+    network, which the two roles share. Where measuring is exact (`Decoder.measure`), it
+    only hides.
     """
 
     def __init__(
@@ -143,7 +157,9 @@ class Encoder(nn.Module):
             return phases_of(out, self.verniers) if role == HIDE else directions(out)
 
     def numbers(self, x: Tensor, role: int) -> Tensor:
-        """Components (N, P - V, H/4, W/4) to hide, complex numbers (N, 2P, H/4, W/4) to reveal."""
+        """Components (N, P - V, H/4, W/4) to hide, complex numbers (N, 2P, H/4, W/4) to
+        reveal.
+        """
         x = nnf.pixel_unshuffle(x, CELL)
         h = nnf.silu(self.blocks(self.stem(x) + self.role[role, :, None, None]))
         with float32(x.device):
@@ -151,11 +167,13 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Phases and a key image to a picture: (N, 2, P, H/4, W/4), (N, 3, H, W) -> (N, 3, H, W), not clamped.
+    """From phases and a key image to a picture: (N, 2, P, H/4, W/4), (N, 3, H, W) ->
+    (N, 3, H, W), not clamped.
 
-    A linear map to the 48 numbers of a cell, plus a U-Net at 1/4, 1/8 and 1/16 of the resolution over that map, the
-    phases and the key. To hide, the linear map lays one carrier per cosine and sine, and the U-Net paints in what room the
-    carriers leave; to reveal, it adds up components.
+    A linear map to the 48 numbers of a cell, plus a U-Net at 1/4, 1/8 and 1/16 of the
+    resolution that sees this map, the phases and the key. To hide, the linear map lays
+    one carrier for each cosine and sine, and the U-Net paints in the room that the
+    carriers leave. To reveal, the linear map adds up components.
     """
 
     def __init__(
@@ -191,7 +209,9 @@ class Decoder(nn.Module):
             return self.reveal(components_of(z, self.verniers), phases, key)
 
     def hide(self, phases: Tensor, key: Tensor, beside: Tensor) -> Tensor:
-        """A picture painted over the carriers of phases (N, 2P, h, w), cosines first; beside: `beside_carriers`."""
+        """A picture painted over the carriers of phases (N, 2P, h, w), cosines first.
+        beside: the projection of `beside_carriers`.
+        """
         with float32(phases.device):
             base = self.payload(phases)
         painted = self.paint(base, phases, key, HIDE)
@@ -200,13 +220,15 @@ class Decoder(nn.Module):
             return nnf.pixel_shuffle(base + painted * room_beside(base, painted), CELL)
 
     def reveal(self, components: Tensor, phases: Tensor, key: Tensor) -> Tensor:
-        """The picture that components (N, P - V, h, w) stand for; they are the meaning of phases (N, 2P, h, w)."""
+        """The picture with these components (N, P - V, h, w), which were read from
+        phases (N, 2P, h, w).
+        """
         with float32(phases.device):
             base = self.direct[REVEAL](components)
         return nnf.pixel_shuffle(base + self.paint(base, phases, key, REVEAL), CELL)
 
     def paint(self, base: Tensor, phases: Tensor, key: Tensor, role: int) -> Tensor:
-        """What the U-Net adds to base, in float32: cells (N, 48, h, w)."""
+        """The U-Net's addition to base, in float32: cells (N, 48, h, w)."""
         # A phase that is misread by a turn must not reach the U-Net at full size.
         seen = base.clamp(-2, 2)
         h = torch.cat((seen, phases, nnf.pixel_unshuffle(key, CELL).to(base.dtype)), 1)
@@ -227,9 +249,11 @@ class Decoder(nn.Module):
         return PAYLOAD * self.direct[HIDE](phases)
 
     def measure(self, picture: Tensor) -> Tensor:
-        """Phases, unit complex (N, 2, P, H/4, W/4), that a picture (N, 3, H, W) carries which this decoder painted to hide.
+        """The phases in a picture (N, 3, H, W) that this decoder painted to hide: unit
+        complex numbers (N, 2, P, H/4, W/4).
 
-        By the Moore-Penrose inverse of the carriers, so what is painted, which is orthogonal to them, does not count.
+        It uses the Moore-Penrose inverse of the carriers; paint is orthogonal to them,
+        so it does not count.
         """
         with float32(picture.device):
             direct = cast(nn.Conv2d, self.direct[HIDE])
@@ -241,9 +265,11 @@ class Decoder(nn.Module):
             return directions(nnf.conv2d(cells, weight[:, :, None, None], bias))
 
     def beside_carriers(self) -> Tensor:
-        """The projection (48, 48) of a cell off its carriers, so that nothing painted is taken for payload.
+        """The projection (48, 48) of a cell off its carriers, so that nothing painted
+        is taken for payload.
 
-        Where measuring is exact the carriers feel what they keep the painter from, elsewhere they are left alone.
+        Where measuring is exact, the gradient reaches the carriers through it;
+        elsewhere it does not.
         """
         carriers = cast(nn.Conv2d, self.direct[HIDE]).weight[:, :, 0, 0].float()
         q, _ = torch.linalg.qr(carriers if self.exact else carriers.detach())
@@ -251,10 +277,12 @@ class Decoder(nn.Module):
 
     @torch.no_grad()
     def levels(self, picture: Tensor) -> Tensor:
-        """A picture (N, 3, H, W) in [-1, 1] that was painted to hide, on whole levels 0 to 255, still as floats.
+        """A painted picture (N, 3, H, W) in [-1, 1] on whole levels 0 to 255, still as
+        floats.
 
-        Not to the nearest level each: `round_against` puts the error of rounding where no carrier is, and the phases
-        are measured with two thirds of the error that rounding one by one leaves.
+        `round_against` puts the error of rounding where no carrier is, so the phases
+        are measured with two thirds of the error that rounding to the nearest level
+        leaves.
         """
         with float32(picture.device):
             beside = self.beside_carriers()
@@ -272,10 +300,12 @@ class Decoder(nn.Module):
 
 
 class LockedGenerator(nn.Module):
-    """F or G of family `egan`: encoder, phase lock, decoder (DESIGN 3), each in two roles.
+    """F or G of family `egan`: encoder, phase lock, decoder (DESIGN 3), each in two
+    roles.
 
-    HIDE: a picture of its own domain to one of the other, which carries it. REVEAL: back. The cycle X-Y-X hides with F
-    and reveals with G; the cycle Y-X-Y, which signs and verifies, hides with G and reveals with F.
+    HIDE turns a picture of its own domain into one of the other domain that carries it;
+    REVEAL turns it back. The cycle X-Y-X hides with F and reveals with G. The cycle
+    Y-X-Y, which signs and verifies, hides with G and reveals with F.
     """
 
     def __init__(self, key_in_encoder: bool, options: ModelOptions) -> None:
@@ -292,12 +322,17 @@ class LockedGenerator(nn.Module):
         )
 
     def encode(self, picture: Tensor, key: Tensor) -> Tensor:
-        """Phases before the lock, unit complex (N, 2, P, H/4, W/4), of a picture to hide. F ignores the key."""
+        """Phases before the lock, unit complex numbers (N, 2, P, H/4, W/4), of a
+        picture to hide. F ignores the key.
+        """
         return self.encoder(self.seen(picture, key), HIDE)
 
     def measure(self, picture: Tensor, key: Tensor, hider: LockedGenerator) -> Tensor:
-        """Phases, unit complex (N, 2, P, H/4, W/4), in a picture that `hider` painted: by the inverse of its carriers where
-        measuring is exact, else by the encoder, where F ignores the key.
+        """Phases, unit complex numbers (N, 2, P, H/4, W/4), in a picture that `hider`
+        painted.
+
+        Where measuring is exact, the inverse of the carriers finds them, else the
+        encoder. F ignores the key.
         """
         if self.exact:
             return hider.decoder.measure(picture)
@@ -310,7 +345,9 @@ class LockedGenerator(nn.Module):
         return self.decoder(z, key, role)
 
     def levels(self, painted: Tensor) -> Tensor:
-        """What `decode` painted to hide (N, 3, H, W), rounded to 8 bits for the sake of the payload: floats 0 to 255."""
+        """A picture (N, 3, H, W) that `decode` painted to hide, rounded so that its
+        payload stays: floats 0 to 255.
+        """
         return self.decoder.levels(painted)
 
 

@@ -1,6 +1,8 @@
-"""The one description of a model: training option, weights metadata and what `egan inspect` prints.
+"""The one description of a model: training option, metadata in the weights file, and
+output of `egan inspect`.
 
-Everything here is plain data. A weights file carries it as JSON, so a network can be rebuilt from the file alone.
+Everything here is plain data. A weights file carries it as JSON, so a network can be
+rebuilt from the file alone.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ class Described:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Rebuild from metadata. Raises EganError for fields that this version does not know."""
+        """Rebuild from metadata. Raises EganError for fields that this version does not
+        know.
+        """
         known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         unknown = sorted(set(data) - set(known))
         if unknown:
@@ -47,7 +51,7 @@ class Described:
 
 @dataclasses.dataclass(frozen=True)
 class ModelOptions(Described):
-    """What a model is made of. Sizes in pixels, widths in channels."""
+    """The options of EncryptGAN's networks. Sizes are in pixels, widths in channels."""
 
     # egan has a phase lock in each generator; paper has CycleGAN's ResNet and no lock.
     family: str = "egan"
@@ -115,7 +119,9 @@ class ModelOptions(Described):
 
 
 def check_pictures(image_size: int, domains: tuple[str, ...]) -> None:
-    """Raises EganError for a size that no network takes, and for other than two named domains."""
+    """Raises EganError for a size that no network takes, and for other than two named
+    domains.
+    """
     if not fits(image_size) or image_size > LARGEST_SIDE:
         raise EganError(
             f"image size {image_size} is not a multiple of 16 from 64 to {LARGEST_SIDE}"
@@ -126,10 +132,13 @@ def check_pictures(image_size: int, domains: tuple[str, ...]) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class BaselineOptions(Described):
-    """Shared by all. Sizes in pixels, widths in channels.
+    """The options that all compared methods share. Sizes are in pixels, widths in
+    channels.
 
-    uses_disguise: encrypt needs a picture of the domain of disguises. uses_cover: decrypt takes the look of the cover
-    from a picture of the domain of covers, and guesses it where none is given.
+    uses_disguise: encrypt needs a picture of the domain of disguises.
+
+    uses_cover: decrypt takes the look of the cover from a picture of the domain of
+    covers, and guesses it where none is given.
     """
 
     TITLE: ClassVar[str] = ""

@@ -1,6 +1,7 @@
-"""The arithmetic of phases with gradients, for training; inference has `egan.core.closed_form`, and tests that both agree.
+"""The arithmetic of phases with gradients, for training. Inference has
+`egan.core.closed_form`, and tests check that both agree.
 
-Phases are unit complex numbers (N, 2, P, h, w), one for each of P and each cell of a picture.
+Phases are unit complex numbers (N, 2, P, h, w): P for each cell of a picture.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ def directions(parts: Tensor) -> Tensor:
 
 
 def room_beside(base: Tensor, painted: Tensor) -> Tensor:
-    """The largest scale (N, 1, h, w), at most 1, by which a cell's painting (N, 48, h, w) fits into [-1, 1] with its carriers.
+    """The scale (N, 1, h, w), at most 1, by which a cell's paint (N, 48, h, w) fits
+    into [-1, 1] together with its carriers.
 
-    What 8 bits would cut off takes payload with it. Scaled paint stays beside the carriers, clipped paint would not.
+    Clipping would remove payload. Scaled paint stays orthogonal to the carriers;
+    clipped paint would not.
     """
     room = 1 - base * torch.sign(painted)
     return (
@@ -42,9 +45,10 @@ def room_beside(base: Tensor, painted: Tensor) -> Tensor:
 
 
 def round_against(values: Tensor, weight: Tensor) -> Tensor:
-    """Whole numbers in 0 to 255 for the columns of values (n, M), so that error^T weight error is small; weight (n, n).
+    """Whole numbers from 0 to 255 for the columns of values (n, M), so that error^T
+    weight error is small; weight (n, n).
 
-    As `egan.core.closed_form.round_against` does it, on the values' device.
+    It works as `egan.core.closed_form.round_against` does, on the values' device.
     """
     inverse, _ = torch.linalg.inv_ex(weight.double())
     upper = torch.linalg.cholesky_ex(inverse, upper=True)[0].float()
@@ -58,11 +62,13 @@ def round_against(values: Tensor, weight: Tensor) -> Tensor:
 
 
 def phases_of(components: Tensor, verniers: int) -> Tensor:
-    """Components (N, C, h, w) as phases: unit complex numbers (N, 2, C + V, h, w), all inside of REACH but the verniers.
+    """Components (N, C, h, w) as phases: unit complex numbers (N, 2, C + V, h, w), all
+    but the verniers inside of REACH.
 
-    The first V components, in [-1, 1], are written twice: once over the whole circle and once VERNIER times finer, as on
-    a vernier scale, because the brightness of a cell needs more precision than one phase has. The others have no limit
-    and are companded by R x / (1 + |x|), which gives small values the finer steps.
+    The first V components, in [-1, 1], are written twice, as on a vernier scale: once
+    over the whole circle and once VERNIER times finer, because the brightness of a cell
+    needs more precision than one phase has. The others have no limit and are companded
+    by R x / (1 + |x|), which gives small values the finer steps.
     """
     coarse = REACH * components[:, :verniers].clamp(-1, 1)
     rest = components[:, verniers:]
@@ -73,9 +79,10 @@ def phases_of(components: Tensor, verniers: int) -> Tensor:
 def components_of(z: Tensor, verniers: int) -> Tensor:
     """The inverse of `phases_of` for measured phases.
 
-    A fine phase leaves a few values open, a turn apart. The one taken is nearest to the coarse phase, measured round the
-    circle, and to the median of the 3x3 cells around, for what counts at most as much as SURPRISE: no neighbours can
-    outvote a coarse phase that is exact.
+    A fine phase allows several values, a turn apart. The chosen one is nearest to the
+    coarse phase, measured round the circle, and to the median of the 3x3 cells around.
+    The median counts at most SURPRISE, so neighbours cannot outvote a coarse phase that
+    is exact.
     """
     angle = torch.atan2(z[:, 1], z[:, 0])
     coarse, rest, fine = angle.split((verniers, z.shape[2] - 2 * verniers, verniers), 1)
@@ -102,7 +109,9 @@ def components_of(z: Tensor, verniers: int) -> Tensor:
 
 
 def quantise_phases(z: Tensor) -> Tensor:
-    """Round unit complex numbers to the 256 phases exp(2 pi i a / 256), with a straight-through gradient."""
+    """Round unit complex numbers to the 256 phases exp(2 pi i a / 256), with a
+    straight-through gradient.
+    """
     step = 2 * math.pi / 256
     angle = torch.round(torch.atan2(z[:, 1], z[:, 0]).detach() / step) * step
     exact = torch.stack((torch.cos(angle), torch.sin(angle)), 1)
@@ -110,7 +119,9 @@ def quantise_phases(z: Tensor) -> Tensor:
 
 
 def rotate_phases(z: Tensor, k: Tensor, sign: int) -> Tensor:
-    """Multiply z (N, 2, P, h, w) by exp(sign * 2 pi i k / 256); k bytes (N, P, h, w). lock: +1, unlock: -1."""
+    """Multiply z (N, 2, P, h, w) by exp(sign * 2 pi i k / 256); k bytes (N, P, h, w).
+    lock: +1, unlock: -1.
+    """
     angle = k.float() * (sign * 2 * math.pi / 256)
     c, s = torch.cos(angle), torch.sin(angle)
     return torch.stack((z[:, 0] * c - z[:, 1] * s, z[:, 0] * s + z[:, 1] * c), 1)

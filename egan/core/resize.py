@@ -1,4 +1,6 @@
-"""Bilinear resizing, antialiased as torch and Pillow do it, of any part of a picture alone to the same numbers."""
+"""Bilinear resizing, antialiased as torch and Pillow do it, of any part of a picture
+alone to the same numbers.
+"""
 
 from __future__ import annotations
 

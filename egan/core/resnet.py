@@ -1,4 +1,5 @@
-"""Networks of CycleGAN and its kin: ResNet generator, PatchGAN, pyramids of discriminators.
+"""Networks of CycleGAN and its kin: ResNet generator, PatchGAN, pyramids of
+discriminators.
 
 Pictures are float tensors (N, 3, H, W) in [-1, 1]. Family `paper` and the compared
 methods are built of these.
@@ -12,10 +13,11 @@ from torch import Tensor, nn
 
 
 class ResNetGenerator(nn.Module):
-    """CycleGAN's generator (Zhu et al. 2017): (N, in, H, W) in [-1, 1] -> (N, 3, H, W) in [-1, 1].
+    """CycleGAN's generator (Zhu et al. 2017): (N, in, H, W) in [-1, 1] -> (N, 3, H, W)
+    in [-1, 1].
 
-    Reflection pad 3, 7x7 conv, two stride-2 3x3, residual blocks, two transposed 3x3, 7x7, tanh; instance norm
-    without affine; weights drawn from N(0, 0.02).
+    Reflection pad 3, 7x7 conv, two stride-2 3x3, residual blocks, two transposed 3x3,
+    7x7, tanh; instance norm without affine; weights drawn from N(0, 0.02).
     """
 
     def __init__(self, in_channels: int = 6, width: int = 64, blocks: int = 9) -> None:
@@ -69,7 +71,8 @@ def conv(
     norm: bool = False,
     slope: float | None = 0.0,
 ) -> list[nn.Module]:
-    """Reflection padding, a convolution, instance norm without affine if asked, and a rectifier.
+    """Reflection padding, a convolution, instance norm without affine if asked, and a
+    rectifier.
 
     slope: of a leaky rectifier; 0 is a plain one, None leaves it out.
     """
@@ -83,7 +86,9 @@ def conv(
 
 
 class PatchGAN(nn.Module):
-    """The 70x70 discriminator of CycleGAN: (N, 3, H, W) -> one score per patch (N, 1, H/8 - 2, W/8 - 2)."""
+    """The 70x70 discriminator of CycleGAN: (N, 3, H, W) -> one score per patch (N, 1,
+    H/8 - 2, W/8 - 2).
+    """
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -107,7 +112,8 @@ class PatchGAN(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """Discriminators on a picture and on its averages by 2, by 4 … (Wang et al. 2018, arXiv 1711.11585).
+    """Discriminators on a picture and on its averages by 2, by 4 … (Wang et al. 2018,
+    arXiv 1711.11585).
 
     (N, 3, H, W) -> the scores (N, 1, h, w) of each.
     """

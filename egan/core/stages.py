@@ -1,7 +1,9 @@
-"""The networks between the steps in closed form (`egan.core.inference`), as torch modules that export to ONNX.
+"""The networks between the steps in closed form (`egan.core.inference`), as torch
+modules that export to ONNX.
 
-Arrays as a stage takes them: pictures uint8 (N, H, W, 3), key images float32 (N, 3, H, W) in [-1, 1], phases
-float32 (N, 2P, H/4, W/4), cosines first. What generators make are paints, float32 (N, H, W, 3) in levels.
+Arrays as a stage takes them: pictures uint8 (N, H, W, 3), key images float32 (N, 3, H,
+W) in [-1, 1], phases float32 (N, 2P, H/4, W/4), cosines first. What generators make are
+paints, float32 (N, H, W, 3) in levels.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from egan.core.networks import HIDE, KEY_LAYERS, REVEAL, KeyNetwork, LockedGener
 
 
 class KeyMaps(nn.Module):
-    """Pictures to K's activations of every layer, averaged over channels: six of (N, H/2^i, W/2^i)."""
+    """Pictures to K's activations of every layer, averaged over channels: six of (N,
+    H/2^i, W/2^i).
+    """
 
     def __init__(self, network: KeyNetwork) -> None:
         super().__init__()
@@ -54,7 +58,9 @@ class Paint(nn.Module):
 
 
 class Reveal(nn.Module):
-    """Components (N, P - V, h, w), their phases and a key image to the paint of a decoded picture."""
+    """Components (N, P - V, h, w), their phases and a key image to the paint of a
+    decoded picture.
+    """
 
     def __init__(self, generator: LockedGenerator) -> None:
         super().__init__()
@@ -81,14 +87,18 @@ def unit(picture: Tensor) -> Tensor:
 
 
 def levels(picture: Tensor) -> Tensor:
-    """(N, 3, H, W) with [-1, 1] as its range to levels (N, H, W, 3) with 0 to 255 as theirs."""
+    """(N, 3, H, W) with [-1, 1] as its range to levels (N, H, W, 3) with 0 to 255 as
+    theirs.
+    """
     return (picture.float().permute(0, 2, 3, 1) + 1) * 127.5
 
 
 def make_stage(
     name: str, key_network: KeyNetwork, generators: dict[str, nn.Module]
 ) -> nn.Module:
-    """The module of a stage: "K", or the side of a generator and what it does, as "F.paint"."""
+    """The module of a stage: "K", or the side of a generator and what it does, as
+    "F.paint".
+    """
     if name == "K":
         return KeyMaps(key_network)
     side, _, verb = name.partition(".")

@@ -34,7 +34,9 @@ def as_arrays(levels: Tensor) -> Pictures:
 
 
 def unit_phases(b: Tensor) -> Tensor:
-    """Bytes (N, P, h, w) to exp(2 pi i b / 256) as (N, 2, P, h, w), from a table of 256 float32 values."""
+    """Bytes (N, P, h, w) to exp(2 pi i b / 256) as (N, 2, P, h, w), from a table of 256
+    float32 values.
+    """
     angle = torch.arange(256, dtype=torch.float64, device=b.device) * (
         2 * math.pi / 256
     )
@@ -43,7 +45,9 @@ def unit_phases(b: Tensor) -> Tensor:
 
 
 def fit_keys(keys: Pictures, size: tuple[int, int], device: torch.device) -> Tensor:
-    """Key images as floats, resized to `size` (bilinear, antialiased) where they differ."""
+    """Key images as floats, resized to `size` (bilinear, antialiased) where they
+    differ.
+    """
     # One key that is broadcast over a batch is converted once.
     shared = keys.strides[0] == 0
     key = to_unit(keys[:1] if shared else keys, device)

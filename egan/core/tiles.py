@@ -1,4 +1,6 @@
-"""Large pictures in tiles, each with a border as wide as the networks see: tiles give what the whole would."""
+"""Large pictures in tiles, each with a border as wide as the networks see: tiles give
+what the whole would.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ MOST = 64
 
 @dataclass(frozen=True)
 class Span:
-    """A part of a side, in pixels: its own from start to stop, with the border from low to high."""
+    """A part of a side, in pixels: its own from start to stop, with the border from low
+    to high.
+    """
 
     start: int
     stop: int
@@ -35,10 +39,12 @@ Tile = tuple[Span, Span]
 
 
 def tiles(height: int, width: int, most: int, border: int, align: int) -> list[Tile]:
-    """Tiles (rows, columns) of a picture, of at most `most` pixels each with its border, or as near to it as can be.
+    """Tiles (rows, columns) of a picture, of at most `most` pixels each with its
+    border, or as near to it as can be.
 
-    All in pixels; border is a multiple of align, at whose multiples tiles begin. Of all ways to cut, the one
-    with the fewest pixels in all tiles together. A picture that is small enough is one tile without a border.
+    All in pixels; border is a multiple of align, at whose multiples tiles begin. Of all
+    ways to cut, the one with the fewest pixels in all tiles together. A picture that is
+    small enough is one tile without a border.
     """
     if height * width <= most:
         return [(Span(0, height, 0, height), Span(0, width, 0, width))]

@@ -34,21 +34,27 @@ def make_critic(width: int, scales: int) -> nn.Module:
 def over_scales(
     loss: Callable[[Tensor], Tensor], scores: Tensor | list[Tensor]
 ) -> Tensor:
-    """A loss of a discriminator's scores, where there are several scales the mean of theirs."""
+    """A loss of a discriminator's scores, where there are several scales the mean of
+    theirs.
+    """
     if isinstance(scores, Tensor):
         return loss(scores)
     return torch.stack([loss(s) for s in scores]).mean()
 
 
 def augmented(pictures: Tensor, names: Sequence[str]) -> Tensor:
-    """Pictures (N, 3, H, W) in [-1, 1], each changed by chance in the ways of AUGMENTATIONS that are named."""
+    """Pictures (N, 3, H, W) in [-1, 1], each changed by chance in the ways of
+    AUGMENTATIONS that are named.
+    """
     for name in names:
         pictures = AUGMENTATIONS[name](pictures)
     return pictures
 
 
 def recoloured(pictures: Tensor) -> Tensor:
-    """Brightness by up to half of [0, 1], saturation times 0 to 2, contrast times 1/2 to 3/2."""
+    """Brightness by up to half of [0, 1], saturation times 0 to 2, contrast times 1/2
+    to 3/2.
+    """
     brightness, saturation, contrast = torch.rand(
         3, len(pictures), 1, 1, 1, device=pictures.device
     )

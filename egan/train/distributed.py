@@ -1,7 +1,8 @@
-"""One training run in several processes, as `torchrun` starts them: who am I, and what to do when another one is gone.
+"""One training run in several processes, as `torchrun` starts them.
 
-Gradients are averaged by torch's DistributedDataParallel, with NCCL on GPUs and gloo on CPUs. The process of rank 0 alone
-writes files and lines.
+Gradients are averaged by torch's DistributedDataParallel, with NCCL on GPUs and gloo on
+CPUs. The process of rank 0 alone writes files and lines. A process that loses another
+one ends with an EganError.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Place:
 
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[tuple[Place, torch.device]]:
-    """Join the other processes where `torchrun` started this one; the place and the device to use.
+    """Join the other processes where `torchrun` started this one; the place and the
+    device to use.
 
     Raises EganError where another process dies or cannot be reached.
     """

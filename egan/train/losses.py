@@ -1,7 +1,9 @@
-"""The losses, one function per equation of the paper (arXiv 1905.11582), and the few that the phase lock adds.
+"""The losses, one function per equation of the paper (arXiv 1905.11582), and the few
+that the phase lock adds.
 
-Each takes tensors and returns a scalar; none knows a configuration. Pictures are (N, 3, H, W) in [-1, 1]. `weight`
-is (N,), one number per sample: samples with weight 0 do not count, and all zeros give 0.
+Each takes tensors and returns a scalar; none knows a configuration. Pictures are (N, 3,
+H, W) in [-1, 1]. `weight` is (N,), one number per sample: samples with weight 0 do not
+count, and all zeros give 0.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ def sample_mean(per_sample: Tensor, weight: Tensor | None) -> Tensor:
 def key_matching_loss(
     features: Sequence[Tensor], target: Sequence[Tensor], weight: Tensor | None = None
 ) -> Tensor:
-    """Equation 1: L1 distance between K's activations of a generated and of a real picture, averaged over key layers."""
+    """Equation 1: L1 distance between K's activations of a generated and of a real
+    picture, averaged over key layers.
+    """
     per_layer = [
         (a.float() - b.float()).abs().flatten(1).mean(1)
         for a, b in zip(features, target, strict=True)
@@ -33,7 +37,9 @@ def key_matching_loss(
 def information_loss(
     recovered: Tensor, composite: Tensor, box: Tensor, weight: Tensor | None = None
 ) -> Tensor:
-    """Equation 2: L1 distance inside the message boxes; box (N, 1, H, W) is 1 inside and 0 outside."""
+    """Equation 2: L1 distance inside the message boxes; box (N, 1, H, W) is 1 inside
+    and 0 outside.
+    """
     inside = (recovered - composite).abs() * box
     area = box.flatten(1).sum(1).clamp_min(1) * recovered.shape[1]
     return sample_mean(inside.flatten(1).sum(1) / area, weight)
@@ -42,12 +48,16 @@ def information_loss(
 def cycle_loss(
     recovered: Tensor, original: Tensor, weight: Tensor | None = None
 ) -> Tensor:
-    """Equations 3 and 4, first term: the cycle-consistency L1 distance of the samples with the right key."""
+    """Equations 3 and 4, first term: the cycle-consistency L1 distance of the samples
+    with the right key.
+    """
     return sample_mean((recovered - original).abs().flatten(1).mean(1), weight)
 
 
 def lsgan_generator_loss(scores: Tensor, weight: Tensor | None = None) -> Tensor:
-    """LSGAN for the generator: mean (D(fake) - 1)^2. With weight on the wrong keys alone this is equation 5."""
+    """LSGAN for the generator: mean (D(fake) - 1)^2. With weight on the wrong keys
+    alone this is equation 5.
+    """
     return sample_mean((scores.float() - 1).square().flatten(1).mean(1), weight)
 
 
@@ -59,12 +69,15 @@ def lsgan_discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor
 
 
 def phase_loss(measured: Tensor, sent: Tensor) -> Tensor:
-    """1 - cos of the angle between two tensors of unit complex numbers (N, 2, P, h, w): 0 equal, 1 unrelated."""
+    """1 - cos of the angle between two tensors of unit complex numbers (N, 2, P, h, w):
+    0 equal, 1 unrelated.
+    """
     return 1 - (measured * sent).sum(1).mean()
 
 
 def grain_loss(a: Tensor, b: Tensor) -> Tensor:
-    """How visible the payload is: the L1 distance of two disguises that differ in the keystream alone.
+    """How visible the payload is: the L1 distance of two disguises that differ in the
+    keystream alone.
 
     Patches of 4x4 pixels and brightness count extra, because eyes see them first.
     """
@@ -77,13 +90,17 @@ def grain_loss(a: Tensor, b: Tensor) -> Tensor:
 
 
 def detail_loss(painted: Tensor, picture: Tensor) -> Tensor:
-    """L1 distance of the differences between neighbouring pixels, both ways: strokes that are not there cost extra."""
+    """L1 distance of the differences between neighbouring pixels, both ways. It makes
+    false strokes expensive.
+    """
     change = painted - picture
     return change.diff(dim=-1).abs().mean() + change.diff(dim=-2).abs().mean()
 
 
 def painting_loss(painted: Tensor, picture: Tensor) -> Tensor:
-    """L1 distance of two pictures, of the differences of neighbouring pixels, and of the means of 8x8 pixels."""
+    """L1 distance of two pictures, of the differences of neighbouring pixels, and of
+    the means of 8x8 pixels.
+    """
     change = painted - picture
     coarse = torch.nn.functional.avg_pool2d(change, 8).abs().mean()
     return change.abs().mean() + 0.5 * coarse + 0.5 * detail_loss(painted, picture)

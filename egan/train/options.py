@@ -1,4 +1,6 @@
-"""How to train: one frozen dataclass that is the command line's settings, the log's and the weights file's record."""
+"""How to train: one frozen dataclass that is the command line's settings, the log's and
+the weights file's record.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ class RunOptions(Described):
     MOST: ClassVar[dict[str, float]] = {"average": 1, "discriminator_width": 512}
 
     steps: int = 20_000
-    # If positive, the run stops after this time, and the learning rate follows the clock.
+    # If positive, the run stops after this time, and the learning rate follows the
+    # clock.
     minutes: float = 0.0
     # Pairs in one step, over all processes.
     batch: int = 4
@@ -74,7 +77,9 @@ class RunOptions(Described):
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions(RunOptions):
-    """Families egan and paper. Loss weights are relative; noise is in units of the [-1, 1] range."""
+    """Families egan and paper. Loss weights are relative; noise is in units of the [-1,
+    1] range.
+    """
 
     LEAST: ClassVar[dict[str, float]] = RunOptions.LEAST | {
         "warmup": 1,
@@ -92,7 +97,8 @@ class TrainOptions(RunOptions):
     # All networks but K train on one random window of this size in each step. 0: on
     # whole pictures.
     crop: int = 0
-    # Discriminators, K and LPIPS see one random window of this size in each step. 0: all.
+    # Discriminators, K and LPIPS see one random window of this size in each step. 0:
+    # all.
     critic_crop: int = 128
     learning_rate: float = 6e-4
     discriminator_rate: float = 2e-4
@@ -141,7 +147,8 @@ class TrainOptions(RunOptions):
     key_steps: int = 800
     # Weight of painting beside cross-entropy while K learns. 0: as published.
     key_painting: float = 5.0
-    # K learns from pictures that are reduced to this size. 0: from pictures as they are.
+    # K learns from pictures that are reduced to this size. 0: from pictures as they
+    # are.
     key_size: int = 128
     # Size of the payload at the start, in 8-bit levels a carrier.
     amplitude: float = 4.0
@@ -193,7 +200,9 @@ class BaselineTraining(RunOptions):
 
 @dataclasses.dataclass(frozen=True)
 class CycleGANTraining(BaselineTraining):
-    """The published recipe: Adam 2e-4 (0.5, 0.999), constant for half of the run and then linear to 0, batch 1."""
+    """The published recipe: Adam 2e-4 (0.5, 0.999), constant for half of the run and
+    then linear to 0, batch 1.
+    """
 
     # 200 epochs of a thousand pictures.
     steps: int = 200_000
@@ -208,7 +217,9 @@ class CycleGANTraining(BaselineTraining):
 
 @dataclasses.dataclass(frozen=True)
 class MUNITTraining(BaselineTraining):
-    """The published recipe: Adam 1e-4 (0.5, 0.999), halved every tenth of the run, weight decay 1e-4, batch 1."""
+    """The published recipe: Adam 1e-4 (0.5, 0.999), halved every tenth of the run,
+    weight decay 1e-4, batch 1.
+    """
 
     steps: int = 1_000_000
     learning_rate: float = 1e-4
@@ -225,7 +236,9 @@ class MUNITTraining(BaselineTraining):
 
 @dataclasses.dataclass(frozen=True)
 class DRITTraining(BaselineTraining):
-    """The published recipe: Adam 1e-4 (0.5, 0.999), constant for half of the run and then linear to 0, batch 1."""
+    """The published recipe: Adam 1e-4 (0.5, 0.999), constant for half of the run and
+    then linear to 0, batch 1.
+    """
 
     LEAST: ClassVar[dict[str, float]] = BaselineTraining.LEAST | {"content_updates": 1}
 
@@ -250,7 +263,9 @@ class DRITTraining(BaselineTraining):
 
 @dataclasses.dataclass(frozen=True)
 class BalujaTraining(BaselineTraining):
-    """Adam at 1e-3, constant. The noise on the container flips its lowest bits, so that they are not all it uses."""
+    """Adam at 1e-3, constant. The noise on the container flips its lowest bits, so that
+    they are not all it uses.
+    """
 
     batch: int = 4
     learning_rate: float = 1e-3

@@ -1,4 +1,6 @@
-"""LPIPS networks and the weights of their backbones, for `bench` and as a training loss. Nothing here prints."""
+"""LPIPS networks and the weights of their backbones, for `bench` and as a training
+loss. Nothing here prints.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,12 @@ HINT = "name a safetensors file with torchvision's feature weights (features.0.w
 
 
 def lpips_network(net: str, backbone: Path | None, device: torch.device) -> nn.Module:
-    """LPIPS v0.1 (Zhang et al. 2018), frozen; net: alex, squeeze or vgg; backbone: as for `backbone_weights`.
+    """LPIPS v0.1 (Zhang et al. 2018), frozen; net: alex, squeeze or vgg; backbone: as
+    for `backbone_weights`.
 
-    The module maps two pictures (N, 3, H, W) in [-1, 1] to distances (N, 1, 1, 1). Raises EganError where the backbone's
-    weights cannot be had or are of another network.
+    The module maps two pictures (N, 3, H, W) in [-1, 1] to distances (N, 1, 1, 1).
+    Raises EganError where the backbone's weights cannot be had or are of another
+    network.
     """
     weights = backbone_weights(net, backbone)
     with silence():
@@ -50,7 +54,9 @@ def lpips_network(net: str, backbone: Path | None, device: torch.device) -> nn.M
 
 
 def backbone_weights(net: str, backbone: Path | None) -> dict[str, Tensor]:
-    """Tensors by torchvision's names: from a safetensors file, else torchvision's (cached, or downloaded once)."""
+    """Tensors by torchvision's names: from a safetensors file, else torchvision's
+    (cached, or downloaded once).
+    """
     if backbone is not None:
         from safetensors import SafetensorError
         from safetensors.torch import load_file

@@ -1,7 +1,7 @@
 """Random batches: covers, flowers, and composites with messages pasted, from one seed.
 
-Every process of a run draws the same numbers for the whole batch and takes its own share, so the pictures of a step do
-not depend on how many processes there are.
+Every process of a run draws the same numbers for the whole batch and takes its own
+share, so the pictures of a step do not depend on how many processes there are.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ Source = NDArray[np.uint8] | Tensor
 class Sampler:
     """Random batches on a device, seeded; flips left and right, never messages.
 
-    covers, disguises: uint8 (N, S, S, 3), memory-mapped arrays or tensors on the device. messages: groups of uint8
-    pictures, one size a group or each its own. rank and world: which share of a batch this process takes.
+    covers, disguises: uint8 (N, S, S, 3), memory-mapped arrays or tensors on the
+    device. messages: groups of uint8 pictures, one size a group or each its own. rank
+    and world: which share of a batch this process takes.
     """
 
     def __init__(
@@ -42,13 +43,17 @@ class Sampler:
         self.device, self.rank, self.world = device, rank, world
 
     def alone(self) -> Sampler:
-        """The same random state and pictures for this process alone: every process then draws the same whole batches."""
+        """The same random state and pictures for this process alone: every process then
+        draws the same whole batches.
+        """
         whole = Sampler(self.covers, self.disguises, self.messages, 0, self.device)
         whole.random = self.random
         return whole
 
     def share(self, count: int) -> slice:
-        """This process's rows of a batch of `count`. Raises EganError where they cannot be shared out equally."""
+        """This process's rows of a batch of `count`. Raises EganError where they cannot
+        be shared out equally.
+        """
         if count % self.world:
             raise EganError(
                 f"a batch of {count} cannot be shared by {self.world} processes",
@@ -75,10 +80,11 @@ class Sampler:
     def composite(
         self, covers: Tensor, most: int = 2, whole: int = 0
     ) -> tuple[Tensor, Tensor]:
-        """Paste one to `most` messages of 1/8 to 1/2 of the side on each cover: composites and boxes (N, 1, H, W).
+        """Paste one to `most` messages of 1/8 to 1/2 of the side on each cover:
+        composites and boxes (N, 1, H, W).
 
-        covers are this process's share of a batch; where they are windows of pictures, `whole` is the pictures' side, of
-        which the messages' sizes are taken.
+        covers are this process's share of a batch; where they are windows of pictures,
+        `whole` is the pictures' side, of which the messages' sizes are taken.
         """
         composites = covers.clone()
         side = covers.shape[-1]
@@ -129,7 +135,9 @@ def resized(message: Source, size: int, device: torch.device) -> Tensor:
 
 
 def on_device(source: NDArray[np.uint8], device: torch.device, room: int) -> Source:
-    """The pictures in the device's memory where that is a GPU's and `room` bytes hold them; else as they are."""
+    """The pictures in the device's memory where that is a GPU's and `room` bytes hold
+    them; else as they are.
+    """
     if device.type != "cuda" or source.nbytes > room:
         return source
     return torch.from_numpy(np.array(source)).to(device)

@@ -19,9 +19,11 @@ ROWS = 4
 
 @torch.no_grad()
 def sample_sheet(model: EncryptGAN, sampler: Sampler) -> NDArray[np.uint8]:
-    """Rows of composite, private key, public key, flower, disguise, decode, decode with a wrong key, one uint8 picture.
+    """Rows of composite, private key, public key, flower, disguise, decode, and decode
+    with a wrong key: one uint8 picture (H, W, 3).
 
-    The pictures and keystreams are the same at every call; the sampler's own random state is not touched.
+    The pictures and keystreams are the same at every call; the sampler's own random
+    state is not touched.
     """
     fixed = Sampler(
         sampler.covers, sampler.disguises, sampler.messages, 1, sampler.device

@@ -1,9 +1,12 @@
-"""A working codec before the first step: the linear maps of the generators start from two closed-form bases.
+"""A working codec before the first step: the linear maps of the generators start from
+two closed-form bases.
 
-Source code: the principal components of the 4x4 cells of training pictures, as phases, so that one generator's encoder and
-the other's decoder start as a linear analysis and synthesis. Channel code: orthonormal carriers in the chroma detail of a
-cell, where eyes and photographs have little, so that one generator paints every phase and the other reads it back.
-Training then only has to improve both, and can spend its time on the disguise.
+Source code: the principal components of the 4x4 cells of training pictures, as phases,
+so that one generator's encoder and the other's decoder start as a linear analysis and
+synthesis. Channel code: orthonormal carriers in the chroma detail of a cell, where eyes
+and photographs have little, so that one generator paints every phase and the other
+reads it back. Training then only has to improve both, and can spend its time on the
+disguise.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ RANGE_QUANTILE = 0.9999
 
 
 def principal_components(pictures: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Mean (48,) and the first `count` principal directions (count, 48) of the cells of (N, 3, H, W)."""
+    """Mean (48,) and the first `count` principal directions (count, 48) of the cells of
+    (N, 3, H, W).
+    """
     cells = cell_rows(pictures)
     mean = cells.mean(0)
     _, vectors = np.linalg.eigh(np.cov((cells - mean).T.numpy().astype(np.float64)))
@@ -41,10 +46,11 @@ def cell_rows(pictures: Tensor) -> Tensor:
 
 
 def chroma_carriers(count: int) -> Tensor:
-    """`count` orthonormal directions (count, 48) of an RGB cell, chroma of high frequency first, luma of high frequency last.
+    """`count` orthonormal directions (count, 48) of an RGB cell, chroma of high
+    frequency first, luma of high frequency last.
 
-    The three lowest cosines of either chroma and the lowest ten of luma come at the very end, so the flower has them
-    to itself for up to 32 carriers.
+    The three lowest cosines of either chroma and the lowest ten of luma come at the
+    very end, so the flower has them to itself for up to 32 carriers.
     """
     ranked = sorted(
         ((u + v <= 1 if c else u + v <= 3), c == 0, -(u + v), c, u, v)
@@ -58,9 +64,10 @@ def chroma_carriers(count: int) -> Tensor:
 
 
 def robust_carriers(count: int) -> Tensor:
-    """`count` orthonormal directions (count, 48) that JPEG and resizing leave alone the longest: low frequencies of luma,
-    then of chroma. The mean and the slope of a cell come at the very end, so the flower has them to itself for up to 39
-    carriers: where they are payload, edges come out as a mosaic of cells.
+    """`count` orthonormal directions (count, 48) that JPEG and resizing leave alone the
+    longest: low frequencies of luma, then of chroma. The mean and the slope of a cell
+    come at the very end, so the flower has them to itself for up to 39 carriers: where
+    they are payload, edges come out as a mosaic of cells.
     """
     ranked = sorted(
         (u + v <= 1, u + v + 4 * (c > 0), c, u, v)
@@ -74,7 +81,9 @@ def robust_carriers(count: int) -> Tensor:
 
 
 def cosine(colour: int, u: int, v: int) -> NDArray[np.float64]:
-    """One of the 48 orthonormal cosines of a cell: colour 0 is luma, 1 and 2 are chroma; u and v the frequencies."""
+    """One of the 48 orthonormal cosines of a cell: colour 0 is luma, 1 and 2 are
+    chroma; u and v the frequencies.
+    """
     waves = [
         np.cos(math.pi * (2 * np.arange(CELL) + 1) * k / (2 * CELL)) for k in (u, v)
     ]
@@ -115,10 +124,12 @@ def start_codec(
     amplitude: float = 4.0,
     robust: bool = False,
 ) -> None:
-    """Set the linear maps of source (which hides) and sink (which reveals) so that sink undoes source through 8 bits.
+    """Set the linear maps of source (which hides) and sink (which reveals) so that sink
+    undoes source through 8 bits.
 
-    pictures (N, 3, H, W) in [-1, 1] are like those to hide, and give the principal components; amplitude is the size of
-    a carrier in 8-bit levels per cell; robust puts the carriers where JPEG leaves them.
+    pictures (N, 3, H, W) in [-1, 1] are like those to hide, and give the principal
+    components; amplitude is the size of a carrier in 8-bit levels per cell; robust puts
+    the carriers where JPEG leaves them.
     """
     cell, (phases, verniers) = 3 * CELL**2, source.payload
     count = phases - verniers
@@ -143,7 +154,8 @@ def start_codec(
     weight, _ = clear(sink.encoder.direct[REVEAL])
     weight[:, :cell] = (carriers / level).to(device)
 
-    # The U-Nets start with one colour per cell, so no grid has to be unlearned, and out of the carriers' way.
+    # The U-Nets start with one colour per cell, so no grid has to be unlearned, and out
+    # of the carriers' way.
     for head, gain in (
         (source.decoder.head[HIDE], 1.0),
         (sink.decoder.head[REVEAL], 0.1),

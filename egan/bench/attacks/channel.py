@@ -1,7 +1,9 @@
-"""Attack 9: what a channel that is not lossless leaves of the message for the holder of the right key.
+"""Attack 9: what a channel that is not lossless leaves of the message for the holder of
+the right key.
 
-The envelope is bound to every pixel, so `egan decrypt` refuses all of these. The figures are what `--force` shows where
-there is a spare envelope (`egan.crypto.spare`), and else what it would show to a receiver who has the keystream from elsewhere. This
+The envelope is bound to every pixel, so `egan decrypt` refuses all of these. The
+figures are what `--force` shows where there is a spare envelope (`egan.crypto.spare`),
+and else what it would show to a receiver who has the keystream from elsewhere. This
 measures robustness: nothing is read that should not be.
 """
 
@@ -46,7 +48,9 @@ def through_file(picture: Pictures, **options: object) -> Pictures:
 
 
 def jpeg(subsampling: int) -> Callable[[float], Change]:
-    """JPEG by its quality, with Pillow's number of a chroma sampling: 0 is 4:4:4, 2 is 4:2:0."""
+    """JPEG by its quality, with Pillow's number of a chroma sampling: 0 is 4:4:4, 2 is
+    4:2:0.
+    """
     return lambda q: (
         lambda p, r: through_file(
             p, format="JPEG", quality=int(q), subsampling=subsampling
@@ -99,7 +103,9 @@ def psnr_after(scene: Scene, change: Change) -> list[float]:
 
 
 def sweep(scene: Scene) -> dict[str, dict[str, list[float]]]:
-    """PSNR of each picture for every kind and strength: {"JPEG quality": {"95": [...], ...}, ...}."""
+    """PSNR of each picture for every kind and strength: {"JPEG quality": {"95": [...],
+    ...}, ...}.
+    """
     kinds = changes()
     work = [
         (kind, strength, make(strength))
@@ -113,7 +119,9 @@ def sweep(scene: Scene) -> dict[str, dict[str, list[float]]]:
 
 
 def lossy_channel(scene: Scene, budget: Budget) -> AttackVerdict:
-    """Score: JPEG at quality 95. Control: PNG must change nothing, and a grey picture must leave nothing."""
+    """Score: JPEG at quality 95. Control: PNG must change nothing, and a grey picture
+    must leave nothing.
+    """
     found = sweep(scene)
     floor = floors(scene)
     png = psnr_after(scene, lambda p, r: through_file(p, format="PNG"))

@@ -1,6 +1,8 @@
-"""Attack 5: two messages on one cover under one key pair; does the difference of the two disguises tell where they are?
+"""Attack 5: two messages on one cover under one key pair; does the difference of the
+two disguises tell where they are?
 
-Score: the area under the ROC curve of |e1 - e2| over the pixels of a picture, inside of the box against outside.
+Score: the area under the ROC curve of |e1 - e2| over the pixels of a picture, inside of
+the box against outside.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ def ciphertext_differences(scene: Scene, budget: Budget) -> AttackVerdict:
 
 
 def second(scene: Scene) -> Pictures:
-    """The other message in the same box, on the same cover, to the same public key, with a keystream of its own."""
+    """The other message in the same box, on the same cover, to the same public key,
+    with a keystream of its own.
+    """
     streams = scene.scheme.streams(len(scene.decoys), scene.side, scene.random(12))
     return scene.scheme.disguise(scene.decoys, scene.public, streams, scene.pairs.boxes)
 

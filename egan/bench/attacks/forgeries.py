@@ -32,7 +32,9 @@ STEPS = 80
 def try_all(
     weights: Weights, signed: Signed, threshold: float, tries: int, seed: int
 ) -> dict[str, Any]:
-    """Per attempt: how many of how many pass the match, and how many pass verify. None: the question has no sense."""
+    """Per attempt: how many of how many pass the match, and how many pass verify. None:
+    the question has no sense.
+    """
     random = np.random.default_rng(seed)
     count = min(len(signed.secrets) - 1, 20)
     found: dict[str, Any] = {}
@@ -43,7 +45,9 @@ def try_all(
     def attempt(
         name: str, forge: Callable[[int], tuple[Picture, Picture]], of: int
     ) -> None:
-        """forge(i): a forged picture, with public key i, and the secret that it is to show."""
+        """forge(i): a forged picture, with public key i, and the secret that it is to
+        show.
+        """
         match = full = 0
         for i in range(of):
             picture, secret = forge(i)
@@ -121,7 +125,9 @@ def shows(
     secret: Picture,
     threshold: float,
 ) -> bool:
-    """Whether a picture decodes to the secret, with the keystream that its header asks for, valid or not."""
+    """Whether a picture decodes to the secret, with the keystream that its header asks
+    for, valid or not.
+    """
     seed = seed_of(picture) if weights.locked else b""
     job = Job("a picture", picture, weights, seed=seed, secret=secret)
     return signing.verify([job], public, threshold)[0].verified
@@ -171,9 +177,11 @@ def search(
     genuine: Picture,
     random: np.random.Generator,
 ) -> Picture:
-    """A picture that F decodes to the secret, by gradient descent (Adam) on its pixels from noise, then 8 bits.
+    """A picture that F decodes to the secret, by gradient descent (Adam) on its pixels
+    from noise, then 8 bits.
 
-    The forger takes salt and signer from a genuine picture's header, so the keystream is known, and puts that header on.
+    The forger takes salt and signer from a genuine picture's header, so the keystream
+    is known, and puts that header on.
     """
     import torch
     import torch.nn.functional as nnf

@@ -1,9 +1,9 @@
-"""Attack 8: forged, altered, spliced and transplanted envelopes, signatures and locked keys;
-score: the share that is accepted, which must be 0.
+"""Attack 8: forged, altered, spliced and transplanted envelopes, signatures and locked
+keys; score: the share that is accepted, which must be 0.
 
-Header checksums stop nobody, so the attacker recomputes them. The control is a receiver and
-a verifier who do not bind envelope and signature to the pixels: they must let the attacks
-on pixels pass.
+Header checksums stop nobody, so the attacker recomputes them. The control is a receiver
+and a verifier who do not bind envelope and signature to the pixels: they must let the
+attacks on pixels pass.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ Pair = tuple[PrivateKey, PublicKey]
 
 @dataclass(frozen=True)
 class People:
-    """Who takes part, with key pairs that the attacker has only the public halves of, but
-    for the thief's.
+    """Who takes part, with key pairs that the attacker has only the public halves of,
+    but for the thief's.
     """
 
     owner: Pair
@@ -123,7 +123,9 @@ def sealed(
 
 
 def opens(picture: Pictures, bound: Pictures, private: PrivateKey) -> bool:
-    """Whether the receiver accepts a picture; a sound one is bound to the picture itself."""
+    """Whether the receiver accepts a picture; a sound one is bound to the picture
+    itself.
+    """
     try:
         if bound is picture:
             return envelope.unseal(picture, private, "the disguise") is not None
@@ -328,7 +330,9 @@ def opened(
 
 
 def passed_on(onto: Pictures, plain: bytes, to: PublicKey, weights: bytes) -> Pictures:
-    """The bytes of a letter, signature and all, sealed anew to somebody by who has them."""
+    """The bytes of a letter, signature and all, sealed anew to somebody by who has
+    them.
+    """
     words = len(plain) - envelope.LETTER.size
     body = envelope.Plan(1, words).body
     bound = envelope.binding(onto, weights, body)

@@ -1,4 +1,6 @@
-"""Attacks 1 and 2: the private key recomputed from the public cover, and keys that anyone can try."""
+"""Attacks 1 and 2: the private key recomputed from the public cover, and keys that
+anyone can try.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +39,19 @@ ATTACKED = 4  # disguises that all the wrong keys are tried on
 def plain_pair(
     private_image: Pictures, public_image: Pictures, network: bytes
 ) -> tuple[PrivateKey, PublicKey]:
-    """Planted leak: `egan keygen` without the random levels, so that the key is a function of the cover."""
+    """Planted leak: `egan keygen` without the random levels, so that the key is a
+    function of the cover.
+    """
     return pair_of(private_image, public_image, network)
 
 
 def recomputed_key(scene: Scene, budget: Budget) -> AttackVerdict:
-    """K(x) is computed from the cover, which is public, and used as if it were the private key.
+    """K(x) is computed from the cover, which is public, and used as if it were the
+    private key.
 
-    With a lock, the whole pipeline is attacked: keygen, envelope, seed derivation, decode. Where the envelope does not
-    open, the keystream is what `decrypt --force` takes.
+    With a lock, the whole pipeline is attacked: keygen, envelope, seed derivation,
+    decode. Where the envelope does not open, the keystream is what `decrypt --force`
+    takes.
     """
     if not scene.scheme.locked:
         score = judge_decodes(
@@ -110,9 +116,11 @@ Trial = tuple[
 
 
 def trivial_keys(scene: Scene, budget: Budget) -> AttackVerdict:
-    """Zeros, noise, the public key, the mean key, the nearest other key, and `budget.keys` wrong keys; the best counts.
+    """Zeros, noise, the public key, the mean key, the nearest other key, and
+    `budget.keys` wrong keys; the best counts.
 
-    The best of many tries beats one try by luck alone, so decoys get the best of the same tries.
+    The best of many tries beats one try by luck alone, so decoys get the best of the
+    same tries.
     """
     few = scene.first(ATTACKED)
     leak = LockOff if scene.scheme.locked else ShowsThrough
@@ -241,13 +249,17 @@ def shaken(key: Pictures, random: Random) -> Pictures:
 def forced_stream(
     scheme: Scheme, disguise: Pictures, key: PrivateKey
 ) -> NDArray[np.uint8]:
-    """The keystream of `egan decrypt --force` with a key that does not open the envelope: (1, P, h, w)."""
+    """The keystream of `egan decrypt --force` with a key that does not open the
+    envelope: (1, P, h, w).
+    """
     seed = key.wrong_keystream_seed(envelope.digest_of(disguise))
     return keystream(seed, scheme.model.keystream_shape(*disguise.shape[:2]))[None]
 
 
 def one_encoding(scheme: Scheme, disguise: Pictures, key: Pictures):  # type: ignore[no-untyped-def]
-    """Decodes of one disguise with one key image and many keystreams: G's encoder runs once for all of them."""
+    """Decodes of one disguise with one key image and many keystreams: G's encoder runs
+    once for all of them.
+    """
     import torch
 
     from egan.core.networks import REVEAL

@@ -1,5 +1,6 @@
-"""Attacks 3, 6 and 7: a decoder, a box finder and a message detector, each trained on unlimited pairs of the attacker's
-own making with the public key, and judged on pictures that it never saw.
+"""Attacks 3, 6 and 7: a decoder, a box finder and a message detector, each trained on
+unlimited pairs of the attacker's own making with the public key, and judged on pictures
+that it never saw.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def smaller(budget: Budget) -> Budget:
 
 
 def learned_decoder(scene: Scene, budget: Budget) -> AttackVerdict:
-    """A decoder without any key, trained on composites and their disguises, judged on fresh pairs of held-out pictures."""
+    """A decoder without any key, trained on composites and their disguises, judged on
+    fresh pairs of held-out pictures.
+    """
     leak = LockOff if scene.scheme.locked else ShowsThrough
     score, top = decode_score(scene, budget, "attack 3")
     control, _ = decode_score(
@@ -126,7 +129,9 @@ def cell_mask(boxes: list[Square], side: int, device: torch.device) -> Tensor:
 
 
 def box_finder(scene: Scene, factory: Factory) -> Attacker:
-    """An attacker with one score a cell, started where least squares finds message boxes best."""
+    """An attacker with one score a cell, started where least squares finds message
+    boxes best.
+    """
     torch.manual_seed(scene.seed)
     device = scene.scheme.model.device
     attacker = Attacker(1).to(device)
@@ -187,7 +192,9 @@ def locate_score(scene: Scene, budget: Budget, words: str) -> Score:
 
 
 def detected_message(scene: Scene, budget: Budget) -> AttackVerdict:
-    """A network tells disguises with a message from disguises of the bare cover, both made by egan."""
+    """A network tells disguises with a message from disguises of the bare cover, both
+    made by egan.
+    """
     return AttackVerdict(
         7,
         "message present or absent",
@@ -227,6 +234,8 @@ def presence_score(scene: Scene, budget: Budget, words: str) -> Score:
 
 
 def pooled(maps: Tensor) -> Tensor:
-    """One score per picture (N,) from cell scores (N, 1, h, w): the mean of the whole and of its highest sixteenth."""
+    """One score per picture (N,) from cell scores (N, 1, h, w): the mean of the whole
+    and of its highest sixteenth.
+    """
     flat = maps.flatten(1)
     return flat.mean(1) + flat.topk(max(1, flat.shape[1] // 16), 1).values.mean(1)

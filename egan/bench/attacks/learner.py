@@ -1,4 +1,6 @@
-"""Attackers who train: one small network on fresh pairs, from the best linear start, for a stated budget."""
+"""Attackers who train: one small network on fresh pairs, from the best linear start,
+for a stated budget.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,9 @@ RATE = 1e-3
 
 
 class Attacker(nn.Module):
-    """Disguises (N, 3, H, W) in [-1, 1] to `outputs` numbers per 4x4 cell: a 3x3 linear map of cells, which `least_squares`
-    sets, plus a residual network at 1/4, 1/8 and 1/16 of the resolution that starts as nothing.
+    """Disguises (N, 3, H, W) in [-1, 1] to `outputs` numbers per 4x4 cell: a 3x3 linear
+    map of cells, which `least_squares` sets, plus a residual network at 1/4, 1/8 and
+    1/16 of the resolution that starts as nothing.
     """
 
     def __init__(self, outputs: int) -> None:
@@ -53,7 +56,9 @@ class Attacker(nn.Module):
 
 @torch.no_grad()
 def least_squares(attacker: Attacker, disguises: Tensor, targets: Tensor) -> None:
-    """The linear map from 3x3 cells (and 1) to targets (N, outputs, H/4, W/4) by ridge regression."""
+    """The linear map from 3x3 cells (and 1) to targets (N, outputs, H/4, W/4) by ridge
+    regression.
+    """
     cells = nnf.pixel_unshuffle(disguises, CELL)
     rows = nnf.unfold(cells, 3, padding=1).transpose(1, 2).flatten(0, 1)
     rows = torch.cat((rows, torch.ones_like(rows[:, :1])), 1).double()
@@ -74,7 +79,9 @@ def fit(
     budget: Budget,
     words: str,
 ) -> int:
-    """Train for the budget; returns the number of steps. The first third of the steps warms up and the rest decays."""
+    """Train for the budget; returns the number of steps. The first third of the steps
+    warms up and the rest decays.
+    """
     optimiser = torch.optim.Adam(attacker.parameters(), RATE)
     count = 0
     for count, done in enumerate(spend(budget, words), 1):

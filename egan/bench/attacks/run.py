@@ -1,4 +1,6 @@
-"""All attacks on one model, in order. An attack that does not find its own planted leak proves nothing, and fails."""
+"""All attacks on one model, in order. An attack that does not find its own planted leak
+proves nothing, and fails.
+"""
 
 from __future__ import annotations
 

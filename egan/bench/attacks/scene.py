@@ -64,7 +64,9 @@ class Scheme:
         streams: Pictures | None,
         boxes: Sequence[Square],
     ) -> Pictures:
-        """Disguises of composites, uint8 (N, S, S, 3). `boxes` is for planted leaks; the scheme itself never sees it."""
+        """Disguises of composites, uint8 (N, S, S, 3). `boxes` is for planted leaks;
+        the scheme itself never sees it.
+        """
         parts = chunks(range(len(composites)), self.batch)
         return np.concatenate(
             [
@@ -125,7 +127,9 @@ class SameStream(Scheme):
 
 
 class ShowsThrough(Scheme):
-    """Planted leak for schemes without a lock: three quarters of the disguise are the composite."""
+    """Planted leak for schemes without a lock: three quarters of the disguise are the
+    composite.
+    """
 
     words = "the composite shows through"
 
@@ -163,8 +167,9 @@ class Marked(Scheme):
 
 @dataclasses.dataclass(eq=False)
 class Scene:
-    """One scheme on the pairs of a run. `decoys` are the composites with the next pair's message in the same box, which
-    a guess that knows nothing of the message hits just as well as the truth.
+    """One scheme on the pairs of a run. `decoys` are the composites with the next
+    pair's message in the same box, which a guess that knows nothing of the message hits
+    just as well as the truth.
     """
 
     scheme: Scheme
@@ -208,7 +213,9 @@ class Scene:
         return np.random.default_rng([self.seed, 91, *words])
 
     def key_images(self, pictures: Pictures, which: str) -> Pictures:
-        """K's key images for `private_layers` or `public_layers`; the pictures themselves where there is no K."""
+        """K's key images for `private_layers` or `public_layers`; the pictures
+        themselves where there is no K.
+        """
         model = self.scheme.model
         layers = getattr(model.options, which, ())
         parts = chunks(range(len(pictures)), self.scheme.batch)
@@ -221,7 +228,9 @@ class Scene:
 
     @cached_property
     def private(self) -> Pictures:
-        """The judge's private key images: K(x) with random levels, as `egan keygen` makes them and G gets them."""
+        """The judge's private key images: K(x) with random levels, as `egan keygen`
+        makes them and G gets them.
+        """
         if not getattr(self.scheme.model, "keyed", True):
             return self.exact
         steps = self.random(1).integers(-1, 2, self.exact.shape)
@@ -248,8 +257,9 @@ class Scene:
 
 @dataclasses.dataclass(eq=False)
 class Factory:
-    """Fresh samples without end, for attackers who train: covers, messages and public keys of one half of the pictures
-    for training, of the other half for the judge; new places, mirrorings and keystreams every time.
+    """Fresh samples without end, for attackers who train: covers, messages and public
+    keys of one half of the pictures for training, of the other half for the judge; new
+    places, mirrorings and keystreams every time.
     """
 
     scene: Scene
@@ -272,7 +282,9 @@ class Factory:
         return self.disguise(composites, public, boxes), composites, boxes
 
     def with_and_without(self, count: int) -> tuple[Pictures, Pictures]:
-        """Disguises of `count` composites, and of their bare covers, to the same public keys."""
+        """Disguises of `count` composites, and of their bare covers, to the same public
+        keys.
+        """
         covers, public, boxes = self.places(count)
         full = self.disguise(self.paste(covers, boxes), public, boxes)
         return full, self.disguise(

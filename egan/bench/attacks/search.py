@@ -87,7 +87,9 @@ def known_error(found: Tensor, cover: Tensor, outside: Tensor) -> Tensor:
 
 
 def search_streams(scene: Scene, i: int, budget: Budget) -> tuple[Pictures, float]:
-    """The best decode (S, S, 3) of disguise i over keystreams, and how well it fits outside of the box, in dB."""
+    """The best decode (S, S, 3) of disguise i over keystreams, and how well it fits
+    outside of the box, in dB.
+    """
     model: Any = scene.scheme.model
     device = model.device
     picture, key = model.prepare(scene.disguises[i : i + 1], scene.exact[i : i + 1])
@@ -130,7 +132,9 @@ def search_streams(scene: Scene, i: int, budget: Budget) -> tuple[Pictures, floa
 
 
 def clear_quarter(outside: Tensor) -> tuple[slice, slice]:
-    """The quarter of the picture, in cells, with the least of the box: enough to judge one byte per plane by."""
+    """The quarter of the picture, in cells, with the least of the box: enough to judge
+    one byte per plane by.
+    """
     half = outside.shape[-1] // 2 // CELL
     corners = [
         (slice(a, a + half), slice(b, b + half)) for a in (0, half) for b in (0, half)
@@ -150,8 +154,8 @@ def pixels(cells: slice) -> slice:
 
 @torch.no_grad()
 def plane_search(decode: Any, planes: int, error: Any, device: torch.device) -> Tensor:
-    """One byte per plane, (1, P, 1, 1): every byte on all planes at once, then two rounds of trying a grid on one plane
-    after the other, then finer.
+    """One byte per plane, (1, P, 1, 1): every byte on all planes at once, then two
+    rounds of trying a grid on one plane after the other, then finer.
     """
     tried = []
     for begin in range(0, 256, GRID):

@@ -33,7 +33,9 @@ MOST = 99.0
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """One attack on one scheme: mean over pictures, 95 % bootstrap interval, floor, and the finding."""
+    """One attack on one scheme: mean over pictures, 95 % bootstrap interval, floor, and
+    the finding.
+    """
 
     value: float
     ci: list[float]
@@ -66,7 +68,9 @@ class AttackVerdict:
 
     @property
     def idle(self) -> bool:
-        """Whether there was nothing to hold: the right key itself reads no more than the floor."""
+        """Whether there was nothing to hold: the right key itself reads no more than
+        the floor.
+        """
         return (
             self.unit == "dB"
             and not self.score.found
@@ -143,10 +147,11 @@ def judge_psnr(
     decoy: Sequence[float],
     details: dict[str, Any] | None = None,
 ) -> Score:
-    """Score decodes by their PSNR in dB against the truth and against the decoys, one of each per picture.
+    """Score decodes by their PSNR in dB against the truth and against the decoys, one
+    of each per picture.
 
-    Broken: above the floor on average, or READ above it once, since few pictures with luck on some of them prove little
-    on average.
+    Broken: above the floor on average, or READ above it once, since few pictures with
+    luck on some of them prove little on average.
     """
     floor = floors(scene)
     over = [a - b for a, b in zip(mine, floor, strict=True)]
@@ -180,7 +185,9 @@ def judge_decodes(
 
 
 def area(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Area under the ROC curve: how often a positive scores higher than a negative, ties count half."""
+    """Area under the ROC curve: how often a positive scores higher than a negative,
+    ties count half.
+    """
     from scipy.stats import mannwhitneyu
 
     if not len(positive) or not len(negative):

@@ -82,7 +82,9 @@ def activations(scene: Scene) -> Pictures:
 
 
 def wrong_keys(scene: Scene) -> Pictures:
-    """Figure 4b: one disguise, many keys; keystreams of wrong keys are those of `decrypt --force`."""
+    """Figure 4b: one disguise, many keys; keystreams of wrong keys are those of
+    `decrypt --force`.
+    """
     rows: list[list[Cell]] = []
     n = len(scene.pairs.boxes)
     for i in range(min(ROWS, n)):
@@ -138,7 +140,9 @@ def there_and_back(scene: Scene, composite: Pictures) -> tuple[Pictures, Picture
 def columns_of(
     scene: Scene, title: str, places: list[tuple[str, int, int, int]]
 ) -> Pictures:
-    """Composite, disguise and decode under each other, one column per (words, size, x, y) of the message."""
+    """Composite, disguise and decode under each other, one column per (words, size, x,
+    y) of the message.
+    """
     rows: list[list[Cell]] = [[], [], []]
     for words, size, x, y in places:
         composite, box = scene.pairs.covers[0].copy(), Square(x, y, size)

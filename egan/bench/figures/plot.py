@@ -1,4 +1,6 @@
-"""Sweeps as CSV, and as line plots by matplotlib, which is an optional dependency (`pip install 'egan[plots]'`)."""
+"""Sweeps as CSV, and as line plots by matplotlib, which is an optional dependency (`pip
+install 'egan[plots]'`).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ MARKERS = ("o", "s", "^", "D")
 
 @dataclass(frozen=True)
 class Sweep:
-    """Curves over one axis: per curve the mean and the ends of its 95 % interval at every x. `floor` is a level to compare."""
+    """Curves over one axis: per curve the mean and the ends of its 95 % interval at
+    every x. `floor` is a level to compare.
+    """
 
     title: str
     x_label: str

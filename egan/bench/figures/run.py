@@ -1,4 +1,6 @@
-"""`egan bench --figures DIR`: every figure of every method that has it, as files by name, then written in one go."""
+"""`egan bench --figures DIR`: every figure of every method that has it, as files by
+name, then written in one go.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ def point(scene: Scene, values: list[float]) -> Point:
 
 
 def noisy_keys(scene: Scene, sigma: float, source: bool) -> Pictures:
-    """Private key images with noise on the cover before K, or on the key image itself. No noise leaves the key alone."""
+    """Private key images with noise on the cover before K, or on the key image itself.
+    No noise leaves the key alone.
+    """
     if sigma == 0:
         return scene.private
     random = scene.random(21, int(sigma))

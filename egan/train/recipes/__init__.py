@@ -38,7 +38,9 @@ def make_method(
     sampler: Sampler,
     perceptual: nn.Module | None = None,
 ) -> Method:
-    """A model with all that trains it. perceptual: an LPIPS module, which only the family `egan` uses."""
+    """A model with all that trains it. perceptual: an LPIPS module, which only the
+    family `egan` uses.
+    """
     extra: dict[str, Any] = {"perceptual": perceptual} if model.family == "egan" else {}
     # Every recipe takes the options of its own family, which no type can say here.
     return recipe(model.family)(model, options, sampler, **extra)  # type: ignore[arg-type, call-arg]

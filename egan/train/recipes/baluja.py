@@ -1,4 +1,6 @@
-"""Deep steganography's recipe (Baluja 2017): one squared error for the container, one for the secret."""
+"""Deep steganography's recipe (Baluja 2017): one squared error for the container, one
+for the secret.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""CycleGAN's recipe (Zhu et al. 2017): LSGAN, cycle and identity losses, a pool of earlier pictures."""
+"""CycleGAN's recipe (Zhu et al. 2017): LSGAN, cycle and identity losses, a pool of
+earlier pictures.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,13 @@ from egan.train.recipes.unkeyed import UnkeyedMethod, constant_then_linear, l1
 
 
 class ImagePool(nn.Module):
-    """The history of generated pictures that a discriminator learns from (Shrivastava et al. 2017).
+    """The history of generated pictures that a discriminator learns from (Shrivastava
+    et al. 2017).
 
-    Until it is full every picture goes in and comes out. Then, with probability 1/2, a picture takes the place of a
-    random earlier one, which comes out instead. A module, so that checkpoints carry it. The count is no buffer: the CPU
-    would have to wait for the GPU to read it.
+    Until it is full every picture goes in and comes out. Then, with probability 1/2, a
+    picture takes the place of a random earlier one, which comes out instead. A module,
+    so that checkpoints carry it. The count is no buffer: the CPU would have to wait for
+    the GPU to read it.
     """
 
     pictures: Tensor
@@ -52,7 +56,9 @@ class ImagePool(nn.Module):
 
 
 class CycleGANMethod(UnkeyedMethod):
-    """Equation 3 of the paper and its identity loss (section 5.2), with LSGAN in place of the logarithms (section 4)."""
+    """Equation 3 of the paper and its identity loss (section 5.2), with LSGAN in place
+    of the logarithms (section 4).
+    """
 
     model: CycleGAN
     model_options: CycleGANOptions

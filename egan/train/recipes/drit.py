@@ -1,4 +1,6 @@
-"""DRIT's recipe (Lee et al. 2018): cross-cycles, and adversaries of contents and of pictures."""
+"""DRIT's recipe (Lee et al. 2018): cross-cycles, and adversaries of contents and of
+pictures.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from egan.train.recipes.unkeyed import UnkeyedMethod, constant_then_linear, l1
 
 
 class DRITMethod(UnkeyedMethod):
-    """Equation 10 of the paper: content and domain adversarial, cross-cycle, self, latent and KL losses."""
+    """Equation 10 of the paper: content and domain adversarial, cross-cycle, self,
+    latent and KL losses.
+    """
 
     model: DRIT
     model_options: DRITOptions
@@ -25,7 +29,8 @@ class DRITMethod(UnkeyedMethod):
     def build(self) -> None:
         w = self.options.discriminator_width
         self.model = DRIT(self.model_options)
-        # One pair judges translations with encoded attributes, the other those with attributes from the prior.
+        # One pair judges translations with encoded attributes, the other those with
+        # attributes from the prior.
         self.critics = nn.ModuleDict(
             {d: MultiScaleCritic(w, slope=SLOPE) for d in ("x", "y", "x2", "y2")}
         )
@@ -132,7 +137,9 @@ class DRITMethod(UnkeyedMethod):
         )
 
     def cross_cycle(self, fake_x: Tensor, fake_y: Tensor) -> tuple[Tensor, Tensor]:
-        """Both translations translated back: contents from the one, attributes from the other (section 3.2)."""
+        """Both translations translated back: contents from the one, attributes from the
+        other (section 3.2).
+        """
         m = self.model
         (mean_x, v_x), (mean_y, v_y) = (
             m.attribute["x"](fake_x),
@@ -146,7 +153,9 @@ class DRITMethod(UnkeyedMethod):
 
 
 def cross_entropy(scores: Tensor | Sequence[Tensor], target: float) -> Tensor:
-    """Binary cross-entropy of scores before the sigmoid against one target in [0, 1], summed over scales."""
+    """Binary cross-entropy of scores before the sigmoid against one target in [0, 1],
+    summed over scales.
+    """
     maps = [scores] if isinstance(scores, Tensor) else scores
     return torch.stack(
         [
@@ -159,6 +168,8 @@ def cross_entropy(scores: Tensor | Sequence[Tensor], target: float) -> Tensor:
 
 
 def kl_loss(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_variance)) || N(0, 1)), summed over the numbers of an attribute, averaged over the batch."""
+    """KL(N(mean, exp(log_variance)) || N(0, 1)), summed over the numbers of an
+    attribute, averaged over the batch.
+    """
     m, v = mean.float(), log_variance.float()
     return 0.5 * (m.square() + v.exp() - v - 1).sum(1).mean()

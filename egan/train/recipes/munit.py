@@ -1,4 +1,6 @@
-"""MUNIT's recipe (Huang et al. 2018): reconstructions of pictures, contents and styles, and LSGAN."""
+"""MUNIT's recipe (Huang et al. 2018): reconstructions of pictures, contents and styles,
+and LSGAN.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,9 @@ def generator_loss(scores: Sequence[Tensor]) -> Tensor:
 
 
 def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
-    """LSGAN for the discriminator, summed over scales: mean D(fake)^2 + mean (D(real) - 1)^2."""
+    """LSGAN for the discriminator, summed over scales: mean D(fake)^2 + mean (D(real) -
+    1)^2.
+    """
     per_scale = [
         f.float().square().mean() + (r.float() - 1).square().mean()
         for r, f in zip(real, fake, strict=True)
