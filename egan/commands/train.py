@@ -22,25 +22,26 @@ from egan.commands.options import (
 EXAMPLES = (
     "egan train --x faces/ --y flowers/ --messages digits/ --out my.safetensors",
     "egan train --preset tiny --minutes 10 --x faces/ --y flowers/ --messages digits/ --out my.safetensors",
+    "egan train --resume runs/my/checkpoint.safetensors",
 )
 
 
 def train(
-    x: Annotated[str, X],
-    y: Annotated[str, Y],
-    messages: Annotated[list[str], MESSAGES],
+    x: Annotated[str | None, X] = None,
+    y: Annotated[str | None, Y] = None,
+    messages: Annotated[list[str] | None, MESSAGES] = None,
     out: Annotated[
-        str, typer.Option("--out", metavar="FILE", help="Where the weights go.")
-    ],
+        str | None, typer.Option("--out", metavar="FILE", help="Where the weights go.")
+    ] = None,
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--method",
             autocompletion=values("egan", "cyclegan", "munit", "drit", "baluja"),
             metavar="NAME",
-            help="egan, or cyclegan, munit, drit, baluja to compare.",
+            help="egan, or cyclegan, munit, drit, baluja to compare [default: egan].",
         ),
-    ] = "egan",
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -88,7 +89,11 @@ def train(
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option("--resume", metavar="FILE", help="Go on from a checkpoint."),
+        typer.Option(
+            "--resume",
+            metavar="FILE",
+            help="Go on from a checkpoint, which keeps all other options of its run.",
+        ),
     ] = None,
     start: Annotated[
         str | None,
@@ -125,10 +130,12 @@ def train(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model on your own two domains and messages."""
+    """Train a model on your own two domains and messages.
+
+    A run is resumed by its checkpoint alone: --resume runs/NAME/checkpoint.safetensors.
+    """
     terminal.quiet = quiet
-    from egan.pictures.datasets import cache_folder
-    from egan.train.run import Request, run_train
+    from egan.train.request import Request, check
 
     named = {
         "robust": robust,
@@ -137,27 +144,26 @@ def train(
         "batch": batch,
         "seed": seed,
     }
-    changed = [
-        *(settings or []),
-        *(f"{k}={v}" for k, v in named.items() if v is not None),
-    ]
-    run_train(
-        Request(
-            x,
-            y,
-            messages,
-            out,
-            preset,
-            changed,
-            limit,
-            lpips_backbone,
-            resume,
-            start,
-            runs,
-            cache or str(cache_folder()),
-            device,
-            force,
-            method,
-            new_keys,
-        )
+    changed = [f"{k}={v}" for k, v in named.items() if v is not None]
+    request = Request(
+        x=x,
+        y=y,
+        messages=tuple(messages or ()),
+        out=out,
+        method=method,
+        preset=preset,
+        settings=(*(settings or ()), *changed),
+        limit=limit,
+        lpips_backbone=lpips_backbone,
+        resume=resume,
+        start=start,
+        new_keys=new_keys,
+        runs=runs,
+        cache=cache,
+        device=device,
+        force=force,
     )
+    plan = check(request)
+    from egan.train.run import run_train
+
+    run_train(plan)

@@ -28,6 +28,13 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egan"
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, where it is missing, that nobody else may read."""
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def is_named(source: str | Path) -> bool:
     """Whether a source is the name of a data set, and no folder."""
     return str(source) in NAMES and not Path(source).exists()
@@ -48,6 +55,7 @@ def data_set(name: str, part: Literal["train", "held out"], cache: Path) -> Any:
     }
     folder = cache / "data" / name
     try:
+        make_private(cache)
         folder.mkdir(parents=True, exist_ok=True)
         return makers[name](root=str(folder), split=PARTS[name][part], download=True)
     except (OSError, RuntimeError, ImportError) as error:

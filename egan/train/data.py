@@ -1,8 +1,8 @@
-"""Pictures for training, decoded once into a memory-mapped cache, and composites made on the fly.
+"""Pictures for training, decoded once into a memory-mapped cache.
 
-A source is a folder, read recursively, or the name of a data set that torchvision can download. Every picture is cut to
-its centre square and resized with Pillow's antialiased Lanczos filter. Pictures that cannot be read are skipped, named
-once and counted. On a GPU the decoded pictures move to its memory where they fit.
+A source is a folder, or the name of a data set that torchvision can download. Every
+picture is read as `egan encrypt` reads it, cut to its centre square and resized with
+Pillow's antialiased Lanczos filter. Pictures that cannot be read are named and counted.
 """
 
 from __future__ import annotations
@@ -19,43 +19,36 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from egan import terminal
-from egan.errors import EganError
+from egan.errors import EganError, reason_of
 from egan.pictures import files
-from egan.pictures.datasets import NAMES, data_set, is_named
+from egan.pictures.datasets import NAMES, data_set, is_named, make_private
+from egan.pictures.sources import walk
 
-SUFFIXES = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".bmp",
-    ".gif",
-    ".tif",
-    ".tiff",
-    ".ppm",
-    ".pgm",
-}
 CROP = "centre square, Lanczos"
-MESSAGE_SIDE = 128  # the largest side that a message is kept at
-NAMED = 5  # pictures that cannot be read, at most
-KEPT_AS = 2  # how pictures become pixels; a cache of another number is made again
+# Pixels: the largest side that a message is kept at
+MESSAGE_SIDE = 128
+# Pictures that cannot be read and are named, at most
+NAMED = 5
+# How pictures become pixels: a cache of another number is made again
+KEPT_AS = 3
+# Pictures that are decoded between two looks at the progress bar
+TOGETHER = 256
 
 
 def picture_paths(folder: str | Path) -> list[Path]:
-    """Every picture file below a folder, sorted. Raises EganError where there is none."""
-    root = Path(folder)
-    if not root.is_dir():
-        raise EganError(
-            f"{folder} is no folder" if root.exists() else f"no such folder: {folder}",
-            f"give a folder of pictures, or one of {', '.join(NAMES)}",
-            2,
-        )
-    paths = sorted(
-        p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
-    )
-    if not paths:
-        raise EganError(f"no pictures in {folder}")
-    return paths
+    """Every picture below a folder, in the order of names, as `egan encrypt -d` finds them.
+
+    Warns of what is named like a picture and is no file. Raises EganError where there is
+    none.
+    """
+    try:
+        found = walk(Path(folder))
+    except EganError as error:
+        hint = f"give a folder of pictures, or one of {', '.join(NAMES)}"
+        raise EganError(str(error), hint, error.status) from error
+    for skipped in found.skipped:
+        terminal.warn(str(skipped))
+    return [Path(source.path) for source in found.sources]
 
 
 def load(pictures: Any, index: int, name: str) -> files.Loaded:
@@ -167,44 +160,67 @@ def open_cache(path: Path, size: int) -> NDArray[np.uint8] | None:
 
 
 def decode(source: Source, count: int, size: int, path: Path) -> None:
-    """Write the cache file, whole or not at all, and name the pictures that cannot be read, the first few."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write the cache file, uint8 (N, size, size, 3), whole or not at all.
+
+    Names the first few pictures that cannot be read. Raises EganError where the file cannot
+    be written.
+    """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        good, bad = 0, []
-        with ThreadPoolExecutor() as pool:
-            room = np.lib.format.open_memmap(
-                part, "w+", np.uint8, (count, size, size, 3)
-            )
-            for begin in range(0, count, 256):
-                numbers = range(begin, min(begin + 256, count))
-                read = pool.map(lambda i: source.read(i, size), numbers)
-                for number, picture in zip(numbers, read, strict=True):
-                    if picture is None:
-                        bad.append(source.path(number))
-                        continue
-                    room[good] = picture
-                    good += 1
-            room.flush()
-        if (
-            good < count
-        ):  # the header says how many there are, so write the good ones again
-            whole = np.lib.format.open_memmap(
-                f"{part}2", "w+", np.uint8, (good, size, size, 3)
-            )
-            for begin in range(0, good, 256):
-                whole[begin : begin + 256] = room[begin : min(begin + 256, good)]
+        make_private(path.parent)
+        room = private_array(part, (count, size, size, 3))
+        bad = fill(room, source, size)
+        good = count - len(bad)
+        if bad:
+            # The header says how many there are, so write the good ones again.
+            whole = private_array(Path(f"{part}2"), (good, size, size, 3))
+            for begin in range(0, good, TOGETHER):
+                whole[begin : begin + TOGETHER] = room[
+                    begin : min(begin + TOGETHER, good)
+                ]
             whole.flush()
             os.replace(f"{part}2", part)
         os.replace(part, path)
-        for name in bad[:NAMED]:
-            terminal.warn(f"cannot read {name}")
-        if len(bad) > NAMED:
-            terminal.warn(f"cannot read {len(bad) - NAMED} more")
     except OSError as error:
         raise EganError(
-            f"cannot write the cache {path}: {(error.strerror or str(error)).lower()}",
+            f"cannot write the cache {path}: {reason_of(error)}",
             "--cache DIR puts it elsewhere",
         ) from error
     finally:
         part.unlink(missing_ok=True)
+        Path(f"{part}2").unlink(missing_ok=True)
+    for name in bad[:NAMED]:
+        terminal.warn(f"cannot read {name}")
+    if len(bad) > NAMED:
+        terminal.warn(f"cannot read {len(bad) - NAMED} more")
+
+
+def private_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """A new file of mode 0600 with room for uint8 of a shape."""
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+    return np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+
+
+def fill(room: NDArray[np.uint8], source: Source, size: int) -> list[str]:
+    """Decode the first pictures of a source into room (N, size, size, 3), from its beginning.
+
+    Returns the names of those that cannot be read, for which nothing is left free.
+    """
+    good, bad = 0, []
+    parts = [
+        range(begin, min(begin + TOGETHER, len(room)))
+        for begin in range(0, len(room), TOGETHER)
+    ]
+    words = f"reading {source.name}"
+    with ThreadPoolExecutor() as pool:
+        for numbers in terminal.progress(parts, len(parts), words):
+            read = pool.map(lambda i: source.read(i, size), numbers)
+            for number, picture in zip(numbers, read, strict=True):
+                if picture is None:
+                    bad.append(source.path(number))
+                    continue
+                room[good] = picture
+                good += 1
+    if isinstance(room, np.memmap):
+        room.flush()
+    return bad

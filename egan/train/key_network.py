@@ -1,15 +1,15 @@
-"""K is trained first, by cross-entropy to tell X from Y, and then frozen (DESIGN 2).
+"""K is trained first, by cross-entropy to tell X from Y, and then frozen.
 
-In family `egan` the painters learn with it: F paints flowers from their public key images and G faces from their private
-ones, so that K puts what a painter needs into its maps: brightness, and colours beside it. Without painters the
-maps are what cross-entropy alone makes of them, as published.
+In family `egan` painters learn with it: F paints flowers from their public key images and
+G faces from their private ones, so that K puts into its maps the brightness and colours
+that a painter needs. Without painters the maps are those of cross-entropy alone, as
+published.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Sequence
 
 import torch
@@ -23,17 +23,21 @@ from egan.train.sampler import Sampler, Source
 
 HALF_BATCH = 8
 RATE = 5e-4
-PAINTING_RATE = 1e-3  # of K and the painters where they learn together
-WARMUP = 50  # steps
-REPORT_EVERY = 50
-NOISE = 0.02  # Gaussian, on the inputs, in units of the [-1, 1] range
+# Of K and the painters, where they learn together
+PAINTING_RATE = 1e-3
+# Steps
+WARMUP = 50
+# Gaussian, on the inputs, in units of the [-1, 1] range
+NOISE = 0.02
 
 
 @dataclasses.dataclass
 class Painter:
-    """What paints pictures of one kind from their key images.
+    """Paints pictures of one kind from their key images.
 
-    paint: key images (N, 3, H, W) -> pictures, both in [-1, 1]. layers: K's, for these key images. parameters: what learns.
+    paint: key images (N, 3, H, W) to pictures (N, 3, H, W), both in [-1, 1]. layers: those
+    of K that make the key images. parameters: those that learn. weight: of the painting
+    loss, beside a cross-entropy of weight 1.
     """
 
     source: Source
@@ -49,40 +53,30 @@ def train_key_network(
     steps: int,
     painters: Sequence[Painter] = (),
     bf16: bool = False,
-    log: Callable[[str], None] = lambda line: None,
     size: int = 0,
+    show: Callable[[float, str], None] = lambda share, words: None,
 ) -> float:
     """Train in place and freeze. Returns the accuracy over the last tenth of the steps.
 
-    Painters: one for the covers, one for the disguises, or none. log takes a line now and then. Pictures of more than
-    size x size pixels are made that small, which costs little and teaches as much; 0: none are.
+    painters: one for the covers, one for the disguises, or none. size: pictures of more
+    than size x size pixels are made that small, which costs little and teaches as much;
+    0: none are. show takes the share done, in [0, 1], and a few words after each step.
     """
     network.train().requires_grad_(True)
-    groups: list[list[nn.Parameter]] = [
-        list(network.parameters()),
-        *(p.parameters for p in painters),
-    ]
-    rate = PAINTING_RATE if painters else RATE
-    optimiser = torch.optim.Adam(
-        [{"params": g} for g in groups], rate, (0.9, 0.98) if painters else (0.9, 0.999)
-    )
+    groups = [list(network.parameters()), *(p.parameters for p in painters)]
+    rate, betas = (PAINTING_RATE, (0.9, 0.98)) if painters else (RATE, (0.9, 0.999))
+    optimiser = torch.optim.Adam([{"params": g} for g in groups], rate, betas)
     labels = torch.tensor([0] * HALF_BATCH + [1] * HALF_BATCH, device=sampler.device)
     right: list[float] = []
-    begin = time.monotonic()
     for step in range(steps):
         if painters:
             for group in optimiser.param_groups:
-                group["lr"] = (
-                    rate
-                    * min(1, (step + 1) / WARMUP)
-                    * 0.5
-                    * (1 + math.cos(math.pi * step / steps))
-                )
+                group["lr"] = rate * warm_cosine(step, steps)
         x = at_most(size, sampler.pictures(sampler.covers, HALF_BATCH))
         y = at_most(size, sampler.pictures(sampler.disguises, HALF_BATCH))
-        both = torch.cat((x, y))
+        pictures = torch.cat((x, y))
         with torch.autocast(sampler.device.type, torch.bfloat16, enabled=bf16):
-            logits = network(noisy(both, NOISE))
+            logits = network(noisy(pictures, NOISE))
             loss = nnf.cross_entropy(logits.float(), labels)
             for painter in painters:
                 picture = x if painter.source is sampler.covers else y
@@ -94,19 +88,20 @@ def train_key_network(
             for parameters in groups:
                 nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
-        if (step + 1) % REPORT_EVERY == 0:
-            left = (time.monotonic() - begin) * (steps / (step + 1) - 1) / 60
-            log(
-                f"key network, step {step + 1} of {steps}, {left:.0f} min left: loss {loss.item():.3f}"
-            )
         if step >= steps * 0.9:
             right.append((logits.argmax(1) == labels).float().mean().item())
+        show((step + 1) / steps, f"K learns, step {step + 1} of {steps}")
     network.eval().requires_grad_(False)
     return sum(right) / max(len(right), 1)
 
 
+def warm_cosine(step: int, steps: int) -> float:
+    """The share of the full rate: up in a line for WARMUP steps, down in a cosine to 0."""
+    return min(1, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
 def at_most(size: int, pictures: Tensor) -> Tensor:
-    """Square pictures (N, 3, S, S), with antialiasing made size x size where S is more; 0: as they are."""
+    """Square pictures (N, 3, S, S), made size x size with antialiasing where S is more; 0: none are."""
     if not size or pictures.shape[-1] <= size:
         return pictures
     return nnf.interpolate(

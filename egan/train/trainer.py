@@ -1,43 +1,58 @@
-"""The training loop over any Method: budget, learning rate, moving average, log, sample sheets, checkpoints, weights.
+"""The training loop over any Method: budget, rates, moving average, log, sheets, files.
 
-What gets saved is the exponential moving average of the model. A checkpoint is written only when every loss since the last
-one was finite, so a diverged run keeps its last good state.
+Saved is the moving average of the model. A checkpoint is written only when every loss
+since the last one was finite, so a diverged run keeps its last good state.
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.swa_utils import PARAM_LIST as ParamList
+from torch.optim.swa_utils import AveragedModel
 
 from egan import signals
 from egan.core.torch_model import TorchModel
 from egan.errors import EganError
-from egan.train.checkpoint import load_checkpoint, save_checkpoint
+from egan.train.checkpoint import (
+    Counters,
+    RunState,
+    load_checkpoint,
+    save_checkpoint,
+)
+from egan.train.checkpoint_header import RunDescription
 from egan.train.distributed import Place, agreed
+from egan.train.pace import Pace, duration
 from egan.train.recipes.base import Method
 from egan.train.run_folder import CHECKPOINT, LOG, WEIGHTS
 
-REPORT_EVERY = 50  # steps
+# Steps
+REPORT_EVERY = 50
 ALONE = Place()
+NO_REQUEST: Mapping[str, Any] = {}
+# Of a report, what is no loss
+COUNTED = ("step", "pairs", "minutes")
 
 
 class Trainer:
-    """State of a run: a method, its moving average, counters.
+    """A run: a method, its moving average and its counters.
 
-    out: the folder of checkpoint.safetensors, weights.safetensors, log.jsonl, sample sheets, and TensorBoard's event files
-    where that is installed. log takes lines, show the share done and some words. place: this process among several; the
-    first alone writes. clock: seconds, of which a run's budget is counted.
+    out: the folder of checkpoint.safetensors, weights.safetensors, log.jsonl, sample sheets
+    and, where TensorBoard is installed, its event files. log takes lines; show takes the
+    share done, in [0, 1], and a few figures after each step. place: this process among
+    several, of which the first writes. clock: seconds, by which a run's budget is counted.
+    request: plain data that checkpoints keep, from which the run can go on. go_on: the
+    command that does so.
     """
 
     def __init__(
@@ -48,29 +63,53 @@ class Trainer:
         show: Callable[[float, str], None] = lambda share, words: None,
         place: Place = ALONE,
         clock: Callable[[], float] = time.monotonic,
+        request: Mapping[str, Any] = NO_REQUEST,
+        go_on: str = "",
     ) -> None:
-        self.method, self.options, self.out, self.place = (
-            method,
-            method.options,
-            out,
-            place,
-        )
+        self.method, self.options = method, method.options
+        self.out, self.place, self.clock = out, place, clock
         self.log, self.show = log, show
-        method.log = log
-        self.clock = clock
-        self.words = ""  # the figures of the last report, for `show`
+        self.request, self.go_on = request, go_on
         self.device = method.device
-        self.step = 0
-        self.pairs = 0  # seen so far
-        self.seconds = 0.0  # of steps, as the run's clock has it
-        self.elapsed = 0.0  # of this process's steps
-        self.record: dict[str, Any] = {}  # what `prepare` found out
-        self.sums: dict[str, Tensor] = {}  # of the losses since the last report
-        self.counts: dict[str, int] = {}  # of the steps that had each loss
+        self.counters = Counters()
+        # Seconds of this process's own steps
+        self.elapsed = 0.0
+        # What `prepare` found out
+        self.record: dict[str, Any] = {}
+        # Losses since the last report, and how many steps had each
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        self.pace = Pace()
+        self.left: float | None = None
+        self.words = ""
+        method.log = log
 
     @property
-    def model(self) -> nn.Module:
+    def model(self) -> TorchModel:
+        """The model as the optimisers leave it."""
         return self.method.model
+
+    @property
+    def average(self) -> TorchModel:
+        """The moving average of the model."""
+        return cast(TorchModel, self.averaged.module)
+
+    @property
+    def step(self) -> int:
+        return self.counters.step
+
+    @property
+    def pairs(self) -> int:
+        return self.counters.pairs
+
+    @property
+    def seconds(self) -> float:
+        """Of steps, by the run's clock, from its first step on."""
+        return self.counters.seconds
+
+    @seconds.setter
+    def seconds(self, value: float) -> None:
+        self.counters.seconds = value
 
     def prepare(self) -> None:
         """Before the first step; not for a resumed run."""
@@ -80,7 +119,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def nothing_saved(self) -> Iterator[None]:
-        """What there is no checkpoint of yet: whoever interrupts it is told."""
+        """Tell whoever interrupts the block that there is no checkpoint yet."""
         try:
             yield
         except KeyboardInterrupt:
@@ -94,9 +133,10 @@ class Trainer:
             self.log(f"{name.replace('_', ' ')}: {value}")
 
     def start_from(self, model: TorchModel, new_keys: bool = False) -> None:
-        """Begin with the networks of a weights file instead of `prepare`: with its K, or with new_keys with a K of one's own.
+        """Begin with the networks of a weights file instead of `prepare`.
 
-        Raises EganError where they do not fit.
+        new_keys: all but its K, which is trained anew. Raises EganError where the networks
+        do not fit.
         """
         taken = {
             name: value
@@ -118,14 +158,40 @@ class Trainer:
         self.start()
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint: weights, moving average, optimisers, random state and counters."""
+        """Go on from a checkpoint. Raises EganError for one that does not fit."""
         self.start()
-        load_checkpoint(self, path)
+        load_checkpoint(path, self.state(), self.description())
+        self.averaged.n_averaged.fill_(self.step)
+        self.elapsed = self.seconds
 
     def start(self) -> None:
         self.note(self.method.facts())
         self.method.start_optimisers()
-        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.averaged = AveragedModel(self.model, multi_avg_fn=self.approach)
+        self.averaged.eval().requires_grad_(False)
+
+    def approach(self, mean: ParamList, current: ParamList, _: Tensor | int) -> None:
+        """Move the average towards the model, fast in the first steps."""
+        decay = min(self.options.average, (self.step + 1) / (self.step + 10))
+        torch._foreach_lerp_(mean, current, 1 - decay)
+
+    def state(self) -> RunState:
+        return RunState(
+            {
+                "model": self.model,
+                "average": self.average,
+                "critics": self.method.critics,
+            },
+            self.method.optimisers,
+            self.method.sampler.random,
+            self.counters,
+            self.record,
+            self.device,
+        )
+
+    def description(self) -> RunDescription:
+        training = dataclasses.asdict(self.options)
+        return RunDescription(self.model.options, training, dict(self.request))
 
     def progress(self) -> float:
         """The share of the run that is done, by steps or by the clock."""
@@ -145,65 +211,61 @@ class Trainer:
                 self.sums.get(name, torch.zeros((), device=self.device)) + value
             )
             self.counts[name] = self.counts.get(name, 0) + 1
-        self.update_average()
-        self.step += 1
-        self.pairs += self.options.batch
-
-    @torch.no_grad()
-    def update_average(self) -> None:
-        decay = min(self.options.average, (self.step + 1) / (self.step + 10))
-        for name in self.method.averaged:
-            mean, module = (
-                self.average.get_submodule(name),
-                self.model.get_submodule(name),
-            )
-            torch._foreach_lerp_(
-                list(mean.parameters()), list(module.parameters()), 1 - decay
-            )
+        self.averaged.update_parameters(self.model)
+        self.counters.step += 1
+        self.counters.pairs += self.options.batch
 
     def run(self) -> None:
-        """Train to the end of the budget, from a first checkpoint on; Ctrl-C and SIGTERM save before they end it.
+        """Train to the end of the budget, from a first checkpoint on.
 
-        Raises EganError for a diverged run.
+        Ctrl-C and SIGTERM save before they end it. Raises EganError for a diverged run.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         if self.step == 0:
-            self.save()  # K and the starting codec took a while
+            # K and the starting codec took a while.
+            self.save()
         elif self.progress() >= 1.0:
             self.log(
-                f"nothing is left to train after step {self.step}: --steps and --minutes count from the start"
+                f"nothing is left to train after step {self.step}: "
+                "--steps and --minutes count from the start"
             )
-        last_save = time.monotonic()
         with Journal(self.out, self.place.writes, self.step > 0) as journal:
             try:
-                while self.progress() < 1.0:
-                    begin = self.clock()
-                    with (
-                        signals.uninterrupted()
-                    ):  # a step cut in two could not be resumed exactly
-                        self.one_step()
-                        self.tick(self.clock() - begin)
-                    self.show(self.progress(), self.words)
-                    if self.step % REPORT_EVERY == 0:
-                        journal.write(self.report())
-                    if self.step % self.options.sample_every == 0:
-                        self.write_sheet(f"sample-{self.step:06d}.png")
-                    if time.monotonic() - last_save > 60 * self.options.save_minutes:
-                        self.save()
-                        last_save = time.monotonic()
+                self.train(journal)
             except KeyboardInterrupt:
                 self.save()
-                self.log(
-                    f"stopped at step {self.step}; go on with --resume {self.out / CHECKPOINT}"
-                )
+                then = f"; go on with: {self.go_on}" if self.go_on else ""
+                self.log(f"stopped at step {self.step}{then}")
                 raise
             if self.counts:
                 journal.write(self.report())
         self.save()
         self.write_sheet("sample-last.png")
 
+    def train(self, journal: Journal) -> None:
+        """All steps, with reports, sheets and checkpoints on the way."""
+        last_save = time.monotonic()
+        while self.progress() < 1.0:
+            begin = self.clock()
+            # A step cut in two could not be resumed exactly.
+            with signals.uninterrupted():
+                self.one_step()
+                self.tick(self.clock() - begin)
+            self.left = self.pace.left(self.progress())
+            self.show(self.progress(), self.words)
+            if self.step % REPORT_EVERY == 0:
+                journal.write(self.report())
+            if self.step % self.options.sample_every == 0:
+                self.write_sheet(f"sample-{self.step:06d}.png")
+            if time.monotonic() - last_save > 60 * self.options.save_minutes:
+                self.save()
+                last_save = time.monotonic()
+
     def tick(self, seconds: float) -> None:
-        """Count the time of a step. Several processes go by the clock of the first, which they compare now and then."""
+        """Count the time of a step.
+
+        Several processes go by the clock of the first, which they compare now and then.
+        """
         self.elapsed += seconds
         if self.place.world == 1:
             self.seconds = self.elapsed
@@ -221,22 +283,19 @@ class Trainer:
         return values
 
     def report(self) -> dict[str, float]:
+        """Means of the losses since the last report, PSNR of messages in dB, and counters."""
         row = {name: value / self.counts[name] for name, value in self.check().items()}
         self.sums, self.counts = {}, {}
         if "box_mse" in row:
             row["psnr"] = -10 * math.log10(max(row.pop("box_mse"), 1e-10))
         row |= {"step": self.step, "pairs": self.pairs, "minutes": self.seconds / 60}
-        left = self.seconds * (1 / max(self.progress(), 1e-9) - 1) / 60
-        words = " ".join(
-            f"{k} {row[k]:.3f}" for k in row if k not in ("step", "pairs", "minutes")
-        )
         rate = self.pairs / max(self.seconds, 1e-9)
-        self.words = (
-            f"{rate:.1f} pairs/s, {row['psnr']:.1f} dB"
-            if "psnr" in row
-            else f"{rate:.1f} pairs/s"
-        )
-        self.log(f"step {self.step}, {rate:.1f} pairs/s, {left:.0f} min left: {words}")
+        self.words = f"{rate:.1f} pairs/s"
+        if "psnr" in row:
+            self.words += f", {row['psnr']:.1f} dB"
+        left = "" if self.left is None else f", {duration(self.left)} left"
+        losses = " ".join(f"{k} {row[k]:.3f}" for k in row if k not in COUNTED)
+        self.log(f"step {self.step}, {rate:.1f} pairs/s{left}: {losses}")
         return row
 
     def write_sheet(self, name: str) -> None:
@@ -252,7 +311,7 @@ class Trainer:
                 self.write_state()
 
     def write_state(self) -> None:
-        save_checkpoint(self, self.out / CHECKPOINT)
+        save_checkpoint(self.out / CHECKPOINT, self.state(), self.description())
         summary = {
             "step": self.step,
             "minutes": round(self.seconds / 60, 1),
@@ -264,11 +323,14 @@ class Trainer:
             **self.record,
             "options": dataclasses.asdict(self.options),
         }
-        self.average.save(self.out / WEIGHTS, summary)  # type: ignore[operator]
+        self.average.save(self.out / WEIGHTS, summary)
 
 
 class Journal:
-    """The figures of a run, in log.jsonl, after the earlier ones where it goes on, and in TensorBoard's files where it is installed."""
+    """The figures of a run: lines of log.jsonl and, where TensorBoard is installed, its files.
+
+    goes_on: the lines come after those that are there.
+    """
 
     def __init__(self, out: Path, writes: bool, goes_on: bool) -> None:
         self.file = (out / LOG).open("a" if goes_on else "w") if writes else None

@@ -306,7 +306,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         EganError, match="cannot write /dev/full: no space left on device"
     ):
-        save_checkpoint(run, Path("/dev/full"))
+        save_checkpoint(Path("/dev/full"), run.state(), run.description())
     with pytest.raises(
         EganError, match="cannot write /dev/full: no space left on device"
     ):
@@ -488,18 +488,24 @@ def test_painters_teach_the_key_network_and_leave_the_carriers_alone() -> None:
         start_codec(model.F, model.G, to_unit(smooth(6, 64, 9)))  # type: ignore[arg-type]
         paint, parameters = painting(model.F)  # type: ignore[arg-type]
         painter = Painter(s.disguises, (1, 2, 3), paint, parameters, 5.0)
-        train_key_network(model.K, s, steps, [painter], log=lines.append)
+        train_key_network(model.K, s, steps, [painter], show=show)
         y = to_unit(s.disguises)  # type: ignore[arg-type]
         with torch.no_grad():
             return float(
                 (paint(model.K.key_image(y, (1, 2, 3))) - y).abs().mean()
             ), model
 
-    lines: list[str] = []
+    shown: list[tuple[float, str]] = []
+
+    def show(share: float, words: str) -> None:
+        shown.append((share, words))
+
     few, before = painted(1)
-    many, after = painted(200)
-    assert len(lines) == 4 and lines[0].startswith("key network, step 50 of 200, ")
-    assert many < 0.6 * few
+    many, after = painted(100)
+    assert shown[0] == (1.0, "K learns, step 1 of 1")
+    assert shown[1] == (0.01, "K learns, step 1 of 100")
+    assert len(shown) == 101
+    assert many < 0.7 * few
     for a, b in zip(
         before.F.decoder.direct.parameters(),
         after.F.decoder.direct.parameters(),
@@ -585,6 +591,7 @@ def test_an_older_checkpoint_that_does_not_name_every_option_fits(
     tmp_path: Path,
 ) -> None:
     one = trainer(tmp_path)
+    one.start()
     for options, right in (
         ({}, True),
         ({"key_levels": True}, False),
@@ -593,7 +600,7 @@ def test_an_older_checkpoint_that_does_not_name_every_option_fits(
         known = {
             k: v for k, v in dataclasses.asdict(TINY).items() if k != "key_levels"
         } | options
-        assert fits(one, json.dumps(known)) == right
+        assert fits(json.dumps(known), one.description()) == right
 
 
 def test_settings_reach_the_right_options_and_unknown_ones_are_named() -> None:

@@ -1,13 +1,18 @@
 """What becomes of a run as a person drives it: gone on with, interrupted, diverged, asked for what cannot be."""
 
 import json
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import Run, call, smooth
 from PIL import Image
+
+from egan.train.recipes.egan import EganMethod
 
 Train = Callable[..., tuple[int, str]]
 SMALL = {"key_steps": 2, "width": 8, "key_width": 4, "discriminator_width": 4}
@@ -206,12 +211,6 @@ def test_what_does_not_go_together(
     assert not Path("v.safetensors").exists() and not Path("runs/v").exists()
 
 
-def test_no_channel_is_no_robust_training(train: Train, begun: tuple, run: Run) -> None:
-    assert train(*begun, "--robust", "", "--steps", 1, "--out", "v.safetensors")[0] == 0
-    model = json.loads(run("inspect", "--json", "v.safetensors").out)["options"]
-    assert model["exact_measuring"] is True and model["phases"] == 13
-
-
 def test_weights_that_cannot_be_handed_over_are_not_lost(
     train: Train, begun: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,3 +218,95 @@ def test_weights_that_cannot_be_handed_over_are_not_lost(
         pytest.skip("this system has no full device")
     status, said = train(*RESUME, "--steps", 3, "--out", "/dev/full")
     assert status == 1 and "hint: the weights are in runs/w/weights.safetensors" in said
+
+
+def test_a_run_goes_on_from_its_checkpoint_alone(
+    train: Train, begun: tuple, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From any folder, with the pictures, the cache and the output that it began with."""
+    checkpoint = Path("runs/w/checkpoint.safetensors").absolute()
+    assert train(*begun, "--steps", 2, "--out", "own.safetensors")[0] == 0
+    own = Path("runs/own/checkpoint.safetensors").absolute()
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    done = call("train", "--resume", own, "--steps", 3)
+    assert done.status == 1 and "own.safetensors exists already" in done.err
+    done = call("train", "--resume", own, "--steps", 3, "--force")
+    assert (done.status, "Traceback" in done.err) == (0, False), done.err
+    assert facts(run, "../own.safetensors")["step"] == 3
+    assert not list(Path().iterdir())
+    named = ("--x", "../x", "--out", "v.safetensors")
+    done = call("train", "--resume", checkpoint, *named, "--steps", 3)
+    assert done.status == 0 and facts(run, "v.safetensors")["step"] == 3
+
+
+def test_what_a_new_run_needs_is_named(train: Train) -> None:
+    done = call("train", "--x", "x", "--y", "y", "--out", "w.safetensors")
+    assert done.status == 2 and "missing option '--messages'" in done.err
+
+
+def test_an_interrupted_run_prints_the_command_that_goes_on(
+    train: Train, begun: tuple, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = EganMethod.step
+
+    def struck(self: EganMethod, number: int) -> dict:
+        if number == 3:
+            raise KeyboardInterrupt
+        return real(self, number)
+
+    monkeypatch.setattr(EganMethod, "step", struck)
+    words = (*begun, "--steps", 4, "--device", "cpu", "--runs", "a b")
+    status, said = train(*words, "--out", "v.safetensors")
+    assert status == 130
+    (line,) = [line for line in said.splitlines() if line.startswith("stopped")]
+    command = line.removeprefix("stopped at step 3; go on with: ")
+    told = "egan train --resume 'a b/checkpoint.safetensors' --device cpu"
+    assert command == told
+    monkeypatch.setattr(EganMethod, "step", real)
+    assert call(*shlex.split(command)[1:]).status == 0
+    assert facts(run, "v.safetensors")["step"] == 4
+
+
+def test_mistakes_are_told_before_torch_is_loaded(train: Train) -> None:
+    given = {"--x": "x", "--y": "y", "--messages": "m", "--out": "v.safetensors"}
+    mistakes = {
+        "--x": "nowhere",
+        "--set": "phases=zero",
+        "--preset": "huge",
+        "--method": "nothing",
+        "--device": "tpu",
+        "--from": "nothing.safetensors",
+        "--resume": "nothing.safetensors",
+        "--lpips-backbone": "nothing.safetensors",
+        "--limit": "3",
+        "--out": "nowhere/w.safetensors",
+    }
+    lines = [
+        [word for pair in (given | {option: value}).items() for word in pair]
+        for option, value in mistakes.items()
+    ]
+    code = (
+        "import sys\n"
+        "from egan import terminal\n"
+        "from egan.commands.app import start\n"
+        "found = open('found', 'w')\n"
+        f"for line in {lines!r}:\n"
+        "    sys.argv = ['egan', 'train', *line]\n"
+        "    print(terminal.run(start), 'torch' in sys.modules, file=found)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    found = [line.split() for line in Path("found").read_text().splitlines()]
+    assert len(found) == len(mistakes), done.stderr
+    for option, (status, torch) in zip(mistakes, found, strict=True):
+        assert status in ("1", "2") and torch == "False", option
+    assert done.stderr.count("egan: error: ") == len(mistakes)
+
+
+def test_decoded_pictures_are_for_their_owner_alone(train: Train, begun: tuple) -> None:
+    assert train(*begun, "--steps", 1, "--out", "v.safetensors")[0] == 0
+    assert Path("cache").stat().st_mode & 0o777 == 0o700
+    kept = [path.stat().st_mode & 0o777 for path in Path("cache").iterdir()]
+    assert kept and set(kept) == {0o600}

@@ -1,11 +1,14 @@
-"""What a Trainer trains. A Method owns its networks and optimisers and makes one step; budget, rates, averages, logs and
-files are the Trainer's. Family `egan` is in `egan.train.recipes.egan`, family `paper` in `egan.train.recipes.paper`.
+"""What a Trainer trains: a Method owns networks, critics and optimisers, and makes one step.
+
+Budget, rates, averages, logs and files are the Trainer's. Each family's method is in a
+file of its own.
 """
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from egan.core.torch_model import TorchModel
 from egan.train import losses
 from egan.train.critics import augmented, over_scales
 from egan.train.options import RunOptions
@@ -22,42 +26,43 @@ from egan.train.sampler import Sampler
 class Method(abc.ABC):
     """One thing that can be trained.
 
-    model: what is averaged and saved; has `options` and `save(path, training)`. critics: the discriminators, which only
-    checkpoints hold. optimisers: by name, each group with its full rate under "base".
+    model: averaged and saved. critics: the discriminators, which only checkpoints hold.
+    optimisers: by name, each group with its full rate under "base". forward_pass: all that
+    the optimiser "generators" trains, as one module; critic_loss: the loss of all that
+    "critics" trains. log takes lines while `prepare` works, show the share done in [0, 1]
+    and a few words.
     """
 
     options: RunOptions
-    model: nn.Module
+    model: TorchModel
     critics: nn.ModuleDict
     optimisers: dict[str, torch.optim.Optimizer]
-    forward_pass: (
-        nn.Module
-    )  # the forward pass of all that "generators" trains, as one module
-    critic_loss: nn.Module  # the loss of all that "critics" trains, as one module
+    forward_pass: nn.Module
+    critic_loss: nn.Module
+    log: Callable[[str], None]
+    show: Callable[[float, str], None]
 
     def __init__(self, options: RunOptions, sampler: Sampler) -> None:
         self.options, self.sampler, self.device = options, sampler, sampler.device
         self.optimisers = {}
-        self.log: Callable[[str], None] = lambda line: (
-            None
-        )  # where `prepare` may put lines
+        self.log = lambda line: None
+        self.show = lambda share, words: None
+        self.bf16 = options.bf16 and computes_bfloat16(self.device)
         torch.manual_seed(options.seed)
 
-    @property
-    def averaged(self) -> list[str]:
-        """The names of the model's children that training changes."""
-        return [name for name, child in self.model.named_children() if name != "K"]
-
     def prepare(self) -> dict[str, Any]:
-        """What comes before the first step (K, closed-form starts), not on a resumed run. Returns what to record."""
+        """What comes before the first step of a new run (K, closed-form starts).
+
+        Returns facts to record.
+        """
         return self.make_keys()
 
     def make_keys(self) -> dict[str, Any]:
-        """Train K and freeze it, in a method that has one. Returns what to record."""
+        """Train K and freeze it, in a method that has one. Returns facts to record."""
         return {}
 
     def facts(self) -> dict[str, Any]:
-        """What the options do not say and a resumed run has to share, to be recorded."""
+        """What the options do not say and a resumed run must share, to be recorded."""
         return {}
 
     @abc.abstractmethod
@@ -66,27 +71,22 @@ class Method(abc.ABC):
 
     @abc.abstractmethod
     def step(self, number: int) -> dict[str, Tensor]:
-        """One step of everything: detached, weighted losses by name, and "box_mse", the squared error of decoded
-        messages in [0, 1] units.
+        """One step of everything, number `number` of the run.
+
+        Returns detached, weighted losses (scalars) by name, and "box_mse": the mean squared
+        error of decoded messages, in [0, 1] units.
         """
 
     @abc.abstractmethod
-    def sheet(self, model: nn.Module) -> NDArray[np.uint8]:
+    def sheet(self, model: TorchModel) -> NDArray[np.uint8]:
         """A sample sheet (H, W, 3) made with `model`, the moving average."""
-
-    def state(self) -> dict[str, Tensor]:
-        """What a checkpoint must hold beyond networks and optimisers (an image pool, say)."""
-        return {}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Restore what `state` gave."""
 
     def rate(self, progress: float, number: int) -> float:
         """The share of the full learning rate at a share of the run, a number of steps into it."""
         return 1.0
 
     def share_out(self) -> None:
-        """Compile both passes where asked to, and average the gradients over all processes (DistributedDataParallel)."""
+        """Compile both passes where asked to, and average gradients over all processes."""
         if self.options.compile:
             self.forward_pass = cast(nn.Module, torch.compile(self.forward_pass))
             self.critic_loss = cast(nn.Module, torch.compile(self.critic_loss))
@@ -104,9 +104,7 @@ class Method(abc.ABC):
         )
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.options.bf16
-        )
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def optimiser(
         self,
@@ -119,7 +117,10 @@ class Method(abc.ABC):
         return torch.optim.Adam(groups, rate, betas, fused=self.device.type == "cuda")
 
     def update(self, name: str, loss: Tensor, clip: float = 0.0) -> Tensor:
-        """One step of an optimiser down a loss; returns the norm of the gradient where it is clipped, else 0."""
+        """One step of an optimiser down a loss.
+
+        Returns the norm of the gradient before clipping to `clip`; 0 without clipping.
+        """
         optimiser = self.optimisers[name]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -131,8 +132,9 @@ class Method(abc.ABC):
 
 
 class CriticLoss(nn.Module):
-    """The discriminators' loss over (name, real, fake) windows (N, 3, H, W), with Gaussian noise on all that they see,
-    which is augmented before that where augment names how.
+    """The discriminators' loss over (name, real, fake) windows, each (N, 3, H, W).
+
+    All that they see is augmented in the ways that `augment` names and gets Gaussian noise.
     """
 
     def __init__(
@@ -144,37 +146,52 @@ class CriticLoss(nn.Module):
     def forward(self, pairs: list[tuple[str, Tensor, Tensor]]) -> Tensor:
         total = torch.zeros((), device=pairs[0][1].device)
         for name, real, fake in pairs:
-            both = augmented(torch.cat((real, fake.detach())), self.augment)
-            half = len(real)
-            scores = self.critics[name](noisy(both, self.noise))
-            total = total + over_scales(
-                lambda s: losses.lsgan_discriminator_loss(s[:half], s[half:]),  # noqa: B023
-                scores,
-            )
+            pictures = augmented(torch.cat((real, fake.detach())), self.augment)
+            loss = partial(real_first_loss, count=len(real))
+            scores = self.critics[name](noisy(pictures, self.noise))
+            total = total + over_scales(loss, scores)
         return total
 
 
+def real_first_loss(scores: Tensor, count: int) -> Tensor:
+    """LSGAN's loss of a discriminator from scores of which the first `count` are of real pictures."""
+    return losses.lsgan_discriminator_loss(scores[:count], scores[count:])
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32 here.
+
+    A processor without instructions for it imitates it, five times slower than float32.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    asks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, ask, lambda: False)() for ask in asks)
+
+
 def round8(picture: Tensor) -> Tensor:
-    """Clamp to [-1, 1] and round to 8 bits, with a straight-through gradient inside the range."""
+    """Clamp to [-1, 1] and round to 8 bits; the gradient inside of the range passes."""
     clamped = picture.clamp(-1, 1)
     return clamped + (torch.round((clamped + 1) * 127.5) / 127.5 - 1 - clamped).detach()
 
 
 def noisy(picture: Tensor, deviation: float) -> Tensor:
-    """A picture with Gaussian noise added, drawn contiguous whatever its layout (strided filling is ten times slower on a CPU)."""
-    return (
-        picture + deviation * torch.randn(picture.shape, device=picture.device)
-        if deviation
-        else picture
-    )
+    """A picture with Gaussian noise added.
+
+    The noise is contiguous, because filling channels-last memory is ten times slower on a CPU.
+    """
+    if not deviation:
+        return picture
+    return picture + deviation * torch.randn(picture.shape, device=picture.device)
 
 
 def random_window(
     side: int, size: int, sampler: Sampler, grid: int = 1
 ) -> Callable[[Tensor], Tensor]:
-    """One random square window of `size` (0: all), the same for every tensor (…, H, W) it is applied to.
+    """One random square window of `size` pixels (0: all) of pictures of `side`.
 
-    Its corner is at multiples of `grid`.
+    The same for every tensor (…, H, W) that it is applied to; its corner is at multiples of
+    `grid`.
     """
     size = min(size or side, side)
     i, j = (

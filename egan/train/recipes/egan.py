@@ -196,7 +196,7 @@ class EganMethod(KeyedMethod):
                 ),
             ]
         accuracy = train_key_network(
-            self.model.K, s, o.key_steps, painters, o.bf16, self.log, o.key_size
+            self.model.K, s, o.key_steps, painters, self.bf16, o.key_size, self.show
         )
         return {"key_network_accuracy": round(accuracy, 4)}
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from egan.core.encryptgan import EncryptGAN
 from egan.core.options import ModelOptions
+from egan.core.torch_model import TorchModel
 from egan.errors import EganError
 from egan.train import losses
 from egan.train.critics import augmented, make_critic, over_scales
@@ -117,6 +118,6 @@ class KeyedMethod(Method):
         ).square() * inside
         return error.sum() / inside.sum().clamp_min(1)
 
-    def sheet(self, model: nn.Module) -> NDArray[np.uint8]:
+    def sheet(self, model: TorchModel) -> NDArray[np.uint8]:
         assert isinstance(model, EncryptGAN)
         return sample_sheet(model, self.sampler)

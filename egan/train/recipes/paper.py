@@ -79,7 +79,7 @@ class PaperMethod(KeyedMethod):
     def make_keys(self) -> dict[str, Any]:
         o, alone = self.options, self.sampler.alone()
         accuracy = train_key_network(
-            self.model.K, alone, o.key_steps, log=self.log, size=o.key_size
+            self.model.K, alone, o.key_steps, size=o.key_size, show=self.show
         )
         return {"key_network_accuracy": round(accuracy, 4)}
 

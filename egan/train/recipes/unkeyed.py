@@ -18,6 +18,7 @@ from egan.baselines.base import Baseline
 from egan.core.model import Pictures
 from egan.core.options import BaselineOptions
 from egan.core.tensors import to_bytes
+from egan.core.torch_model import TorchModel
 from egan.train.options import BaselineTraining
 from egan.train.recipes.base import Method
 from egan.train.sampler import Sampler
@@ -106,7 +107,7 @@ class UnkeyedMethod(Method):
         return out
 
     @torch.no_grad()
-    def sheet(self, model: nn.Module) -> Pictures:
+    def sheet(self, model: TorchModel) -> Pictures:
         """Rows of composite, cover, picture of domain Y, disguise and decode; the same pictures at every call."""
         assert isinstance(model, Baseline)
         s = self.sampler
