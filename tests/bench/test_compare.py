@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,12 @@ def test_held_out_pictures_are_not_trained_on() -> None:
         training.messages, held_out.messages, sets.messages, strict=True
     ):
         assert len(mine) == 6 and len(theirs) == 2 and len(both) == 8
+
+
+def test_a_comparison_without_its_judge_ends_before_it_begins(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    done = run(*command())
+    assert done.status == 1 and "egan[bench]" in done.err
+    assert not (here / "all").exists()
