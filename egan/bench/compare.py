@@ -40,11 +40,15 @@ from egan.train.run_folder import CHECKPOINT, LOG, WEIGHTS, held
 from egan.train.sampler import Sampler
 from egan.train.trainer import Trainer
 
-HELD_OUT = 200  # pairs, at most; a quarter where that is less
-POINTS = 6  # of a curve
-POINT_PAIRS = 32  # that a point is measured on
+# The most pairs that are held out; a quarter of all where that is less.
+HELD_OUT = 200
+# Points of a curve.
+POINTS = 6
+# A point is measured on this many pairs.
+POINT_PAIRS = 32
 CURVE = "curve.jsonl"
-AXES = ("step", "pairs", "minutes", "psnr", "gradient")  # of a log that are no losses
+# Columns of a log that are no losses.
+AXES = ("step", "pairs", "minutes", "psnr", "gradient")
 
 # Published rates are for days on a GPU; hours of a CPU want a higher one, and bfloat16.
 FAST = ("learning_rate=4e-4", "bf16=true")
@@ -172,7 +176,8 @@ class Watch:
         self.pairs = self.pairs.first(count)
         self.done = len(self.file.read_text().splitlines()) if self.file.exists() else 0
         self.begin = time.monotonic()
-        self.first: float | None = None  # share done when this process began
+        # Share of the work that was done when this process began.
+        self.first: float | None = None
         self.said = 0.0
 
     def perceptual(self, options: object) -> torch.nn.Module | None:
@@ -195,7 +200,8 @@ class Watch:
             self.point()
         if time.monotonic() - self.said > 60 and share > self.first:
             self.said = time.monotonic()
-            rate = (self.said - self.begin) / (share - self.first)  # seconds a share
+            # Seconds for all of the work.
+            rate = (self.said - self.begin) / (share - self.first)
             left = rate * (1 - share)
             if self.comparison.minutes:
                 left += rate * self.later / self.comparison.minutes

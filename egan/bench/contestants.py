@@ -69,7 +69,8 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
             and path.stem != family
             and path.with_stem(family) in listed
         ):
-            continue  # `robust`, beside egan's
+            # More weights of the family egan, beside egan's own.
+            continue
         if family in found:
             raise EganError(
                 f"two weights files of the method {family}: {found[family]} and {path}",

@@ -21,9 +21,8 @@ from egan.errors import EganError
 from egan.pictures.datasets import cache_folder, data_set, is_named
 from egan.train.data import load, picture_paths, square
 
-LEAST_PICTURE = (
-    64  # pixels of the short side: less is no picture of its domain any more
-)
+# Pixels of the short side. Smaller pictures show nothing of their domain.
+LEAST_PICTURE = 64
 LEAST_MESSAGE = 8
 
 

@@ -13,7 +13,8 @@ from egan.bench.data import PictureSets
 from egan.bench.options import BUDGET, BenchOptions, parse_budget
 from egan.bench.payloads import measure_payloads, payload_lines
 
-PAYLOAD_COUNT = 20  # pictures per kind and size; fewer where there are fewer pairs
+# Pictures of each kind and size; fewer where there are fewer pairs.
+PAYLOAD_COUNT = 20
 
 
 def budget_of(options: BenchOptions) -> Budget:

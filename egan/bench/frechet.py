@@ -25,9 +25,11 @@ from egan.core.model import Pictures
 from egan.errors import EganError
 from egan.terminal import progress
 
-LEAST = 4  # real pictures: two halves of two
+# The least number of real pictures: two halves of two.
+LEAST = 4
 RESAMPLES = 100
-QUALITIES = (75, 30)  # of the JPEGs that photographs are compared with
+# Qualities of the JPEGs that photographs are compared with.
+QUALITIES = (75, 30)
 
 SetDistance = Callable[[Floats, Floats, Floats | None, Floats | None], float]
 DISTANCES: dict[str, SetDistance] = {
@@ -129,7 +131,8 @@ def resamples(n: int, seed: int) -> Iterable[Floats]:
     for _ in range(RESAMPLES):
         weights = np.zeros(n)
         for start in (0, 1):
-            half = weights[start::2]  # a view
+            # A view into weights.
+            half = weights[start::2]
             while np.count_nonzero(half) < 2:
                 half[:] = random.multinomial(
                     len(half), np.full(len(half), 1 / len(half))

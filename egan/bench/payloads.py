@@ -46,7 +46,8 @@ def load_codec() -> tuple[Any, Any]:
         import zxingcpp
     except ImportError as error:
         raise EganError(
-            f"QR codes need {error.name}", "pip install 'egan[payloads]'"
+            f"QR codes need {error.name}",
+            "pip install '.[payloads]' in the checkout of egan",
         ) from error
     return segno, zxingcpp
 

@@ -15,12 +15,13 @@ from egan.core.model import Pictures
 from egan.errors import EganError
 from egan.pictures.builtin import flower
 
+# These are in the wheel of scikit-image and never fetched.
 PHOTOGRAPHS = (
     "astronaut",
     "chelsea",
     "coffee",
     "rocket",
-)  # in the wheel, never fetched
+)
 
 
 def smoke_pictures(

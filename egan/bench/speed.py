@@ -28,7 +28,8 @@ from egan.core.resnet import ResNetGenerator
 from egan.core.tensors import to_bytes, to_unit
 from egan.core.torch_model import TorchModel
 
-Pass = Callable[[int], object]  # a pass over a batch of this many pictures
+# A pass over a batch of so many pictures.
+Pass = Callable[[int], object]
 
 RESNET_WIDTH = 64
 BATCHES = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64)}
@@ -48,10 +49,11 @@ COMMANDS = {
     "python": ["-c", "pass"],
     "version": ["-m", "egan", "--version"],
     **{verb: ["-m", "egan", verb, "--help"] for verb in VERBS},
+    # A command that passes pictures through networks pays at least this on torch.
     "torch": [
         "-c",
         "import torch",
-    ],  # what a command pays for that passes pictures through networks
+    ],
 }
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-FORMULA = ("=", "+", "-", "@")  # how a cell begins that spreadsheets compute
+# Spreadsheets compute a cell that begins with one of these.
+FORMULA = ("=", "+", "-", "@")
 
 # figure: (column of Row, metric that asks for it, how the rows become one number)
 FIGURES: dict[str, tuple[str, str, str]] = {
@@ -81,10 +82,11 @@ PAPER_ROWS = {
         (238.67, 0.3583, 0.1020, 0.0225, 0.1426, 16.19, 0.9473, 0.2429),
     ),
 }
+# Of EncryptGAN; the other methods have no keys.
 PAPER_SECURITY = {
     "lpips": 0.5191,
     "mse": 0.1379,
-}  # of EncryptGAN; the others have no keys
+}
 
 
 def paper_figures(family: str) -> dict[str, Any]:

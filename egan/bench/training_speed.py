@@ -51,8 +51,9 @@ def measure_training(model: Any, side: int, repeats: int = 3) -> dict[str, Any]:
     settings = [
         f"batch={batch}",
         "key_steps=1",
+        # Whole pictures, as CycleGAN gets them.
         "crop=0",
-    ]  # whole pictures, as CycleGAN gets them
+    ]
     _, options = parse_options(None, settings, start=model.options)
     random = np.random.default_rng(0)
     covers, flowers = random.integers(
@@ -72,9 +73,8 @@ def measure_training(model: Any, side: int, repeats: int = 3) -> dict[str, Any]:
         step(method, 0)
     counter = FlopCounterMode(display=False)
     with counter:
-        step(
-            ours, 1
-        )  # without the backward cycle of family egan, which comes every few steps
+        # Without the backward cycle of family egan, which comes every few steps.
+        step(ours, 1)
     took, ratios, products = [], [], []
     for number in range(repeats):
         products.append(product_rate(device, options.bf16))

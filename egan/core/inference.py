@@ -343,7 +343,8 @@ def fitted(keys: Pictures, part: slice, size: tuple[int, int], tile: Tile) -> Fl
     1].
     """
     rows, columns = tile
-    shared = keys.strides[0] == 0  # one key for a whole batch is resized once
+    # One key for a whole batch is resized once.
+    shared = keys.strides[0] == 0
     chosen = keys[part]
     made = [
         resized(key, size, rows.outer(), columns.outer())

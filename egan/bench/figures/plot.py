@@ -1,6 +1,4 @@
-"""Sweeps as CSV, and as line plots by matplotlib, which is an optional dependency (`pip
-install 'egan[plots]'`).
-"""
+"""Sweeps as CSV, and as line plots by matplotlib, which comes with the extra `plots`."""
 
 from __future__ import annotations
 
@@ -61,7 +59,9 @@ def canvas(panels: int, columns: int) -> tuple[Any, list[Any]]:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise EganError("plots need matplotlib", "pip install 'egan[plots]'") from error
+        raise EganError(
+            "plots need matplotlib", "pip install '.[plots]' in the checkout of egan"
+        ) from error
     rows = -(-panels // columns)
     size = (5.2 * columns, 3.8 * rows)
     figure = Figure(figsize=size, dpi=110, layout="constrained")
