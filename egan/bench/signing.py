@@ -23,10 +23,10 @@ from PIL import Image, ImageEnhance, ImageOps
 from egan import terminal
 from egan.bench import card
 from egan.bench.attacks import forgeries
+from egan.bench.attacks.forgeries import Signed
 from egan.bench.intervals import rate_interval
 from egan.core.options import LARGEST_SEED
 from egan.core.weights import read_header, with_header
-from egan.crypto import keys
 from egan.errors import EganError
 from egan.pictures import compose, files
 from egan.pictures.files import Picture
@@ -51,19 +51,6 @@ KEPT = (
     "genuine",
     "impostor",
 )
-
-
-@dataclass(frozen=True)
-class Signed:
-    """Lists of one order: the secrets, the key pair, the signed picture and the decode
-    of each. Pictures are uint8 (H, W, 3).
-    """
-
-    secrets: list[Picture]
-    # The key pair that signs each secret.
-    pairs: list[tuple[keys.PrivateKey, keys.PublicKey]]
-    pictures: list[Picture]
-    decoded: list[Picture]
 
 
 @dataclass(frozen=True)

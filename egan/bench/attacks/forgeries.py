@@ -9,6 +9,7 @@ pass the signature as well.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,11 +23,23 @@ from egan.verbs import sign as signing
 from egan.verbs.job import Job
 
 if TYPE_CHECKING:
-    from egan.bench.signing import Signed
     from egan.verbs.weights import Weights
 
 # Steps of the gradient search.
 STEPS = 80
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Lists of one order: the secrets, the key pair, the signed picture and the decode
+    of each. Pictures are uint8 (H, W, 3).
+    """
+
+    secrets: list[Picture]
+    # The key pair that signs each secret.
+    pairs: list[tuple[keys.PrivateKey, keys.PublicKey]]
+    pictures: list[Picture]
+    decoded: list[Picture]
 
 
 def try_all(
