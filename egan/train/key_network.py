@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from egan.core.networks import KeyNetwork
 from egan.train import losses
-from egan.train.recipes.base import noisy
+from egan.train.critics import noisy
 from egan.train.sampler import Sampler, Source
 
 HALF_BATCH = 8

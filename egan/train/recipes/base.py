@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from egan.core.torch_model import TorchModel
 from egan.train import losses
-from egan.train.critics import augmented, over_scales
+from egan.train.critics import augmented, noisy, over_scales
 from egan.train.options import RunOptions
 from egan.train.sampler import Sampler
 
@@ -173,16 +173,6 @@ def round8(picture: Tensor) -> Tensor:
     """Clamp to [-1, 1] and round to 8 bits; the gradient inside of the range passes."""
     clamped = picture.clamp(-1, 1)
     return clamped + (torch.round((clamped + 1) * 127.5) / 127.5 - 1 - clamped).detach()
-
-
-def noisy(picture: Tensor, deviation: float) -> Tensor:
-    """A picture with Gaussian noise added.
-
-    The noise is contiguous, because filling channels-last memory is ten times slower on a CPU.
-    """
-    if not deviation:
-        return picture
-    return picture + deviation * torch.randn(picture.shape, device=picture.device)
 
 
 def random_window(

@@ -17,9 +17,9 @@ from egan.core.options import ModelOptions
 from egan.core.torch_model import TorchModel
 from egan.errors import EganError
 from egan.train import losses
-from egan.train.critics import augmented, make_critic, over_scales
+from egan.train.critics import augmented, make_critic, noisy, over_scales
 from egan.train.options import TrainOptions
-from egan.train.recipes.base import CriticLoss, Method, noisy, random_window
+from egan.train.recipes.base import CriticLoss, Method, random_window
 from egan.train.sampler import Sampler
 from egan.train.samples import sample_sheet
 

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from egan.core.encryptgan import EncryptGAN
 from egan.core.options import ModelOptions
 from egan.train import losses
+from egan.train.critics import noisy
 from egan.train.key_network import train_key_network
 from egan.train.options import TrainOptions
-from egan.train.recipes.base import noisy, random_window, round8
+from egan.train.recipes.base import random_window, round8
 from egan.train.recipes.keyed import KeyedMethod, Pairs
 from egan.train.sampler import Sampler
 
