@@ -1,4 +1,6 @@
-"""Checkpoints as safetensors: networks, optimisers, random state and counters. No pickle."""
+"""Checkpoints as safetensors: networks, optimisers, random state and counters. No
+pickle.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +39,9 @@ class Counters:
 class RunState:
     """All that changes while a run trains.
 
-    modules and optimisers: by name, changed in place when a checkpoint is loaded. random:
-    the sampler's; torch's own random state is saved beside it. record: what the run found
-    out before its first step.
+    modules and optimisers: by name, changed in place when a checkpoint is loaded.
+    random: the sampler's; torch's own random state is saved beside it. record: what the
+    run found out before its first step.
     """
 
     modules: Mapping[str, nn.Module]
@@ -51,7 +53,9 @@ class RunState:
 
 
 def save_checkpoint(path: Path, state: RunState, run: RunDescription) -> None:
-    """Write a checkpoint, whole or not at all. Raises EganError where it cannot be written."""
+    """Write a checkpoint, whole or not at all. Raises EganError where it cannot be
+    written.
+    """
     tensors: dict[str, Tensor] = {}
     for name, module in state.modules.items():
         for key, value in module.state_dict().items():
@@ -81,8 +85,9 @@ def save_checkpoint(path: Path, state: RunState, run: RunDescription) -> None:
 def load_checkpoint(path: Path, state: RunState, run: RunDescription) -> None:
     """Restore a run's state in place.
 
-    run: of the run that goes on, with what must not differ in its record. Raises EganError
-    for a file that is no checkpoint, and for one of another method, architecture or record.
+    run: of the run that goes on, with what must not differ in its record. Raises
+    EganError for a file that is no checkpoint, and for one of another method,
+    architecture or record.
     """
     with opened(path, "pt") as (file, metadata):
         if not fits(metadata["options"], run):
@@ -122,7 +127,9 @@ def restore(state: RunState, saved: dict[str, Any], tensors: dict[str, Tensor]) 
 
 
 def fits(options: str, run: RunDescription) -> bool:
-    """Whether a checkpoint's architecture is the run's; what an older one leaves out had the default."""
+    """Whether a checkpoint's architecture is the run's; what an older one leaves out
+    had the default.
+    """
     with contextlib.suppress(EganError):
         return model_options(options) == run.model
     return False

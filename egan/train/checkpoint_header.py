@@ -1,4 +1,6 @@
-"""What a checkpoint says of its run, read without torch and before anything is loaded."""
+"""The description of a run in its checkpoint, read without torch and before anything is
+loaded.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def read_description(path: Path) -> RunDescription:
 
 
 def model_options(text: str) -> ModelOptions | BaselineOptions:
-    """The options of any family from their JSON; a field that is left out has its default."""
+    """The options of any family from their JSON; a field that is left out has its
+    default.
+    """
     data = json.loads(text)
     return BASELINE_OPTIONS.get(data["family"], ModelOptions).from_dict(data)
 

@@ -36,10 +36,11 @@ TOGETHER = 256
 
 
 def picture_paths(folder: str | Path) -> list[Path]:
-    """Every picture below a folder, in the order of names, as `egan encrypt -d` finds them.
+    """Every picture below a folder, in the order of names, as `egan encrypt -d` finds
+    them.
 
-    Warns of what is named like a picture and is no file. Raises EganError where there is
-    none.
+    Warns of names that look like pictures and are no files. Raises EganError where
+    there is no picture.
     """
     try:
         found = walk(Path(folder))
@@ -52,7 +53,8 @@ def picture_paths(folder: str | Path) -> list[Path]:
 
 
 def load(pictures: Any, index: int, name: str) -> files.Loaded:
-    """Number `index` of a list of paths or of a data set, as `egan encrypt` reads it, named `name` in errors.
+    """Number `index` of a list of paths or of a data set, as `egan encrypt` reads it,
+    named `name` in errors.
 
     Raises EganError for a picture that cannot be read.
     """
@@ -70,7 +72,9 @@ def square(picture: files.Loaded, size: int | None) -> NDArray[np.uint8]:
 
 
 class Source:
-    """Where pictures come from: `describe` names it for the cache and the log, `read(i, size)` decodes number i."""
+    """A place where pictures come from: `describe` names it for the cache and the log,
+    `read(i, size)` decodes number i.
+    """
 
     def __init__(self, name: str, cache: str | Path) -> None:
         self.name = name
@@ -111,10 +115,12 @@ def load_cached(
     limit: int | None = None,
     fewest: int = 1,
 ) -> tuple[NDArray[np.uint8], int]:
-    """The pictures of a source as one memory-mapped array (N, S, S, 3), and how many could not be read.
+    """The pictures of a source as one memory-mapped array (N, S, S, 3), and how many
+    could not be read.
 
-    size None keeps a message's own side, the largest of the source and at most MESSAGE_SIDE. Decoded once: the cache is
-    found again by the files' names, sizes and times. Raises EganError for a source with fewer than `fewest` pictures.
+    size None keeps a message's own side, the largest of the source and at most
+    MESSAGE_SIDE. Decoded once: the cache is found again by the files' names, sizes and
+    times. Raises EganError for a source with fewer than `fewest` pictures.
     """
     source = Source(name, cache)
     count = min(len(source), limit or len(source))
@@ -142,7 +148,9 @@ def load_cached(
 
 
 def open_cache(path: Path, size: int) -> NDArray[np.uint8] | None:
-    """A cache file as an array (N, size, size, 3), or None where there is none or it is damaged."""
+    """A cache file as an array (N, size, size, 3), or None where there is none or it is
+    damaged.
+    """
     if not path.exists():
         return None
     try:
@@ -162,8 +170,8 @@ def open_cache(path: Path, size: int) -> NDArray[np.uint8] | None:
 def decode(source: Source, count: int, size: int, path: Path) -> None:
     """Write the cache file, uint8 (N, size, size, 3), whole or not at all.
 
-    Names the first few pictures that cannot be read. Raises EganError where the file cannot
-    be written.
+    Names the first few pictures that cannot be read. Raises EganError where the file
+    cannot be written.
     """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -202,7 +210,8 @@ def private_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
 
 
 def fill(room: NDArray[np.uint8], source: Source, size: int) -> list[str]:
-    """Decode the first pictures of a source into room (N, size, size, 3), from its beginning.
+    """Decode the first pictures of a source into room (N, size, size, 3), from its
+    beginning.
 
     Returns the names of those that cannot be read, for which nothing is left free.
     """

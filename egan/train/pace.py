@@ -12,7 +12,8 @@ SLOW_STEPS = 3
 class Pace:
     """Predicts the rest of a run from all its steps but the first few.
 
-    The prediction counts sample sheets and checkpoints too, because it goes by the wall.
+    The prediction counts sample sheets and checkpoints too, because it goes by the
+    wall.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

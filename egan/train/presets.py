@@ -34,7 +34,8 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "perceptual_x": 0.0,
         },
     ),
-    # As published: CycleGAN's networks and schedule, the paper's key layers, right and wrong keys at one half.
+    # As published: CycleGAN's networks and schedule, the paper's key layers, right and
+    # wrong keys at one half.
     "paper": (
         {"family": "paper", "public_layers": (3, 5, 6)},
         {
@@ -75,8 +76,9 @@ ROBUST: tuple[dict[str, Any], dict[str, Any]] = (
     {"amplitude": 32.0, "grain": 0.0, "perceptual": 5.0, "adversarial": 0.0},
 )
 
-# Of the methods that the paper compares with; `published` is what their own papers say.
-# `tiny` is a first try: about a quarter of the width, and a higher rate, since the published ones are for days on a GPU.
+# Methods that the paper compares with; `published` follows their own papers.
+# `tiny` is a first try: about a quarter of the width, and a higher rate, since the
+# published ones are for days on a GPU.
 SMALL_RUN = {"steps": 600, "batch": 4, "sample_every": 200, "bf16": True}
 SMALL_GAN = {**SMALL_RUN, "discriminator_width": 16, "learning_rate": 5e-4}
 BASELINE_PRESETS: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
@@ -97,12 +99,19 @@ def parse_options(
     start: ModelOptions | BaselineOptions | None = None,
     training: dict[str, Any] | None = None,
 ) -> tuple[ModelOptions | BaselineOptions, RunOptions]:
-    """A method's preset with NAME=VALUE settings on top, each for whichever of the two option sets knows the name.
+    """A method's preset with NAME=VALUE settings on top. Each setting goes to the
+    option set that knows its name.
 
-    Without a preset the method's first is taken: `egan`, or `published` for a method that the paper compares with.
-    start: what the networks that a run begins with are made of; it takes the place of the preset's model options, and of
-    the preset where that is not named. training: options of a run to go on with, in place of the preset's. Raises EganError
-    for unknown names, for a start of another method, and for channels that a model could not learn to survive.
+    Without a preset the method's first is taken: `egan`, or `published` for a method
+    that the paper compares with.
+
+    start: the model options of the networks that a run begins with. They take the place
+    of the preset's model options, and of the preset where that is not named.
+
+    training: options of a run to go on with, in place of the preset's.
+
+    Raises EganError for unknown names, for a start of another method, and for channels
+    that a model cannot learn to survive.
     """
     if start is not None:
         if (start.family if start.family in BASELINE_OPTIONS else "egan") != method:
@@ -169,7 +178,7 @@ def parse_options(
 
 
 def check_robust(model: ModelOptions) -> None:
-    """Raises EganError for a model that cannot learn to survive what happens on the way."""
+    """Raises EganError for a model that cannot learn to survive these channels."""
     if model.family == "paper":
         raise EganError(
             "the family paper has no robust training",
@@ -191,7 +200,9 @@ def option_classes(
     type[RunOptions],
     dict[str, tuple[dict[str, Any], dict[str, Any]]],
 ]:
-    """What describes a method's model and its training, and its presets. Raises EganError for an unknown one."""
+    """The classes of a method's model options and training options, and its presets.
+    Raises EganError for an unknown method.
+    """
     if method == "egan":
         return ModelOptions, TrainOptions, PRESETS
     if method not in BASELINE_OPTIONS:

@@ -148,7 +148,9 @@ def load(request: Request, name: str, side: int | None) -> NDArray[np.uint8]:
 def load_lpips(
     request: Request, options: RunOptions, device: torch.device
 ) -> nn.Module | None:
-    """The network of the perceptual loss, where that has a weight: named, or torchvision's."""
+    """The network of the perceptual loss, where that has a weight: named, or
+    torchvision's.
+    """
     if not uses_perceptual(options):
         return None
     backbone = Path(request.lpips_backbone) if request.lpips_backbone else None

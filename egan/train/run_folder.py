@@ -1,4 +1,6 @@
-"""The folder of a run, with its checkpoint, log and sample sheets: one run at a time, and none overwrites another's unasked."""
+"""The folder of a run, with its checkpoint, log and sample sheets: one run at a time,
+and none overwrites another's unasked.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,18 @@ CHECKPOINT, WEIGHTS, LOG, LOCK = (
 
 
 def run_folder(named: str | None, resume: str | None, out: str) -> Path:
-    """The folder named, else that of the checkpoint that the run goes on from, else `runs` / the name of the weights file."""
+    """The folder named, else that of the checkpoint that the run goes on from, else
+    `runs` / the name of the weights file.
+    """
     if named is not None:
         return Path(named)
     return Path(resume).parent if resume else Path("runs") / Path(out).stem
 
 
 def check_folder(folder: Path, resume: str | None, force: bool) -> None:
-    """Raises EganError where the folder cannot be written, or holds a checkpoint of a run that this one does not go on with."""
+    """Raises EganError where the folder cannot be written, or holds a checkpoint of a
+    run that this one does not go on with.
+    """
     check_made(str(folder), "--runs")
     kept = folder / CHECKPOINT
     if (
@@ -44,9 +50,10 @@ def check_folder(folder: Path, resume: str | None, force: bool) -> None:
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """The folder, made where it is missing, kept from other runs meanwhile. Raises EganError where one has it.
+    """The folder, made where it is missing, and locked against other runs meanwhile.
 
-    What was made and stays empty but for the lock is removed again.
+    Raises EganError where another run has it. A folder that was made here and stays
+    empty is removed again.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)

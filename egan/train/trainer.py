@@ -40,19 +40,19 @@ from egan.train.run_folder import CHECKPOINT, LOG, WEIGHTS
 REPORT_EVERY = 50
 ALONE = Place()
 NO_REQUEST: Mapping[str, Any] = {}
-# Of a report, what is no loss
+# Columns of a report that are no losses.
 COUNTED = ("step", "pairs", "minutes")
 
 
 class Trainer:
     """A run: a method, its moving average and its counters.
 
-    out: the folder of checkpoint.safetensors, weights.safetensors, log.jsonl, sample sheets
-    and, where TensorBoard is installed, its event files. log takes lines; show takes the
-    share done, in [0, 1], and a few figures after each step. place: this process among
-    several, of which the first writes. clock: seconds, by which a run's budget is counted.
-    request: plain data that checkpoints keep, from which the run can go on. go_on: the
-    command that does so.
+    out: the folder of checkpoint.safetensors, weights.safetensors, log.jsonl, sample
+    sheets and, where TensorBoard is installed, its event files. log takes lines; show
+    takes the share done, in [0, 1], and a few figures after each step. place: this
+    process among several, of which the first writes. clock: seconds, by which a run's
+    budget is counted. request: plain data that checkpoints keep, from which the run can
+    go on. go_on: the command that does so.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Trainer:
         self.counters = Counters()
         # Seconds of this process's own steps
         self.elapsed = 0.0
-        # What `prepare` found out
+        # The record that `prepare` returned.
         self.record: dict[str, Any] = {}
         # Losses since the last report, and how many steps had each
         self.sums: dict[str, Tensor] = {}
@@ -135,8 +135,8 @@ class Trainer:
     def start_from(self, model: TorchModel, new_keys: bool = False) -> None:
         """Begin with the networks of a weights file instead of `prepare`.
 
-        new_keys: all but its K, which is trained anew. Raises EganError where the networks
-        do not fit.
+        new_keys: all but its K, which is trained anew. Raises EganError where the
+        networks do not fit.
         """
         taken = {
             name: value
@@ -283,7 +283,9 @@ class Trainer:
         return values
 
     def report(self) -> dict[str, float]:
-        """Means of the losses since the last report, PSNR of messages in dB, and counters."""
+        """Means of the losses since the last report, PSNR of messages in dB, and
+        counters.
+        """
         row = {name: value / self.counts[name] for name, value in self.check().items()}
         self.sums, self.counts = {}, {}
         if "box_mse" in row:
@@ -303,7 +305,9 @@ class Trainer:
             Image.fromarray(self.method.sheet(self.average)).save(self.out / name)
 
     def save(self) -> None:
-        """Checkpoint and weights, each written whole or not at all, and only in a good state."""
+        """Checkpoint and weights, each written whole or not at all, and only in a good
+        state.
+        """
         self.check()
         if self.place.writes:
             self.out.mkdir(parents=True, exist_ok=True)
@@ -327,7 +331,8 @@ class Trainer:
 
 
 class Journal:
-    """The figures of a run: lines of log.jsonl and, where TensorBoard is installed, its files.
+    """The figures of a run: lines of log.jsonl and, where TensorBoard is installed, its
+    files.
 
     goes_on: the lines come after those that are there.
     """

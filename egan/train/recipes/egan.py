@@ -1,6 +1,8 @@
-"""The family `egan`: one step of F, G and both discriminators with the phase lock between (DESIGN 3).
+"""The family `egan`: one step of F, G and both discriminators with the phase lock
+between (DESIGN 3).
 
-All random choices of a step are drawn first, into a Batch; the pass over it is a module of its own, a function of tensors.
+All random choices of a step are drawn first, into a Batch; the pass over it is a module
+of its own, a function of tensors.
 """
 
 from __future__ import annotations
@@ -28,8 +30,10 @@ from egan.train.recipes.keyed import KeyedMethod, Pairs
 from egan.train.sampler import Sampler
 from egan.train.starting_codec import start_codec
 
-FLOOR_RATE = 0.02  # the learning rate decays to this share of itself
-SIGNED = 0.4  # what painting faces counts against painting flowers while K learns
+# The learning rate decays to this share of itself.
+FLOOR_RATE = 0.02
+# Weight of painting faces against painting flowers while K learns.
+SIGNED = 0.4
 
 Window = Callable[[Tensor], Tensor]
 
@@ -38,17 +42,23 @@ Window = Callable[[Tensor], Tensor]
 class Batch(Pairs):
     """Also right (N,), and keystreams (N, P, H/4, W/4) of bytes."""
 
-    right: Tensor  # 1 where G gets the right keystream
+    # 1 where G gets the right keystream, else 0.
+    right: Tensor
     keystream: Tensor
-    used: Tensor  # what G gets
-    other: Tensor  # a second keystream for the first few samples, to see what the payload changes
+    # The keystream that G gets.
+    used: Tensor
+    # A second keystream for the first few samples, for the grain loss.
+    other: Tensor
     noise: Tensor
-    verifying: Tensor  # the key images that signed pictures are verified with: half of them of another flower
+    # The key images that signed pictures are verified with; half are of another flower.
+    verifying: Tensor
 
 
 @dataclasses.dataclass
 class Cycle:
-    """What one direction of the cycle gives: the painted picture before rounding, the decode, and phases on the way."""
+    """One direction of the cycle: the painted picture before rounding, the decode, and
+    the phases on the way.
+    """
 
     painted: Tensor
     recovered: Tensor
@@ -58,7 +68,9 @@ class Cycle:
 
 
 class LockedCycle(nn.Module):
-    """F and G in one forward pass, as one module for the optimiser and for DistributedDataParallel."""
+    """F and G in one forward pass, as one module for the optimiser and for
+    DistributedDataParallel.
+    """
 
     def __init__(self, model: EncryptGAN, random: np.random.Generator) -> None:
         super().__init__()
@@ -69,7 +81,9 @@ class LockedCycle(nn.Module):
     def forward(
         self, b: Batch, backward: bool, channel: str | None = None
     ) -> tuple[Cycle, Cycle | None, Tensor]:
-        """The cycle X-Y-X, the cycle Y-X-Y where asked for, and the grain of the first few disguises."""
+        """The cycle X-Y-X, the cycle Y-X-Y where asked for, and the grain of the first
+        few disguises.
+        """
 
         def travel(picture: Tensor) -> Tensor:
             return through(picture, channel, self.random) + b.noise
@@ -100,13 +114,14 @@ def cycle(
     used: Tensor,
     travel: Callable[[Tensor], Tensor],
 ) -> Cycle:
-    """Hide a picture, round to 8 bits, send it through a channel, and reveal it with the keystream `used`."""
+    """Hide a picture, round to 8 bits, send it through a channel, and reveal it with
+    the keystream `used`.
+    """
     sent = quantise_phases(hider.encode(picture, hide_key))
     locked = rotate_phases(sent, keystream, +1)
     painted = hider.decode(locked, hide_key, HIDE)
-    rounded = (
-        painted + (hider.levels(painted) / 127.5 - 1 - painted).detach()
-    )  # a straight-through gradient
+    # A straight-through gradient.
+    rounded = painted + (hider.levels(painted) / 127.5 - 1 - painted).detach()
     measured = revealer.measure(travel(rounded), reveal_key, hider)
     recovered = revealer.decode(rotate_phases(measured, used, -1), reveal_key, REVEAL)
     return Cycle(painted, recovered, sent, locked.detach(), measured)
@@ -115,7 +130,9 @@ def cycle(
 def painting(
     hider: LockedGenerator,
 ) -> tuple[Callable[[Tensor], Tensor], list[nn.Parameter]]:
-    """A generator as a painter from key images, with random phases for payload, and what learns: not the carriers."""
+    """A generator as a painter from key images, with random phases as payload, and the
+    parameters that learn: all but the carriers.
+    """
 
     def paint(key: Tensor) -> Tensor:
         n, _, h, w = key.shape
@@ -223,7 +240,9 @@ class EganMethod(KeyedMethod):
 
     @torch.no_grad()
     def draw(self, backward: bool = True) -> Batch:
-        """The pictures and all random choices of one step; backward: of one that trains the cycle Y-X-Y as well."""
+        """The pictures and all random choices of one step; backward: of one that trains
+        the cycle Y-X-Y as well.
+        """
         o, s = self.options, self.sampler
         pairs = self.draw_pairs()
         shape = (o.batch, *self.model.keystream_shape(*pairs.x.shape[-2:]))
@@ -240,9 +259,11 @@ class EganMethod(KeyedMethod):
         )
 
     def keys_to_verify(self, ky: Tensor) -> Tensor:
-        """Key images for what is signed: one's own or those of other flowers, at one half.
+        """Key images for signed pictures: their own in one half, those of other flowers
+        in the other.
 
-        A secret need not be the flower of the public key. Were it always in training, F would learn to copy from the key.
+        A secret need not be the flower of the public key. If it always were in
+        training, F would learn to copy from the key.
         """
         s, m = self.sampler, self.model
         others = self.key_images(
@@ -362,7 +383,9 @@ class EganMethod(KeyedMethod):
 
     @torch.no_grad()
     def payload(self, hider: LockedGenerator, b: Batch) -> Tensor | float:
-        """The carriers of random phases, for real pictures, so that they do not tell painted pictures from real ones."""
+        """The carriers of random phases, for real pictures, so that they do not tell
+        painted pictures from real ones.
+        """
         if not self.options.grain_on_real:
             return 0.0
         angle = torch.rand(b.keystream.shape, device=self.device) * (2 * math.pi)

@@ -1,7 +1,7 @@
-"""What training the compared methods has in common, which know no keys.
+"""Training that the compared methods share; they know no keys.
 
-Everything is trained as its own paper has it, in float32 pictures. Domain X is what goes
-in: covers with messages already pasted on.
+Everything is trained as its own paper has it, in float32 pictures. Domain X is the
+input: covers with messages already pasted on.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from egan.train.options import BaselineTraining
 from egan.train.recipes.base import Method
 from egan.train.sampler import Sampler
 
-ROWS = 4  # of a sample sheet
+# Rows of a sample sheet.
+ROWS = 4
 
 
 class UnkeyedMethod(Method):
-    """Trains a Baseline in the shared Trainer. A subclass says how its networks are built and what one step is."""
+    """Trains a Baseline in the shared Trainer. A subclass builds its networks and makes
+    one step.
+    """
 
     model: Baseline
     model_options: BaselineOptions
@@ -43,7 +46,8 @@ class UnkeyedMethod(Method):
         self.model_options = model_options
         self.critics = nn.ModuleDict()
         self.build()
-        # Instance norm is slow in this order on a CPU, and most of these networks are made of it.
+        # Instance norm is slow in this order on a CPU, and most of these networks are
+        # made of it.
         order = (
             torch.channels_last if self.device.type == "cuda" else torch.preserve_format
         )
@@ -55,8 +59,11 @@ class UnkeyedMethod(Method):
         """Make `model` and `critics`."""
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Composites, pictures of domain Y, (N, 3, S, S) in [-1, 1], and the message boxes (N, 1, S, S)."""
-        s, n = self.sampler, self.options.batch  # over all processes
+        """Composites, pictures of domain Y, (N, 3, S, S) in [-1, 1], and the message
+        boxes (N, 1, S, S).
+        """
+        # n counts the pairs of all processes.
+        s, n = self.sampler, self.options.batch
         x, y = s.pictures(s.covers, n), s.pictures(s.disguises, n)
         composite, box = s.composite(x)
         return composite, y, box
@@ -73,7 +80,8 @@ class UnkeyedMethod(Method):
     def update(self, name: str, loss: Tensor, clip: float = 0.0) -> Tensor:
         """As in Method, with gradients averaged over all processes by hand.
 
-        A step passes several times through parts of one network, which DistributedDataParallel does not allow.
+        A step passes several times through parts of one network, which
+        DistributedDataParallel does not allow.
         """
         optimiser, world = self.optimisers[name], self.sampler.world
         optimiser.zero_grad(set_to_none=True)
@@ -108,7 +116,9 @@ class UnkeyedMethod(Method):
 
     @torch.no_grad()
     def sheet(self, model: TorchModel) -> Pictures:
-        """Rows of composite, cover, picture of domain Y, disguise and decode; the same pictures at every call."""
+        """Rows of composite, cover, picture of domain Y, disguise and decode; the same
+        pictures at every call.
+        """
         assert isinstance(model, Baseline)
         s = self.sampler
         fixed = Sampler(s.covers, s.disguises, s.messages, 1, s.device)
@@ -134,5 +144,7 @@ def l1(a: Tensor, b: Tensor) -> Tensor:
 
 
 def constant_then_linear(progress: float, hold: float = 0.5) -> float:
-    """The full rate for a share of the run, then in a straight line to 0 (CycleGAN, DRIT)."""
+    """The full rate for a share of the run, then in a straight line to 0 (CycleGAN,
+    DRIT).
+    """
     return 1.0 if progress <= hold else max(0.0, (1 - progress) / (1 - hold))
