@@ -27,6 +27,8 @@ from egan.terminal import progress
 
 # The least number of real pictures: two halves of two.
 LEAST = 4
+# The least number that has intervals: resamples of fewer are too much alike.
+LEAST_RESAMPLED = 16
 RESAMPLES = 100
 # Qualities of the JPEGs that photographs are compared with.
 QUALITIES = (75, 30)
@@ -54,8 +56,8 @@ def realism(
     "distance" is to all of `flowers`, "real" is between their halves, and "comparable"
     is from the disguises of one half to the flowers of the other, the mean of both
     ways. "jpeg": of `flowers` to their own JPEGs, by quality. "ci": 95 % intervals of
-    the first three. load: makes the network, after the checks. Raises EganError for too
-    few pictures, and as `load` does.
+    the first three, none of fewer than 16 pictures. load: makes the network, after the
+    checks. Raises EganError for too few pictures, and as `load` does.
     """
     n = len(flowers)
     if n < LEAST:
@@ -85,14 +87,17 @@ def realism(
     for name in names:
         distance = DISTANCES[name]
         found = three(distance, fake, real, others, np.ones(n))
+        count = RESAMPLES if n >= LEAST_RESAMPLED else 0
         draws = [
             three(distance, fake, real, others, weights)
-            for weights in progress(resamples(n, seed), RESAMPLES, name)
+            for weights in progress(resamples(n, count, seed), count, name)
         ]
         out[name] = found | {
             "jpeg": {str(q): distance(real, f, None, None) for q, f in jpegs.items()},
             "ci": {
-                part: centred(found[part], [d[part] for d in draws]) for part in found
+                part: centred(value, [draw[part] for draw in draws])
+                for part, value in found.items()
+                if draws
             },
             "sets": words,
             "n": n,
@@ -122,13 +127,13 @@ def three(
     }
 
 
-def resamples(n: int, seed: int) -> Iterable[Floats]:
+def resamples(n: int, count: int, seed: int) -> Iterable[Floats]:
     """How often each of n pictures is drawn, with replacement within each half.
 
     A half has two different pictures at least, which a distance needs.
     """
     random = np.random.default_rng(seed)
-    for _ in range(RESAMPLES):
+    for _ in range(count):
         weights = np.zeros(n)
         for start in (0, 1):
             # A view into weights.

@@ -241,7 +241,7 @@ def add_realism(
             if name == "fid":
                 figures["fid_comparable"] = distances["comparable"]
                 figures["fid_real"] = distances["real"]
-                figures["ci"][name] = figures["ci"][name]["distance"]
+                figures["ci"][name] = figures["ci"][name].get("distance")
 
 
 def attempt(load: Callable[[], T]) -> tuple[T | None, str]:

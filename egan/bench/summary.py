@@ -222,11 +222,13 @@ def distance_line(
     name: str, digits: int, found: dict[str, Any], ci: dict[str, list[float]]
 ) -> str:
     """Distances between sets of pictures, with the distances to compare them with."""
-    low, high = ci["comparable"]
+    interval = ""
+    if "comparable" in ci:
+        low, high = ci["comparable"]
+        interval = f" (95% {low:.{digits}f} to {high:.{digits}f})"
     jpeg = ", ".join(f"{q}: {v:.{digits}f}" for q, v in found["jpeg"].items())
     return (
-        f"{name}: like for like {found['comparable']:.{digits}f} "
-        f"(95% {low:.{digits}f} to {high:.{digits}f}), "
+        f"{name}: like for like {found['comparable']:.{digits}f}{interval}, "
         f"real against real {found['real']:.{digits}f}; "
         f"all with their own flowers {found['distance']:.{digits}f}; "
         f"photographs after JPEG of quality {jpeg}"

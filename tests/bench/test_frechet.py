@@ -81,7 +81,7 @@ def test_looks_of_flowers_lie_between_real_ones_and_noise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(frechet, "RESAMPLES", 20)
-    real = flowers(8, 64, 0)
+    real = flowers(16, 64, 0)
     noise = np.random.default_rng(1).integers(0, 256, real.shape, np.uint8)
     network = load_efficientnet_features(torch.device("cpu"))
     assert network(real[:2]).shape == (2, 1280)
@@ -100,6 +100,15 @@ def test_looks_of_flowers_lie_between_real_ones_and_noise(
     again = realism(lambda: network, real, real, None, 3, 0, ("kid",))
     assert list(again) == ["kid"]
     assert again["kid"]["ci"]["real"] == pytest.approx(same["kid"]["ci"]["real"])
+
+
+def test_so_few_pictures_have_no_interval() -> None:
+    def network(pictures: np.ndarray) -> Floats:
+        return pictures[:, ::20, ::20].reshape(len(pictures), -1) / 255
+
+    real = flowers(6, 64, 0)
+    found = realism(lambda: network, real, real, None, 4, 0)
+    assert found["kid"]["ci"] == {} and found["kid"]["n"] == 6
 
 
 def test_too_few_pictures_are_refused_before_a_network_is_made() -> None:
