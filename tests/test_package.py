@@ -84,7 +84,9 @@ def test_the_main_job_runs_from_the_wheel_with_its_own_weights(
 
 def test_one_key_pair_serves_with_and_without_robustness() -> None:
     """egan and robust have one K, so no key is drawn by other weights when both are used."""
-    key_networks = {name: read_description(find_weights(name))[2] for name in SHIPPED}
+    key_networks = {
+        name: read_description(find_weights(name)).key_network for name in SHIPPED
+    }
     assert key_networks["egan"] == key_networks["robust"] != key_networks["paper"]
 
 

@@ -50,6 +50,12 @@ class EncryptGAN(TorchModel, KeyedModel):
     def parts(self) -> dict[str, list[nn.Module]]:
         return {"encrypt": [self.F], "decrypt": [self.G]}
 
+    def graphs(self) -> dict[str, bytes]:
+        """The stages as graphs for ONNX Runtime."""
+        from egan.core.export import export_graphs
+
+        return export_graphs(self.options)
+
     @torch.inference_mode()
     def run(self, stage: str, *inputs: NDArray) -> list[NDArray]:
         module = make_stage(stage, self.K, {"F": self.F, "G": self.G})

@@ -10,8 +10,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from egan.core.graphs import PREFIX
 from egan.core.torch_model import TorchModel
-from egan.core.weights import read_description, weights_id
+from egan.core.weights import Described, read_description
 from egan.errors import EganError
 
 # Family to "module:Class". Names, because the networks of the compared methods live
@@ -26,30 +27,32 @@ FAMILIES = {
 }
 
 
-def load_model(path: str | Path, device: str | torch.device = "cpu") -> TorchModel:
+def load_model(
+    path: str | Path | Described, device: str | torch.device = "cpu"
+) -> TorchModel:
     """Rebuild a model of any family from a weights file alone.
 
     Raises EganError for a file that is damaged, of an unknown version or family, or does not fit its own metadata.
     """
-    path = Path(path)
-    identity = weights_id(path)
-    options, training, key_network = read_description(path)
+    found = path if isinstance(path, Described) else read_description(Path(path))
     try:
-        with safe_open(str(path), "pt") as file:
-            tensors = {k: widened(file.get_tensor(k)) for k in file.keys()}  # noqa: SIM118
+        with safe_open(str(found.path), "pt") as file:
+            tensors = {
+                k: widened(file.get_tensor(k))
+                for k in file.keys()  # noqa: SIM118
+                if not k.startswith(PREFIX)
+            }
     except (SafetensorError, OSError) as error:
-        raise EganError(f"cannot read weights {path}: {error}") from error
+        raise EganError(f"cannot read weights {found.path}: {error}") from error
     with torch.device("meta"):
-        model = model_class(options.family)(options)
+        model = model_class(found.options.family)(found.options)
     try:
         model.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
-        raise EganError(f"weights {path} do not fit their own description") from error
-    model.id, model.key_network, model.training_summary = (
-        identity,
-        key_network,
-        training,
-    )
+        raise EganError(
+            f"weights {found.path} do not fit their own description"
+        ) from error
+    model.describe(found)
     model = model.eval().requires_grad_(False)
     return model if torch.device(device).type == "cpu" else model.to(device)
 

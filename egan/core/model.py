@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from egan.core.weights import ID_BYTES
+from egan.core.weights import ID_BYTES, Described
 from egan.errors import EganError
 from egan.pictures.sizes import fits
 
@@ -36,6 +36,11 @@ class Model(abc.ABC):
     # Of the K in it, see `key_network_id`
     key_network: bytes = bytes(ID_BYTES)
     training_summary: dict[str, Any]
+
+    def describe(self, found: Described) -> None:
+        """Take over what a weights file says of itself."""
+        self.id, self.key_network = found.id, found.key_network
+        self.training_summary = found.training
 
     @property
     def locked(self) -> bool:

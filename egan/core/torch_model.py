@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from egan.core.graphs import PREFIX
 from egan.core.model import BATCH, Model
 from egan.core.weights import WEIGHTS_VERSION, read_header, with_header
 from egan.pictures.output import write_output
@@ -36,6 +37,10 @@ class TorchModel(nn.Module, Model):
     def batch(self) -> int:
         return BATCH if self.device.type == "cpu" else 8 * BATCH
 
+    def graphs(self) -> dict[str, bytes]:
+        """Graphs of the networks for another runtime, by name, to be stored beside their weights."""
+        return {}
+
     def save(self, path: str | Path, training: dict[str, Any]) -> None:
         """Write the weights file in half precision, whole or not at all. `training` is free JSON: recipe, data, figures.
 
@@ -45,6 +50,9 @@ class TorchModel(nn.Module, Model):
             k: v.detach().half().cpu().contiguous()
             for k, v in self.state_dict().items()
         }
+        for name, graph in self.graphs().items():
+            stored = torch.frombuffer(bytearray(graph), dtype=torch.uint8)
+            tensors[PREFIX + name] = stored
         metadata = {
             "egan": WEIGHTS_VERSION,
             "options": self.options.to_json(),

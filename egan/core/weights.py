@@ -6,10 +6,12 @@ import hashlib
 import json
 import math
 import struct
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from egan.core.graphs import PREFIX
 from egan.core.options import BASELINE_OPTIONS, BaselineOptions, ModelOptions
 from egan.errors import EganError
 
@@ -155,22 +157,41 @@ def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def read_description(
-    path: Path,
-) -> tuple[ModelOptions | BaselineOptions, dict[str, Any], bytes]:
-    """Model options, training summary and the id of K of a weights file.
+@dataclass(frozen=True)
+class Described:
+    """What a weights file says of itself: options and training summary, ids of the file and of its K, tensors.
+
+    tensors: the file's header, name to dtype and shape.
+    """
+
+    path: Path
+    options: ModelOptions | BaselineOptions
+    training: dict[str, Any]
+    id: bytes
+    key_network: bytes
+    tensors: dict[str, dict[str, Any]]
+
+    def graph_names(self) -> set[str]:
+        """The stages of which the file holds a graph."""
+        return {n.removeprefix(PREFIX) for n in self.tensors if n.startswith(PREFIX)}
+
+
+def read_description(path: Path) -> Described:
+    """Everything about a weights file but its numbers, after checking it against SHA256SUMS.
 
     Raises EganError for a file of which anything but the numbers themselves is not as it should be.
     """
+    identity = weights_id(path)
     try:
         with path.open("rb") as file:
             header = read_header(file, path.stat().st_size, f"the weights file {path}")
             options, training = parse_metadata(
                 header.pop("__metadata__", None), str(path)
             )
-            return options, training, key_network_id(file, header, options)
+            key_network = key_network_id(file, header, options)
     except OSError as error:
         raise EganError(f"cannot read weights {path}: {error}") from error
+    return Described(path, options, training, identity, key_network, header)
 
 
 def parse_metadata(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from egan.core.options import FAMILIES, BaselineOptions, ModelOptions
-from egan.core.weights import SUMS, read_description, weights_id
+from egan.core.weights import SUMS, read_description
 from egan.errors import EganError, Note
 
 if TYPE_CHECKING:
@@ -29,10 +29,11 @@ class Weights:
         """Raises EganError for a file that is damaged or no weights file of egan's."""
         self.path = path
         self.device = device
-        self.id = weights_id(path)
-        self.options: ModelOptions | BaselineOptions
-        self.training: dict[str, Any]
-        self.options, self.training, self.key_network = read_description(path)
+        self.found = read_description(path)
+        self.id = self.found.id
+        self.options = self.found.options
+        self.training = self.found.training
+        self.key_network = self.found.key_network
 
     @property
     def keyed(self) -> bool:
@@ -66,7 +67,7 @@ class Weights:
         """The networks. Raises EganError for a device that is not there."""
         from egan.core.runtime import open_model
 
-        return open_model(self.path, own_device(self.device))
+        return open_model(self.found, own_device(self.device))
 
     @property
     def gan(self) -> KeyedModel:
