@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Words of torch and the system for a lack of memory.
+# Words of torch, ONNX Runtime and the system for a lack of memory.
 NO_MEMORY = (
     "not enough memory",
     "can't allocate memory",
     "out of memory",
+    "bad_alloc",
+    "bad allocation",
+    "failed to allocate memory",
 )
 
 

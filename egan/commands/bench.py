@@ -238,6 +238,9 @@ def bench(
     Without --x, --y and --messages a small built-in set is measured, as a smoke test.
     """
     terminal.quiet = quiet
+    from egan.core.runtime import need_torch
+
+    need_torch("egan bench")
     from egan.bench.options import NINE, BenchOptions
     from egan.bench.run import run_bench
 

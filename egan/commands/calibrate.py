@@ -65,6 +65,9 @@ def calibrate(
 ) -> None:
     """Measure how well verify tells secrets apart, choose its threshold, and with -o write it into the weights."""
     terminal.quiet = quiet
+    from egan.core.runtime import need_torch
+
+    need_torch("egan calibrate")
     from egan.bench.signing import Calibration, run_calibrate
     from egan.commands import inputs
 

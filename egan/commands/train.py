@@ -135,6 +135,9 @@ def train(
     A run is resumed by its checkpoint alone: --resume runs/NAME/checkpoint.safetensors.
     """
     terminal.quiet = quiet
+    from egan.core.runtime import need_torch
+
+    need_torch("egan train")
     from egan.train.request import Request, check
 
     named = {

@@ -20,11 +20,12 @@ from egan.core.graphs import (
     outputs_of,
 )
 from egan.core.inference import KeyedModel
-from egan.core.model import Floats
+from egan.core.model import Floats, Side
 from egan.core.options import ModelOptions
 from egan.core.weights import Described
 from egan.errors import NO_MEMORY, EganError
 
+SIDES: tuple[Side, ...] = ("F", "G")
 OLDEST = (1, 18)
 MOST_THREADS = 16
 
@@ -40,7 +41,7 @@ class OnnxModel(KeyedModel):
         self.describe(found)
         self.path = found.path
         self.shapes = {n: tuple(t["shape"]) for n, t in found.tensors.items()}
-        for side in "FG" if self.locked else "":
+        for side in SIDES if self.locked else ():
             # The projection off the carriers, which is computed of them
             self.shapes[f"{side}.beside"] = (48, 48)
         self.runtime = import_runtime()
@@ -111,10 +112,9 @@ class OnnxModel(KeyedModel):
             raise self.unfit(stage, str(error)) from error
         stored = [name for name in names if not name.endswith(".beside")]
         weights = dict(zip(stored, self.tensors(stored), strict=True))
-        for name in names:
-            if name not in weights:
-                side = "F" if name.startswith("F") else "G"
-                weights[name] = self.carriers(side).beside
+        for side in SIDES:
+            if f"{side}.beside" in names:
+                weights[f"{side}.beside"] = self.carriers(side).beside
         options = session_options(ort)
         # Sessions refer to these numbers and do not own them, so they live as long.
         values = [ort.OrtValue.ortvalue_from_numpy(weights[name]) for name in names]
@@ -157,6 +157,8 @@ def session_options(ort: Any) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads()
     options.inter_op_num_threads = 1
+    # Waiting threads sleep: spinning would take other processes' time, and gains little.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     return options
 

@@ -12,7 +12,9 @@ from egan.core.options import ModelOptions
 from egan.core.weights import Described, read_description
 from egan.errors import EganError
 
-INSTALL = "install it with pip install 'egan[torch]', or '.[torch]' in a checkout"
+INSTALL = (
+    "pip install 'egan[torch]', or in a checkout pip install '.[torch]', brings it"
+)
 
 
 def open_model(path: str | Path | Described, device: str = "auto") -> Model:
@@ -54,3 +56,9 @@ def has_graphs(found: Described) -> bool:
 
 def is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
+
+
+def need_torch(what: str) -> None:
+    """Raises EganError, with what to install, where torch is not installed."""
+    if not is_installed("torch"):
+        raise EganError(f"{what} needs torch, which is not installed", INSTALL)

@@ -1,6 +1,8 @@
-"""Built-in pictures that may be handed on: a drawn flower, and the public-domain portrait and cat of scikit-image."""
+"""Built-in pictures that may be handed on: a drawn flower, and the free portrait and cat that scikit-image has, too."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,20 +11,23 @@ from PIL import Image, ImageFilter
 Picture = NDArray[np.uint8]
 
 
-def portrait(size: int = 256) -> Picture:
-    """The face of the NASA portrait in scikit-image (public domain), uint8 (size, size, 3)."""
-    from skimage import data
+PHOTOGRAPHS = Path(__file__).parent / "photographs"
 
-    square = Image.fromarray(data.astronaut()).crop((96, 0, 352, 256))
-    return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS))
+
+def portrait(size: int = 256) -> Picture:
+    """The face of a NASA portrait (Eileen Collins, public domain), uint8 (size, size, 3)."""
+    return photograph("portrait", size)
 
 
 def cat(size: int = 96) -> Picture:
-    """The head of the cat in scikit-image (CC0), uint8 (size, size, 3)."""
-    from skimage import data
+    """The head of a cat (Chelsea, by Stefan van der Walt, CC0), uint8 (size, size, 3)."""
+    return photograph("cat", size)
 
-    square = Image.fromarray(data.chelsea()).crop((75, 0, 375, 300))
-    return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS))
+
+def photograph(name: str, size: int) -> Picture:
+    """A square photograph that comes with egan, at another size."""
+    with Image.open(PHOTOGRAPHS / f"{name}.png", formats=("PNG",)) as square:
+        return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS))
 
 
 def flower(size: int = 256, seed: int = 1) -> Picture:

@@ -247,9 +247,17 @@ def test_slow_modules_are_imported_only_where_needed(here: Path) -> None:
         statuses=(1, 1, 1, 2, 1, 1, 2),
     )
     assert not failing & slow
-    decrypt = imported("decrypt --priv priv.png disguise.png -o r.png")
-    assert "torch" in decrypt
-    assert not decrypt & {"torchvision", "skimage", "lpips"}
+    daily = imported(
+        "keygen -q --size 64 face.png flower.png --pub p.png --priv q.png --device cpu",
+        "encrypt --pub pub.png composite.png -o d.png --device cpu",
+        "encrypt --pub pub.png composite.png -d many --device cpu",
+        "decrypt --priv priv.png disguise.png -o r.png --device cpu",
+        "sign -q --priv priv.png flower.png --size 64 -o s.png --device cpu",
+        "verify -q --pub pub.png s.png -o v.png --device cpu",
+        "demo -q -d demo --device cpu",
+    )
+    assert "onnxruntime" in daily
+    assert not daily & (slow - {"onnxruntime"})
 
 
 def test_inspect_says_what_every_file_is(run: Run, here: Path, weights: Path) -> None:
