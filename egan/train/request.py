@@ -128,7 +128,7 @@ def check(request: Request) -> Plan:
     check_folder(folder, request.resume, request.force)
     check_made(request.cache, "--cache")
     start = find_weights(request.start, option="--from") if request.start else None
-    first = read_weights(start)[0] if start else None
+    first = read_weights(start).options if start else None
     model, training = asked_for(request, before, first)
     if isinstance(first, ModelOptions) and isinstance(model, ModelOptions):
         check_keys(first, model, request.new_keys)
