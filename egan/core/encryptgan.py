@@ -12,10 +12,8 @@ from torch import Tensor, nn
 
 from egan.core.inference import KeyedModel
 from egan.core.model import Floats, Pictures, check_sides
-from egan.core.networks import KeyNetwork, LockedGenerator
 from egan.core.options import ModelOptions
-from egan.core.resnet import ResNetGenerator
-from egan.core.stages import make_stage
+from egan.core.stages import make_networks, make_stage
 from egan.core.tensors import fit_keys, to_unit
 from egan.core.torch_model import TorchModel
 from egan.errors import EganError
@@ -26,13 +24,7 @@ class EncryptGAN(TorchModel, KeyedModel):
 
     def __init__(self, options: ModelOptions) -> None:
         super().__init__(options)
-        self.K = KeyNetwork(options.key_width, options.key_levels)
-        if self.locked:
-            self.F: nn.Module = LockedGenerator(False, options)
-            self.G: nn.Module = LockedGenerator(True, options)
-        else:
-            self.F = ResNetGenerator(6, options.resnet_width, options.resnet_blocks)
-            self.G = ResNetGenerator(6, options.resnet_width, options.resnet_blocks)
+        self.K, self.F, self.G = make_networks(options)
 
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "cpu") -> EncryptGAN:

@@ -12,11 +12,11 @@ import warnings
 
 import onnx
 import torch
+from torch import nn
 
-from egan.core.encryptgan import EncryptGAN
 from egan.core.graphs import inputs_of, outputs_of, stages_of
 from egan.core.options import ModelOptions
-from egan.core.stages import make_stage
+from egan.core.stages import make_networks, make_stage
 
 # Old enough for every ONNX Runtime that egan takes
 OPSET = 17
@@ -27,31 +27,31 @@ SIDES = (128, 160)
 @functools.cache
 def export_graphs(options: ModelOptions) -> dict[str, bytes]:
     """The ONNX graph of every stage of a model with these options, by the stage's name."""
-    model = EncryptGAN(options).eval().requires_grad_(False)
+    key_network, f, g = make_networks(options)
     random = torch.Generator().manual_seed(0)
-    for weight in model.parameters():
-        # The exporter makes one of weights with equal numbers, like biases of zeros.
-        weight.normal_(generator=random)
+    for network in (key_network, f, g):
+        for weight in network.eval().requires_grad_(False).parameters():
+            # The exporter makes one of weights with equal numbers, like biases of zeros.
+            weight.normal_(generator=random)
     traced: dict[object, bytes] = {}
     graphs = {}
     for stage in stages_of(options):
         # Both sides' decoders are the same but for their weights.
         kind = stage.partition(".")[2], inputs_of(stage)
         if kind not in traced:
-            traced[kind] = trace(model, stage)
+            module = make_stage(stage, key_network, {"F": f, "G": g})
+            traced[kind] = trace(module.eval(), stage, options)
         graphs[stage] = stripped(traced[kind], stage)
     return graphs
 
 
-def trace(model: EncryptGAN, stage: str) -> bytes:
-    module = make_stage(stage, model.K, {"F": model.F, "G": model.G}).eval()
+def trace(module: nn.Module, stage: str, options: ModelOptions) -> bytes:
+    """A stage as a model of ONNX, with its weights."""
     examples = {
         "picture": torch.zeros(1, *SIDES, 3, dtype=torch.uint8),
         "key": torch.zeros(1, 3, *SIDES),
-        "phases": torch.zeros(1, 2 * model.options.phases, *cells()),
-        "components": torch.zeros(
-            1, model.options.phases - model.options.verniers, *cells()
-        ),
+        "phases": torch.zeros(1, 2 * options.phases, *cells()),
+        "components": torch.zeros(1, options.phases - options.verniers, *cells()),
     }
     inputs = inputs_of(stage)
     outputs = outputs_of(stage)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from egan.core.networks import HIDE, KEY_LAYERS, REVEAL, KeyNetwork, LockedGenerator
+from egan.core.options import ModelOptions
+from egan.core.resnet import ResNetGenerator
 
 
 class KeyMaps(nn.Module):
@@ -91,6 +93,25 @@ def levels(picture: Tensor) -> Tensor:
     theirs.
     """
     return (picture.float().permute(0, 2, 3, 1) + 1) * 127.5
+
+
+def make_networks(
+    options: ModelOptions,
+) -> tuple[KeyNetwork, nn.Module, nn.Module]:
+    """K, F and G of a model, with fresh weights."""
+    key_network = KeyNetwork(options.key_width, options.key_levels)
+    if options.family == "egan":
+        return (
+            key_network,
+            LockedGenerator(False, options),
+            LockedGenerator(True, options),
+        )
+    width, blocks = options.resnet_width, options.resnet_blocks
+    return (
+        key_network,
+        ResNetGenerator(6, width, blocks),
+        ResNetGenerator(6, width, blocks),
+    )
 
 
 def make_stage(
