@@ -224,7 +224,9 @@ class EncryptGAN:
         known = [public_key(one) for one in senders(sender)]
 
         def read(one: Picture) -> Job:
-            picture = loaded(one)
+            picture = loaded(
+                one, True, damaged or self.weights.robust or not self.weights.locked
+            )
             return unhide.open_disguise(
                 picture,
                 picture.name,
@@ -294,7 +296,8 @@ class EncryptGAN:
 
         Does not raise for a picture that is not verified: the answer is false and says why.
         """
-        key, picture = public_key(public), loaded(signed)
+        key = public_key(public)
+        picture = loaded(signed, True, not self.weights.locked)
         copy = None if secret is None else loaded(secret)
         try:
             job = signing.open_signed(
@@ -341,9 +344,14 @@ def senders(given: Any) -> list[Any]:
     return [given]
 
 
-def loaded(picture: Picture) -> files.Loaded:
-    """A picture of any kind as 8-bit RGB and alpha, with egan's note of boxes where it has one."""
+def loaded(picture: Picture, exact: bool = False, lossy: bool = False) -> files.Loaded:
+    """A picture of any kind as 8-bit RGB and alpha, with egan's note of boxes where it has one.
+
+    exact: it carries bits in its pixels; lossy: also where it comes from a lossy format.
+    """
     if isinstance(picture, str | os.PathLike):
+        if exact:
+            return files.read_exact(os.fspath(picture), lossy)
         return files.read_picture(os.fspath(picture))
     if isinstance(picture, np.ndarray):
         if (
@@ -363,7 +371,7 @@ def loaded(picture: Picture) -> files.Loaded:
             "use a Pillow image, an array or a path",
         )
     with files.decoding("the picture"):
-        found = files.decode(picture, "the picture")
+        found = files.decode(picture, "the picture", exact)
     note = picture.info.get(CHUNK)
     if isinstance(note, str):
         found.text[CHUNK] = note
@@ -395,7 +403,7 @@ def private_key(key: PrivateKey | Picture) -> PrivateKey:
         return key
     if isinstance(key, str | os.PathLike):
         return keys.read_private(os.fspath(key))[0]
-    return crypto_keys.read_private(loaded(key).pixels, "the private key")
+    return crypto_keys.read_private(loaded(key, exact=True).pixels, "the private key")
 
 
 def public_key(key: PublicKey | Picture) -> PublicKey:
@@ -404,7 +412,7 @@ def public_key(key: PublicKey | Picture) -> PublicKey:
         return key
     if isinstance(key, str | os.PathLike):
         return keys.read_public(os.fspath(key))
-    return crypto_keys.read_public(loaded(key).pixels, "the public key")
+    return crypto_keys.read_public(loaded(key, exact=True).pixels, "the public key")
 
 
 def save(

@@ -123,9 +123,10 @@ def decrypt(
     known = [keys.read_public(sender) for sender in senders or ()]
     wanted = Messages(message or every, number, every or directory is not None)
     authentic: list[bool] = []
+    lossy = damaged or weights_file.robust or not weights_file.locked
 
     def read(source: Source) -> Job:
-        loaded = files.read_picture(source.path)
+        loaded = files.read_exact(source.path, lossy)
         job = unhide.open_disguise(
             loaded,
             source.path,

@@ -12,7 +12,8 @@ from pathlib import Path
 from egan.errors import EganError
 from egan.pictures import files
 from egan.pictures.output import check_made, check_output
-from egan.pictures.sources import Source, endings, walk
+from egan.pictures.sources import Source, walk
+from egan.pictures.streams import ENDINGS
 from egan.verbs.batching import processes
 from egan.verbs.weights import Weights, find_weights
 
@@ -184,7 +185,7 @@ def partner(other: str, source: Source) -> str:
     matches = sorted(
         path
         for path in (near.parent.iterdir() if near.parent.is_dir() else ())
-        if near.name in (path.stem, path.name) and path.suffix.lower() in endings()
+        if near.name in (path.stem, path.name) and path.suffix.lower() in ENDINGS
     )
     if not matches:
         raise EganError(

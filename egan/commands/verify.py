@@ -108,7 +108,7 @@ def verify(
             copy = None
             if secret is not None:
                 copy = files.read_picture(finding.partner(secret, source))
-            loaded = files.read_picture(source.path)
+            loaded = files.read_exact(source.path, not weights_file.locked)
             return signing.open_signed(
                 loaded,
                 source.path,

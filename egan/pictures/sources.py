@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from egan.errors import EganError
-from egan.pictures.files import endings
+from egan.pictures.streams import ENDINGS
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def walk(folder: Path, out: Path | None = None) -> Found:
         )
         for name in sorted(names):
             path = place / name
-            if path.suffix.lower() not in endings() or name.startswith("."):
+            if path.suffix.lower() not in ENDINGS or name.startswith("."):
                 continue
             if reason := why_no_file(path):
                 found.skipped.append(EganError(f"{path} is {reason}, so it is skipped"))

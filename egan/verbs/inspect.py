@@ -35,12 +35,13 @@ def describe(source: str) -> Facts:
             return describe_weights(
                 io.BytesIO(data), len(data), files.shown(source), digest
             )
-        return describe_picture(files.picture_of(data, files.shown(source)))
+        name = files.shown(source)
+        return describe_picture(files.exact_picture_of(data, name, lossy=True))
     path = Path(source)
     if path.is_file() and is_safetensors(path):
         with files.reading(source), path.open("rb") as file:
             return describe_weights(file, path.stat().st_size, source, None)
-    return describe_picture(files.read_picture(source))
+    return describe_picture(files.read_exact(source, lossy=True))
 
 
 def is_safetensors(path: Path) -> bool:

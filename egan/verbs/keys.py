@@ -21,13 +21,13 @@ from egan.pictures.output import (
 
 def read_private(source: str) -> tuple[PrivateKey, list[Note]]:
     """The private key in a file, and a note where others can read it."""
-    loaded = files.read_picture(source)
+    loaded = files.read_exact(source)
     private = keys.read_private(loaded.pixels, loaded.name)
     return private, [*loaded.notes, *shared_note(source)]
 
 
 def read_public(source: str) -> PublicKey:
-    loaded = files.read_picture(source)
+    loaded = files.read_exact(source)
     return keys.read_public(loaded.pixels, loaded.name)
 
 
@@ -48,7 +48,7 @@ def shared_note(source: str) -> list[Note]:
 def holds_private_key(path: Path) -> bool:
     """Whether a file is a picture that holds, or held before it was altered, a private key."""
     try:
-        pixels = files.read_picture(str(path)).pixels
+        pixels = files.read_exact(str(path)).pixels
     except EganError:
         return False
     return header.claimed_kind(pixels) in header.PRIVATE_KINDS

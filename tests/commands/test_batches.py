@@ -108,11 +108,11 @@ def test_bad_ones_are_named_at_the_end(run: Run, several: Path) -> None:
     done = run(*ENCRYPT, "in", "-d", "out", terminals="err")
     assert done.status == 1
     ends = [line for line in done.err.split("\n") if "egan: " in line]
-    assert len(ends) == 4 and ends[0].endswith(
+    assert len(ends) == 5 and ends[0].endswith(
         "in/a.png is not a picture that can be read"
     )
-    assert ends[1].startswith("egan: error: in/b.png is 60x60 pixels")
-    assert ends[3] == "egan: error: 2 of 4 files failed"
+    assert ends[2].startswith("egan: error: in/b.png is 60x60 pixels")
+    assert ends[4] == "egan: error: 2 of 4 files failed"
     assert below("out") == ["deep/a.png", "deep/c.png"]
 
 

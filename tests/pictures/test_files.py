@@ -86,7 +86,7 @@ def raw_png(
 # Every mode comes in
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "TGA"])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM"])
 def test_rgb(kind: str) -> None:
     assert np.array_equal(read(Image.fromarray(RGB), kind), RGB)
 
@@ -142,9 +142,6 @@ def test_sixteen_bits() -> None:
     assert np.array_equal(
         read(Image.fromarray(GREY.astype(np.uint16) * 257), "TIFF"), three(GREY)
     )
-    assert np.array_equal(
-        read(Image.fromarray(GREY.astype(np.int32) * 257), "TIFF"), three(GREY)
-    )
     for colour, samples in (
         (2, RGB),
         (6, np.dstack((RGB, np.full_like(ALPHA, 255)))),
@@ -159,9 +156,6 @@ def test_sixteen_bits() -> None:
 def test_floats() -> None:
     assert np.array_equal(
         read(Image.fromarray(GREY.astype(np.float32) / 255), "TIFF"), three(GREY)
-    )
-    assert np.array_equal(
-        read(Image.fromarray(GREY.astype(np.float32)), "TIFF"), three(GREY)
     )
     strange = np.array([[np.nan, -1, 0.5, 1]], dtype=np.float32)
     assert np.array_equal(
@@ -201,11 +195,8 @@ def test_a_damaged_file_of_any_format_is_named(tmp_path: Path) -> None:
         "WEBP",
         "GIF",
         "BMP",
-        "ICO",
-        "TGA",
-        "PCX",
-        "DDS",
-        "QOI",
+        "PPM",
+        "AVIF",
     ):
         buffer = io.BytesIO()
         picture.save(buffer, kind)
@@ -229,7 +220,7 @@ def test_any_error_of_a_decoder_is_named(
     def fail(_image: Image.Image) -> None:
         raise zlib.error("bad block")
 
-    monkeypatch.setattr("PIL.ImageOps.exif_transpose", fail)
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", fail)
     with pytest.raises(EganError, match=r"bad.png is damaged or truncated: bad block"):
         files.read_picture(str(path))
 
