@@ -174,7 +174,7 @@ class Watch:
         count = min(POINT_PAIRS, len(comparison.held_out.covers))
         self.pairs = make_pairs(comparison.held_out, comparison.options.seed)
         self.pairs = self.pairs.first(count)
-        self.done = len(self.file.read_text().splitlines()) if self.file.exists() else 0
+        self.done = len(rows_of(self.file))
         self.begin = time.monotonic()
         # Share of the work that was done when this process began.
         self.first: float | None = None
@@ -195,7 +195,9 @@ class Watch:
     def __call__(self, share: float, words: str) -> None:
         """After each step: a point of the curve where one is due, and a line a minute."""
         if self.first is None:
-            self.first = share
+            # Before this, K was trained or a checkpoint read.
+            self.first, self.begin = share, time.monotonic()
+            self.said = self.begin
         if share >= (self.done + 1) / POINTS - 1e-9 and self.done < POINTS:
             self.point()
         if time.monotonic() - self.said > 60 and share > self.first:
@@ -249,8 +251,13 @@ def points(folder: Path, name: str) -> list[dict[str, float]]:
 
 
 def rows_of(file: Path) -> list[dict[str, float]]:
-    lines = file.read_text().splitlines() if file.exists() else []
-    return [json.loads(line) for line in lines]
+    """The rows of a file of JSON lines. Raises EganError where it is damaged."""
+    try:
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [json.loads(line) for line in lines]
+    except (OSError, ValueError) as error:
+        hint = "delete it: what it says of the run so far is lost, and nothing else"
+        raise EganError(f"{file} is damaged", hint) from error
 
 
 def curves_csv(folder: Path, names: Sequence[str]) -> str:

@@ -107,3 +107,11 @@ def test_a_comparison_without_its_judge_ends_before_it_begins(
     done = run(*command())
     assert done.status == 1 and "egan[bench]" in done.err
     assert not (here / "all").exists()
+
+
+def test_a_damaged_curve_is_named(run: Run, here: Path) -> None:
+    curve = here / "all/baluja/curve.jsonl"
+    curve.parent.mkdir(parents=True)
+    curve.write_text('{"pairs": 1, "psn')
+    done = run(*command("--budget", "4steps", "--methods", "baluja"))
+    assert done.status == 1 and f"{curve.relative_to(here)} is damaged" in done.err
