@@ -19,9 +19,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from egan.bench.attacks.scene import Random, Scene
 from egan.bench.intervals import rate_interval
-from egan.bench.protocol import Square
 from egan.core.model import Pictures
 from egan.errors import EganError
+from egan.pictures.squares import Square
 from egan.terminal import progress
 
 # Lengths of the text in a QR code, in characters.

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from egan.bench.data import PictureSets
 from egan.bench.features import PictureDistance
@@ -23,38 +22,11 @@ from egan.bench.metrics import blind_mse, ssim
 from egan.core.model import Model, Pictures
 from egan.crypto.keystream import keystream
 from egan.pictures.metrics import decibels, mse
+from egan.pictures.squares import Square
 from egan.terminal import progress
 
 # LPIPS looks at this many wrong decodes of a picture: it costs more than a decode.
 LPIPS_WRONG_KEYS = 8
-
-
-@dataclass(frozen=True)
-class Square:
-    """A message's square: top left corner and side, in pixels."""
-
-    x: int
-    y: int
-    size: int
-
-    def cut(self, pictures: Pictures) -> Pictures:
-        """The square of pictures (..., H, W, 3)."""
-        return pictures[
-            ..., self.y : self.y + self.size, self.x : self.x + self.size, :
-        ]
-
-    def paste(self, picture: Pictures, message: Pictures) -> None:
-        """Put a message, bicubically resized, into the square of a picture (H, W, 3)."""
-        side = (self.size, self.size)
-        small = Image.fromarray(message).resize(side, Image.Resampling.BICUBIC)
-        self.cut(picture)[:] = np.asarray(small)
-
-    @classmethod
-    def anywhere(cls, random: np.random.Generator, side: int) -> Square:
-        """A square of 1/8 to 1/2 of a picture's side, at a random place."""
-        size = int(random.integers(side // 8, side // 2 + 1))
-        x, y = (int(v) for v in random.integers(0, side - size + 1, size=2))
-        return cls(x, y, size)
 
 
 @dataclass(frozen=True, eq=False)

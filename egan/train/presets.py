@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from egan.core.options import BASELINE_OPTIONS, BaselineOptions, ModelOptions
 from egan.errors import EganError
 from egan.train.options import BASELINE_TRAINING, RunOptions, TrainOptions
 
+# Options by name, before they are checked
+Values: TypeAlias = dict[str, Any]
+OptionField: TypeAlias = dataclasses.Field[Any]
+
+
 # Each: model options, training options, where they differ from the defaults.
-PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+PRESETS: dict[str, tuple[Values, Values]] = {
     "egan": ({"key_levels": True, "exact_measuring": True}, {"crop": 128}),
     "tiny": (
         {
@@ -67,7 +72,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 # Few and strong phases survive JPEG and resizing. A network learns what JPEG does to
 # carriers.
-ROBUST: tuple[dict[str, Any], dict[str, Any]] = (
+ROBUST: tuple[Values, Values] = (
     {
         "phases": 4,
         "verniers": 0,
@@ -81,7 +86,7 @@ ROBUST: tuple[dict[str, Any], dict[str, Any]] = (
 # published ones are for days on a GPU.
 SMALL_RUN = {"steps": 600, "batch": 4, "sample_every": 200, "bf16": True}
 SMALL_GAN = {**SMALL_RUN, "discriminator_width": 16, "learning_rate": 5e-4}
-BASELINE_PRESETS: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
+BASELINE_PRESETS: dict[str, dict[str, tuple[Values, Values]]] = {
     family: {"published": ({}, {}), "tiny": ({"image_size": 64, "width": width}, run)}
     for family, width, run in (
         ("cyclegan", 16, SMALL_GAN),
@@ -97,7 +102,7 @@ def parse_options(
     settings: Sequence[str],
     method: str = "egan",
     start: ModelOptions | BaselineOptions | None = None,
-    training: dict[str, Any] | None = None,
+    training: Values | None = None,
 ) -> tuple[ModelOptions | BaselineOptions, RunOptions]:
     """A method's preset with NAME=VALUE settings on top. Each setting goes to the
     option set that knows its name.
@@ -114,43 +119,76 @@ def parse_options(
     that a model cannot learn to survive.
     """
     if start is not None:
-        if (start.family if start.family in BASELINE_OPTIONS else "egan") != method:
-            raise EganError(
-                f"these weights are of the method {start.family}, not {method}",
-                status=2,
-            )
-        if preset is not None and (preset == "paper") != (start.family == "paper"):
-            raise EganError(
-                f"these weights are of the family {start.family}, not of preset {preset}",
-                "leave out --preset",
-                2,
-            )
-        preset = preset or ("paper" if start.family == "paper" else None)
+        preset = preset_of_start(start, method, preset)
     model_class, train_class, presets = option_classes(method)
     preset = preset or next(iter(presets))
+    check_preset(preset, method, presets)
+    model_values, train_values = (dict(values) for values in presets[preset])
+    if names_channels(settings):
+        model_values, train_values = model_values | ROBUST[0], ROBUST[1] | train_values
+    if start is not None:
+        model_values = dataclasses.asdict(start)
+    if training is not None:
+        train_values = dict(training)
+    names = {setting.partition("=")[0] for setting in settings}
+    if "steps" in names and "minutes" not in names:
+        # A number of steps takes the place of the preset's minutes.
+        train_values["minutes"] = 0.0
+    fields = {f.name: (f, model_values) for f in dataclasses.fields(model_class)}
+    fields |= {f.name: (f, train_values) for f in dataclasses.fields(train_class)}
+    set_values(settings, fields)
+    try:
+        model = model_class.from_dict(model_values)
+        options = train_class.from_dict(train_values)
+    except EganError as error:
+        raise EganError(str(error), error.hint, 2) from error
+    check_robust(model, options)
+    return model, options
+
+
+def check_preset(preset: str, method: str, presets: Mapping[str, object]) -> None:
+    """Raises EganError for a name that none of a method's presets has."""
     if preset not in presets:
         raise EganError(
             f"unknown preset {preset!r} of the method {method}",
             f"known: {', '.join(presets)}",
             2,
         )
-    model_values, train_values = (dict(values) for values in presets[preset])
-    names = {setting.partition("=")[0] for setting in settings}
-    if any(
-        s.removeprefix("robust=").strip(",")
-        for s in settings
-        if s.startswith("robust=")
-    ):
-        model_values, train_values = model_values | ROBUST[0], ROBUST[1] | train_values
-    if start is not None:
-        model_values = dataclasses.asdict(start)
-    if training is not None:
-        train_values = training
-    if "steps" in names and "minutes" not in names:
-        # A number of steps takes the place of the preset's minutes.
-        train_values = train_values | {"minutes": 0.0}
-    fields = {f.name: (f, model_values) for f in dataclasses.fields(model_class)}
-    fields |= {f.name: (f, train_values) for f in dataclasses.fields(train_class)}
+
+
+def preset_of_start(
+    start: ModelOptions | BaselineOptions, method: str, preset: str | None
+) -> str | None:
+    """The preset of a run that begins with networks.
+
+    Raises EganError for networks of another method or family.
+    """
+    if (start.family if start.family in BASELINE_OPTIONS else "egan") != method:
+        raise EganError(
+            f"these weights are of the method {start.family}, not {method}", status=2
+        )
+    if preset is not None and (preset == "paper") != (start.family == "paper"):
+        raise EganError(
+            f"these weights are of the family {start.family}, not of preset {preset}",
+            "leave out --preset",
+            2,
+        )
+    return preset or ("paper" if start.family == "paper" else None)
+
+
+def names_channels(settings: Sequence[str]) -> bool:
+    """Whether the setting `robust` is there and not empty."""
+    given = [s.removeprefix("robust=") for s in settings if s.startswith("robust=")]
+    return any(text.strip(",") for text in given)
+
+
+def set_values(
+    settings: Sequence[str], fields: Mapping[str, tuple[OptionField, Values]]
+) -> None:
+    """Put NAME=VALUE into the values of the field that has the name.
+
+    Raises EganError for unknown names and for values of another type.
+    """
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or name not in fields:
@@ -161,24 +199,14 @@ def parse_options(
             )
         field, values = fields[name]
         values[name] = parse_value(name, text, field.default)
-    try:
-        model_options, options = (
-            model_class.from_dict(model_values),
-            train_class.from_dict(train_values),
-        )
-    except EganError as error:
-        raise EganError(str(error), error.hint, 2) from error
-    if (
-        isinstance(options, TrainOptions)
-        and isinstance(model_options, ModelOptions)
-        and options.robust
-    ):
-        check_robust(model_options)
-    return model_options, options
 
 
-def check_robust(model: ModelOptions) -> None:
-    """Raises EganError for a model that cannot learn to survive these channels."""
+def check_robust(model: ModelOptions | BaselineOptions, options: RunOptions) -> None:
+    """Raises EganError for a model that cannot learn to survive the channels of `robust`."""
+    if not isinstance(options, TrainOptions) or not isinstance(model, ModelOptions):
+        return
+    if not options.robust:
+        return
     if model.family == "paper":
         raise EganError(
             "the family paper has no robust training",
@@ -198,7 +226,7 @@ def option_classes(
 ) -> tuple[
     type[ModelOptions | BaselineOptions],
     type[RunOptions],
-    dict[str, tuple[dict[str, Any], dict[str, Any]]],
+    dict[str, tuple[Values, Values]],
 ]:
     """The classes of a method's model options and training options, and its presets.
     Raises EganError for an unknown method.

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from egan.core.tensors import to_unit
 from egan.errors import EganError
+from egan.pictures.squares import Square
 
 Source = NDArray[np.uint8] | Tensor
 
@@ -86,25 +87,22 @@ class Sampler:
         covers are this process's share of a batch; where they are windows of pictures,
         `whole` is the pictures' side, of which the messages' sizes are taken.
         """
-        composites = covers.clone()
-        side = covers.shape[-1]
-        whole = whole or side
+        composites, side = covers.clone(), covers.shape[-1]
         boxes = torch.zeros_like(covers[:, :1])
         own = self.share(len(covers) * self.world)
         for row in range(len(covers) * self.world):
             for _ in range(int(self.random.integers(1, most + 1))):
                 group = self.messages[int(self.random.integers(len(self.messages)))]
                 message = group[int(self.random.integers(len(group)))]
-                size = min(int(self.random.integers(whole // 8, whole // 2 + 1)), side)
-                x, y = (
-                    int(v) for v in self.random.integers(0, side - size + 1, size=2)
-                )
+                at = Square.anywhere(self.random, side, whole or side)
                 if own.start <= row < own.stop:
-                    i = row - own.start
-                    composites[i, :, y : y + size, x : x + size] = resized(
-                        message, size, self.device
+                    rows, columns = (
+                        slice(at.y, at.y + at.size),
+                        slice(at.x, at.x + at.size),
                     )
-                    boxes[i, :, y : y + size, x : x + size] = 1
+                    small = resized(message, at.size, self.device)
+                    composites[row - own.start, :, rows, columns] = small
+                    boxes[row - own.start, :, rows, columns] = 1
         return composites, boxes
 
     def randint(self, shape: Sequence[int]) -> Tensor:

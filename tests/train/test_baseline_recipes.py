@@ -1,4 +1,4 @@
-"""Recipes of the compared methods: losses at known values, published schedules, and each overfits four pictures."""
+"""Recipes of the compared methods: losses at known values, published schedules, and each overfits two pictures."""
 
 import math
 
@@ -167,25 +167,31 @@ def test_published_learning_rates() -> None:
     )
 
 
-OVERFIT = {
-    "cyclegan": (25, {"learning_rate": 4e-3, "identity": 0.0}),
-    "munit": (18, {"learning_rate": 4e-3, "adversarial": 0.1}),
-    "drit": (45, {"learning_rate": 6e-3, "adversarial": 0.1, "content_updates": 1}),
-    "baluja": (60, {"learning_rate": 1e-2}),
+# Steps, and what differs from the recipe
+OVERFIT: dict[str, tuple[int, dict[str, float]]] = {
+    "cyclegan": (14, {"learning_rate": 6e-3, "identity": 0.0}),
+    "munit": (10, {"learning_rate": 6e-3, "adversarial": 0.1}),
+    "drit": (
+        28,
+        {"learning_rate": 5e-3, "adversarial": 0.05, "content_updates": 1},
+    ),
+    "baluja": (28, {"learning_rate": 1e-2}),
 }
 
 
 @pytest.mark.parametrize("family", OVERFIT)
-def test_each_overfits_four_pictures(family: str) -> None:
-    """After a few steps on the same four pictures, composites come back through 8 bits better than as their mean colour."""
+def test_each_overfits_two_pictures(family: str) -> None:
+    """After a few steps on the same two pictures, composites come back through 8 bits
+    better than as their mean colour.
+    """
     steps, settings = OVERFIT[family]
-    method = make(family, discriminator_width=2, **settings)
-    composite, flowers = method.sampler.covers, method.sampler.disguises
+    method = make(family, discriminator_width=2, batch=2, **settings)
+    composite, flowers = method.sampler.covers[:2], method.sampler.disguises[:2]
     for number in range(steps):
         assert all(torch.isfinite(v) for v in method.step(number).values())
     model = method.model.eval()
     found = model.decrypt(model.encrypt(composite, flowers), composite)
-    blind = np.square(
-        composite / 255 - composite.mean((1, 2), keepdims=True) / 255
-    ).mean()
-    assert np.square(composite / 255 - found / 255).mean() < 0.9 * blind
+    mean = composite.mean((1, 2), keepdims=True)
+    assert np.square(composite - found.astype(float)).mean() < 0.95 * (
+        np.square(composite - mean).mean()
+    )

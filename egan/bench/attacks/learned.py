@@ -30,10 +30,11 @@ from egan.bench.attacks.verdict import (
     judge_decodes,
 )
 from egan.bench.intervals import mean_interval, paired_interval
-from egan.bench.protocol import Square, chunks
+from egan.bench.protocol import chunks
 from egan.core.closed_form import CELL
 from egan.core.model import Pictures
 from egan.core.tensors import to_bytes, to_unit
+from egan.pictures.squares import Square
 
 # The linear maps start from the principal components of this many pictures.
 START = 48

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from egan.bench.data import PictureSets
-from egan.bench.protocol import HeldOutPairs, Square, chunks, make_pairs
+from egan.bench.protocol import HeldOutPairs, chunks, make_pairs
 from egan.core.model import Pictures
 from egan.crypto.keys import PrivateKey
+from egan.pictures.squares import Square
 
 Random = np.random.Generator
 

@@ -12,12 +12,12 @@ from PIL import Image
 from egan.bench.attacks.keys import forced_stream
 from egan.bench.attacks.scene import Scene
 from egan.bench.attacks.verdict import box_psnr
-from egan.bench.protocol import Square
 from egan.core.model import Pictures
 from egan.core.tensors import to_unit
 from egan.crypto.keys import PrivateKey
 from egan.pictures.metrics import psnr
 from egan.pictures.sheet import Cell, sheet
+from egan.pictures.squares import Square
 
 ROWS = 4
 

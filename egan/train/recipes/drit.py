@@ -4,6 +4,7 @@ pictures.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import torch
@@ -15,6 +16,23 @@ from egan.baselines.layers import MultiScaleCritic
 from egan.core.options import DRITOptions
 from egan.train.options import DRITTraining
 from egan.train.recipes.unkeyed import UnkeyedMethod, constant_then_linear, l1
+
+
+@dataclasses.dataclass(frozen=True)
+class Translation:
+    """One batch translated both ways.
+
+    Contents are (N, 4 width, H/4, W/4); attributes (N, K): moments (mean and log-variance)
+    of x and of y, own_* drawn from them, drawn from the prior. fakes: pictures by critic.
+    """
+
+    content_x: Tensor
+    content_y: Tensor
+    moments: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
+    own_x: Tensor
+    own_y: Tensor
+    drawn: Tensor
+    fakes: dict[str, Tensor]
 
 
 class DRITMethod(UnkeyedMethod):
@@ -67,89 +85,90 @@ class DRITMethod(UnkeyedMethod):
         return loss
 
     def step(self, number: int) -> dict[str, Tensor]:
-        o, m, critics = self.options, self.model, self.critics
-        for _ in range(o.content_updates - 1):
+        for _ in range(self.options.content_updates - 1):
             x, y, _ = self.batch()
             with torch.no_grad(), self.autocast():
-                contents = m.encode("x", x), m.encode("y", y)
+                contents = self.model.encode("x", x), self.model.encode("y", y)
             self.train_content_critic(*contents)
         x, y, box = self.batch()
         with self.autocast():
-            content_x, content_y = m.encode("x", x), m.encode("y", y)
-            moments = {"x": m.attribute["x"](x), "y": m.attribute["y"](y)}
-            own_x, own_y = (
-                mean + torch.randn_like(mean) * (v / 2).exp()
-                for mean, v in moments.values()
-            )
-            fake_x, fake_y = (
-                m.decode("x", content_y, own_x),
-                m.decode("y", content_x, own_y),
-            )
-            drawn = self.sampler.normal((o.batch, self.model_options.attribute))
-            random_x, random_y = (
-                m.decode("x", content_y, drawn),
-                m.decode("y", content_x, drawn),
-            )
-        fakes = {"x": fake_x, "y": fake_y, "x2": random_x, "y2": random_y}
-        with self.autocast():
-            losses = [
-                cross_entropy(critics[k](fake.detach()), 0)
-                + cross_entropy(critics[k](x if k[0] == "x" else y), 1)
-                for k, fake in fakes.items()
-            ]
-            d_loss = torch.stack(losses).sum()
-        self.update("domain", d_loss)
-        c_loss = self.train_content_critic(content_x, content_y)
-        with self.autocast(), self.frozen(critics):
-            back_x, back_y = self.cross_cycle(fake_x, fake_y)
-            own = l1(m.decode("x", content_x, own_x), x) + l1(
-                m.decode("y", content_y, own_y), y
-            )
-            # The latent loss teaches the generators alone.
-            with self.frozen(m.attribute):
-                latent = l1(m.attribute["x"](random_x)[0], drawn) + l1(
-                    m.attribute["y"](random_y)[0], drawn
-                )
-            terms = {
-                "content_adversarial": o.content_adversarial
-                * (
-                    cross_entropy(critics["content"](content_x), 0.5)
-                    + cross_entropy(critics["content"](content_y), 0.5)
-                ),
-                "adversarial": o.adversarial
-                * torch.stack(
-                    [cross_entropy(critics[k](fake), 1) for k, fake in fakes.items()]
-                ).sum(),
-                "cross_cycle": o.cross_cycle * (l1(back_x, x) + l1(back_y, y)),
-                "self": o.self_reconstruction * own,
-                "latent": o.latent * latent,
-                "kl": o.kl * (kl_loss(*moments["x"]) + kl_loss(*moments["y"])),
-                "content_size": o.content_size
-                * (
-                    content_x.float().square().mean()
-                    + content_y.float().square().mean()
-                ),
-            }
+            there = self.translate(x, y)
+        d_loss = self.train_domain_critics(there, x, y)
+        c_loss = self.train_content_critic(there.content_x, there.content_y)
+        with self.autocast(), self.frozen(self.critics):
+            back_x, back_y = self.cross_cycle(there.fakes["x"], there.fakes["y"])
+            cross = l1(back_x, x) + l1(back_y, y)
+            terms = self.terms(there, x, y)
+            terms["cross_cycle"] = self.options.cross_cycle * cross
             total = torch.stack(list(terms.values())).sum()
         self.update("generator", total)
-        return self.logged(
-            terms | {"discriminators": d_loss, "content_critic": c_loss}, back_x, x, box
-        )
+        terms |= {"discriminators": d_loss, "content_critic": c_loss}
+        return self.logged(terms, back_x, x, box)
+
+    def translate(self, x: Tensor, y: Tensor) -> Translation:
+        """Both pictures into the other domain, with encoded and with random attributes."""
+        m = self.model
+        content_x, content_y = m.encode("x", x), m.encode("y", y)
+        moments_x, moments_y = m.attribute["x"](x), m.attribute["y"](y)
+        own_x, own_y = sampled(*moments_x), sampled(*moments_y)
+        shape = (self.options.batch, self.model_options.attribute)
+        drawn = self.sampler.normal(shape)
+        fakes = {
+            "x": m.decode("x", content_y, own_x),
+            "y": m.decode("y", content_x, own_y),
+            "x2": m.decode("x", content_y, drawn),
+            "y2": m.decode("y", content_x, drawn),
+        }
+        moments = (moments_x, moments_y)
+        return Translation(content_x, content_y, moments, own_x, own_y, drawn, fakes)
+
+    def train_domain_critics(self, there: Translation, x: Tensor, y: Tensor) -> Tensor:
+        with self.autocast():
+            per_critic = [
+                cross_entropy(self.critics[k](fake.detach()), 0)
+                + cross_entropy(self.critics[k](x if k[0] == "x" else y), 1)
+                for k, fake in there.fakes.items()
+            ]
+            loss = torch.stack(per_critic).sum()
+        self.update("domain", loss)
+        return loss
+
+    def terms(self, t: Translation, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """The generators' weighted losses but the cross-cycle's."""
+        o, m, critics = self.options, self.model, self.critics
+        own = l1(m.decode("x", t.content_x, t.own_x), x)
+        own = own + l1(m.decode("y", t.content_y, t.own_y), y)
+        # The latent loss teaches the generators alone.
+        with self.frozen(m.attribute):
+            latent = l1(m.attribute["x"](t.fakes["x2"])[0], t.drawn)
+            latent = latent + l1(m.attribute["y"](t.fakes["y2"])[0], t.drawn)
+        contents = (t.content_x, t.content_y)
+        undecided = [cross_entropy(critics["content"](c), 0.5) for c in contents]
+        fooled = [cross_entropy(critics[k](fake), 1) for k, fake in t.fakes.items()]
+        sizes = [content.float().square().mean() for content in contents]
+        return {
+            "content_adversarial": o.content_adversarial * torch.stack(undecided).sum(),
+            "adversarial": o.adversarial * torch.stack(fooled).sum(),
+            "self": o.self_reconstruction * own,
+            "latent": o.latent * latent,
+            "kl": o.kl * (kl_loss(*t.moments[0]) + kl_loss(*t.moments[1])),
+            "content_size": o.content_size * torch.stack(sizes).sum(),
+        }
 
     def cross_cycle(self, fake_x: Tensor, fake_y: Tensor) -> tuple[Tensor, Tensor]:
         """Both translations translated back: contents from the one, attributes from the
         other (section 3.2).
         """
         m = self.model
-        (mean_x, v_x), (mean_y, v_y) = (
-            m.attribute["x"](fake_x),
-            m.attribute["y"](fake_y),
-        )
-        own_x = mean_x + torch.randn_like(mean_x) * (v_x / 2).exp()
-        own_y = mean_y + torch.randn_like(mean_y) * (v_y / 2).exp()
-        return m.decode("x", m.encode("y", fake_y), own_x), m.decode(
-            "y", m.encode("x", fake_x), own_y
-        )
+        own_x = sampled(*m.attribute["x"](fake_x))
+        own_y = sampled(*m.attribute["y"](fake_y))
+        back_x = m.decode("x", m.encode("y", fake_y), own_x)
+        return back_x, m.decode("y", m.encode("x", fake_x), own_y)
+
+
+def sampled(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Attributes (N, K) drawn from normal distributions, with a gradient to both."""
+    return mean + torch.randn_like(mean) * (log_variance / 2).exp()
 
 
 def cross_entropy(scores: Tensor | Sequence[Tensor], target: float) -> Tensor:
