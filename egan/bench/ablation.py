@@ -76,26 +76,9 @@ def one_set(
     """Train the preset with these layers for both keys, from the same seed, and measure
     the held-out half.
     """
-    steps, seconds = parse_budget(options.budget or BUDGET)
-    words = ",".join(map(str, layers))
-    settings = [
-        f"public_layers={words}",
-        f"private_layers={words}",
-        f"image_size={side}",
-        f"seed={options.seed}",
-    ]
-    settings.append(f"minutes={seconds / 60}" if seconds else f"steps={steps}")
-    model_options, train_options = parse_options(PRESET, settings)
     mine, held_out = split(sets, len(sets.covers) // 2)
     sampler = Sampler(mine.covers, mine.flowers, mine.messages, options.seed, device)
-    with tempfile.TemporaryDirectory(prefix="egan-ablation-") as place:
-        trainer = Trainer(
-            make_method(model_options, train_options, sampler),
-            Path(place),
-            log=lambda _: None,
-        )
-        trainer.prepare()
-        trainer.run()
+    trainer = trained(layers, sampler, options, side)
     model: Any = trainer.average
     pairs = make_pairs(held_out, options.seed)
     rows, disguises = measure(
@@ -105,21 +88,17 @@ def one_set(
         batch=options.batch,
         wrong_limit=options.wrong_limit,
     )
-    figures = summarise(
-        rows, ("psnr", "mse", "ssim", "encryption", "security", "blind"), options.seed
-    )
+    names = ("psnr", "mse", "ssim", "encryption", "security", "blind")
+    figures = summarise(rows, names, options.seed)
     near = [mse(d, f) for d, f in zip(disguises, pairs.flowers, strict=True)]
     public = Channel(model, pairs, options.seed, options.batch).public
-    matched = [
-        mse(k, p)
-        for k, p in zip(model.key_images(disguises, layers), public, strict=True)
-    ]
+    painted = model.key_images(disguises, layers)
+    matched = [mse(k, p) for k, p in zip(painted, public, strict=True)]
+    took = f"{trainer.step} steps of {trainer.options.batch}, {trainer.seconds:.0f} s"
     return {
         "n": len(rows),
-        "training": f"{trainer.step} steps of {train_options.batch}, {trainer.seconds:.0f} s",
-        "message": figures["message"],
-        "security": figures["security"],
-        "blind": figures["blind"],
+        "training": took,
+        **{name: figures[name] for name in ("message", "security", "blind")},
         "flower_mse": float(np.mean(near)),
         "key_mse": float(np.mean(matched)),
         "ci": {
@@ -128,6 +107,28 @@ def one_set(
             "key_mse": mean_interval(matched, options.seed),
         },
     }
+
+
+def trained(
+    layers: Sequence[int], sampler: Sampler, options: BenchOptions, side: int
+) -> Trainer:
+    """A finished run of the preset with these key layers."""
+    steps, seconds = parse_budget(options.budget or BUDGET)
+    words = ",".join(map(str, layers))
+    settings = [
+        f"public_layers={words}",
+        f"private_layers={words}",
+        f"image_size={side}",
+        f"seed={options.seed}",
+        f"minutes={seconds / 60}" if seconds else f"steps={steps}",
+    ]
+    model_options, train_options = parse_options(PRESET, settings)
+    method = make_method(model_options, train_options, sampler)
+    with tempfile.TemporaryDirectory(prefix="egan-ablation-") as place:
+        trainer = Trainer(method, Path(place), log=lambda _: None)
+        trainer.prepare()
+        trainer.run()
+    return trainer
 
 
 def line(name: str, f: dict[str, Any]) -> str:

@@ -78,12 +78,17 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
                 2,
             )
         found[family] = path
-    missing = [name for name in methods if name not in found]
-    hint = "; ".join(
+    tell_missing([name for name in methods if name not in found], bool(found))
+    return {name: found[name] for name in KNOWN if name in found}
+
+
+def tell_missing(missing: Sequence[str], some: bool) -> None:
+    """Warn of methods without weights. Raises EganError where there are no others."""
+    hint = "".join(
         f"egan train {how_to_train(name)} ... --out {name}.safetensors"
         for name in missing[:1]
     )
-    if not found:
+    if not some:
         raise EganError(
             f"no weights of {', '.join(missing) or 'any method'} here",
             hint or "see egan train --help",
@@ -92,7 +97,6 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
         terminal.warn(
             f"no weights of {', '.join(missing)}: left out; make some with {hint}"
         )
-    return {name: found[name] for name in KNOWN if name in found}
 
 
 def is_folder(path: Path) -> bool:

@@ -68,17 +68,11 @@ def realism(
     features = load()
     fake, real = (every(features, parts(p, batch)) for p in (disguises, flowers))
     others = None
-    words = (
-        f"disguises ({n}) against --y ({n}); "
-        f"comparable and real: halves of --y ({n - n // 2}, {n // 2})"
-    )
     if reference is not None:
         others = every(features, batches(reference, flowers.shape[1], batch))
         if len(others) < 2:
             raise EganError(f"{reference} holds too few pictures for --reference")
-        words = (
-            f"disguises ({n}) and real --y ({n}) against {reference} ({len(others)})"
-        )
+    words = compared_sets(n, reference, others)
     jpegs = {
         quality: every(features, parts(as_jpeg(flowers, quality), batch))
         for quality in QUALITIES
@@ -92,17 +86,24 @@ def realism(
             three(distance, fake, real, others, weights)
             for weights in progress(resamples(n, count, seed), count, name)
         ]
-        out[name] = found | {
-            "jpeg": {str(q): distance(real, f, None, None) for q, f in jpegs.items()},
-            "ci": {
-                part: centred(value, [draw[part] for draw in draws])
-                for part, value in found.items()
-                if draws
-            },
-            "sets": words,
-            "n": n,
+        ci = {
+            part: centred(value, [draw[part] for draw in draws])
+            for part, value in found.items()
+            if draws
         }
+        near = {str(q): distance(real, f, None, None) for q, f in jpegs.items()}
+        out[name] = found | {"jpeg": near, "ci": ci, "sets": words, "n": n}
     return out
+
+
+def compared_sets(n: int, reference: Path | None, others: Floats | None) -> str:
+    """Words for the sets of pictures that the distances are between."""
+    if others is not None:
+        return f"disguises ({n}) and real --y ({n}) against {reference} ({len(others)})"
+    return (
+        f"disguises ({n}) against --y ({n}); "
+        f"comparable and real: halves of --y ({n - n // 2}, {n // 2})"
+    )
 
 
 def three(

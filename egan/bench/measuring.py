@@ -5,7 +5,7 @@ all.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -100,29 +100,14 @@ def bench_models(
     methods: dict[str, Any] = {}
     tables: dict[str, Sequence[Row]] = {}
     verdicts: dict[str, list[AttackVerdict]] = {}
-    sets: dict[int, PictureSets] = {}
-    lpips, why = attempt(
-        lambda: (
-            load_lpips(options.lpips_net, options.lpips_backbone, device)
-            if options.wants_lpips
-            else None
-        )
-    )
+    lpips, why = attempt(lambda: wanted_lpips(options, device))
     sides = {
         name: options.size or model.options.image_size for name, model in models.items()
     }
     if given is not None:
         sets = {given.covers.shape[1]: given}
-    elif (
-        options.metrics
-        or options.attacks
-        or options.payloads
-        or options.figures
-        or options.report
-    ):
-        sets = {
-            side: load_sets(options, side) for side in dict.fromkeys(sides.values())
-        }
+    else:
+        sets = wanted_sets(options, sides.values())
     for name, model in models.items():
         side = sides[name]
         figures: dict[str, Any] = {"family": model.options.family}
@@ -147,6 +132,21 @@ def bench_models(
         for line in missing:
             terminal.note(f"not drawn: {line}")
     return methods, tables, verdicts, drawn
+
+
+def wanted_lpips(options: BenchOptions, device: torch.device) -> PictureDistance | None:
+    """The LPIPS network where a figure needs one. Raises EganError as `load_lpips`."""
+    if not options.wants_lpips:
+        return None
+    return load_lpips(options.lpips_net, options.lpips_backbone, device)
+
+
+def wanted_sets(options: BenchOptions, sides: Iterable[int]) -> dict[int, PictureSets]:
+    """The pictures by side; none where nothing that was asked for looks at pictures."""
+    seen = (options.metrics, options.attacks, options.payloads)
+    if not any((*seen, options.figures, options.report)):
+        return {}
+    return {side: load_sets(options, side) for side in dict.fromkeys(sides)}
 
 
 def bench_model(
@@ -233,15 +233,21 @@ def add_realism(
         for name, way in wanted.items():
             if found is None:
                 figures["notes"][name] = why
-                continue
-            distances = found[way]
-            figures["ci"][name] = distances.pop("ci")
-            figures["preprocessing"][name] = f"{distances['sets']}; {words}"
-            figures[name] = distances["distance"] if name == "fid" else distances
-            if name == "fid":
-                figures["fid_comparable"] = distances["comparable"]
-                figures["fid_real"] = distances["real"]
-                figures["ci"][name] = figures["ci"][name].get("distance")
+            else:
+                add_distance(figures, name, found[way], words)
+
+
+def add_distance(
+    figures: dict[str, Any], name: str, distances: dict[str, Any], words: str
+) -> None:
+    """Put one distance into the figures, with its interval and what it was made of."""
+    interval = distances.pop("ci")
+    figures["preprocessing"][name] = f"{distances['sets']}; {words}"
+    if name == "fid":
+        figures["fid_comparable"] = distances["comparable"]
+        figures["fid_real"] = distances["real"]
+    figures["ci"][name] = interval.get("distance") if name == "fid" else interval
+    figures[name] = distances["distance"] if name == "fid" else distances
 
 
 def attempt(load: Callable[[], T]) -> tuple[T | None, str]:

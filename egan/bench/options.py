@@ -93,12 +93,16 @@ class BenchOptions:
     compare: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.lpips_net not in LPIPS_NETS:
-            raise EganError(
-                f"unknown LPIPS network {self.lpips_net!r}",
-                f"known: {', '.join(LPIPS_NETS)}",
-                2,
-            )
+        self.check_numbers()
+        self.check_names()
+        object.__setattr__(self, "methods", parse_methods(self.methods))
+        object.__setattr__(self, "metrics", parse_metrics(self.metrics))
+        if self.budget is not None:
+            parse_budget(self.budget)
+        self.check_together()
+
+    def check_numbers(self) -> None:
+        """Raises EganError for a number that is out of its range."""
         least_values = {
             "limit": 1,
             "size": 64,
@@ -120,29 +124,37 @@ class BenchOptions:
                 f"--size {self.size} is not a multiple of 16 from 64 to {LARGEST_SIDE}",
                 status=2,
             )
-        if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", self.device):
-            raise EganError(
-                f"unknown device {self.device!r}", "use auto, cpu or cuda", 2
-            )
-        given = [self.x is not None, self.y is not None, bool(self.messages)]
-        if any(given) and not all(given):
-            raise EganError(
-                "--x, --y and --messages belong together",
-                "give all three, or none for the smoke set",
-                2,
-            )
-        object.__setattr__(self, "methods", parse_methods(self.methods))
-        object.__setattr__(self, "metrics", parse_metrics(self.metrics))
-        if self.budget is not None:
-            parse_budget(self.budget)
         if unknown := sorted(set(self.attacks) - set(NINE)):
             raise EganError(
                 f"there is no attack {unknown[0]}", "they are numbered from 1 to 9", 2
+            )
+
+    def check_names(self) -> None:
+        """Raises EganError for a name that is not known."""
+        if self.lpips_net not in LPIPS_NETS:
+            raise EganError(
+                f"unknown LPIPS network {self.lpips_net!r}",
+                f"known: {', '.join(LPIPS_NETS)}",
+                2,
+            )
+        if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", self.device):
+            raise EganError(
+                f"unknown device {self.device!r}", "use auto, cpu or cuda", 2
             )
         if self.ablation not in (None, *ABLATIONS):
             raise EganError(
                 f"unknown ablation {self.ablation!r}",
                 f"known: {', '.join(ABLATIONS)}",
+                2,
+            )
+
+    def check_together(self) -> None:
+        """Raises EganError for options that do not go together, and for no question."""
+        given = [self.x is not None, self.y is not None, bool(self.messages)]
+        if any(given) and not all(given):
+            raise EganError(
+                "--x, --y and --messages belong together",
+                "give all three, or none for the smoke set",
                 2,
             )
         if self.compare is not None and (self.weights or self.ablation):

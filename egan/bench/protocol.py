@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -248,45 +249,46 @@ def measure(
         truth, hidden, found = (
             box.cut(p[i]) for p in (pairs.composites, disguises, decodes)
         )
-        wrong = (
-            channel.wrong(i, disguises[i], wrong_limit, lpips)
-            if with_security
-            else Wrong([], [])
-        )
-        error, floor = mse(found, truth), blind_mse(truth)
-        wrong_psnr = [decibels(v) for v in wrong.mse]
-        tries = bool(wrong_psnr)
-        rows.append(
-            Row(
-                i,
-                *pairs.names[i],
-                box.x,
-                box.y,
-                box.size,
-                encryption_mse=mse(hidden, truth),
-                encryption_lpips=float(lpips(truth[None], hidden[None])[0])
-                if lpips
-                else None,
-                message_mse=error,
-                message_rmse=math.sqrt(error),
-                message_psnr=decibels(error),
-                message_ssim=ssim(truth, found) if with_ssim else None,
-                message_lpips=float(lpips(truth[None], found[None])[0])
-                if lpips
-                else None,
-                wrong_keys=len(wrong.mse),
-                security_mse=float(np.mean(wrong.mse)) if tries else None,
-                security_mse_min=min(wrong.mse) if tries else None,
-                security_psnr_mean=float(np.mean(wrong_psnr)) if tries else None,
-                security_psnr_max=max(wrong_psnr) if tries else None,
-                security_lpips=float(np.mean(wrong.lpips)) if wrong.lpips else None,
-                security_lpips_min=min(wrong.lpips) if wrong.lpips else None,
-                blind_mse=floor,
-                blind_psnr=decibels(floor),
-                excess=max(wrong_psnr) - decibels(floor)
-                if tries and floor > 0
-                else None,
-                seconds=seconds[i],
-            )
-        )
+        wrong = Wrong([], [])
+        if with_security:
+            wrong = channel.wrong(i, disguises[i], wrong_limit, lpips)
+        error = mse(found, truth)
+        figures: dict[str, Any] = {
+            "encryption_mse": mse(hidden, truth),
+            "encryption_lpips": one_distance(lpips, truth, hidden),
+            "message_mse": error,
+            "message_rmse": math.sqrt(error),
+            "message_psnr": decibels(error),
+            "message_ssim": ssim(truth, found) if with_ssim else None,
+            "message_lpips": one_distance(lpips, truth, found),
+            "seconds": seconds[i],
+        }
+        figures |= wrong_key_figures(wrong, blind_mse(truth))
+        place = (box.x, box.y, box.size)
+        rows.append(Row(i, *pairs.names[i], *place, **figures))
     return rows, disguises
+
+
+def one_distance(
+    lpips: PictureDistance | None, one: Pictures, two: Pictures
+) -> float | None:
+    """LPIPS of two pictures, uint8 (h, w, 3); None without a network."""
+    return float(lpips(one[None], two[None])[0]) if lpips else None
+
+
+def wrong_key_figures(wrong: Wrong, floor: float) -> dict[str, Any]:
+    """The columns of a row that wrong keys and the blind floor, an MSE, give."""
+    psnr = [decibels(v) for v in wrong.mse]
+    tries, judged = bool(wrong.mse), bool(wrong.lpips)
+    return {
+        "wrong_keys": len(wrong.mse),
+        "security_mse": float(np.mean(wrong.mse)) if tries else None,
+        "security_mse_min": min(wrong.mse) if tries else None,
+        "security_psnr_mean": float(np.mean(psnr)) if tries else None,
+        "security_psnr_max": max(psnr) if tries else None,
+        "security_lpips": float(np.mean(wrong.lpips)) if judged else None,
+        "security_lpips_min": min(wrong.lpips) if judged else None,
+        "blind_mse": floor,
+        "blind_psnr": decibels(floor),
+        "excess": max(psnr) - decibels(floor) if tries and floor > 0 else None,
+    }

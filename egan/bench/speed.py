@@ -149,28 +149,20 @@ def measure_speed(model: TorchModel, side: int, repeats: int = 7) -> dict[str, A
             for batch in BATCHES[device.type]
         }
         out[name]["best_batch"] = min(found, key=lambda batch: found[batch])
-    for label, batch_of in (
-        ("batch1", lambda _: 1),
-        ("best", lambda name: out[name]["best_batch"]),
-    ):
+    best = {name: out[name]["best_batch"] for name in runs}
+    for label, batches in (("batch1", dict.fromkeys(runs, 1)), ("best", best)):
         times = [
-            {name: seconds(run, batch_of(name)) for name, run in runs.items()}
+            {name: seconds(run, batches[name]) for name, run in runs.items()}
             for _ in range(repeats)
         ]
         for name in runs:
             out[name][f"seconds_{label}"] = statistics.median(t[name] for t in times)
-            out[name][f"{label}_ratio"] = statistics.median(
-                t[name] / t["resnet9"] for t in times
-            )
+            ratios = (t[name] / t["resnet9"] for t in times)
+            out[name][f"{label}_ratio"] = statistics.median(ratios)
     for name in runs:
         out[name]["gmac_ratio"] = out[name]["gmac"] / out["resnet9"]["gmac"]
-    where = (
-        torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"{torch.get_num_threads()} threads"
-    )
     out |= {
-        "device": f"{device.type}: {where}",
+        "device": f"{device.type}: {where_it_ran(device)}",
         "dtype": "float32",
         "size": side,
         "repeats": repeats,
@@ -181,6 +173,13 @@ def measure_speed(model: TorchModel, side: int, repeats: int = 7) -> dict[str, A
         "training": measure_training(model, side),
     }
     return out
+
+
+def where_it_ran(device: torch.device) -> str:
+    """The name of the GPU, or the number of threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} threads"
 
 
 def peak_memory(run: Pass, device: torch.device) -> float:

@@ -48,25 +48,12 @@ def measure_training(model: Any, side: int, repeats: int = 3) -> dict[str, Any]:
         }
     device = model.device
     batch = BATCH[device.type]
-    settings = [
-        f"batch={batch}",
-        "key_steps=1",
-        # Whole pictures, as CycleGAN gets them.
-        "crop=0",
-    ]
+    # Whole pictures, as CycleGAN gets them.
+    settings = [f"batch={batch}", "key_steps=1", "crop=0"]
     _, options = parse_options(None, settings, start=model.options)
-    random = np.random.default_rng(0)
-    covers, flowers = random.integers(
-        0, 256, (2, PICTURES, side, side, 3), dtype=np.uint8
-    )
-    messages = random.integers(
-        0, 256, (PICTURES, side // 4, side // 4, 3), dtype=np.uint8
-    )
-    sampler = Sampler(covers, flowers, [messages], 0, device)
-    ours, plain = (
-        make_method(model.options, options, sampler),
-        plain_cyclegan(sampler, side),
-    )
+    sampler = noise_sampler(side, device)
+    ours = make_method(model.options, options, sampler)
+    plain = plain_cyclegan(sampler, side)
     for method in (ours, plain):
         method.prepare()
         method.start_optimisers()
@@ -75,16 +62,14 @@ def measure_training(model: Any, side: int, repeats: int = 3) -> dict[str, Any]:
     with counter:
         # Without the backward cycle of family egan, which comes every few steps.
         step(ours, 1)
+    flops = counter.get_total_flops()
     took, ratios, products = [], [], []
-    for number in range(repeats):
+    for first in range(0, 3 * repeats, 3):
         products.append(product_rate(device, options.bf16))
-        three = [
-            timed(partial(step, ours, i)) for i in range(3 * number, 3 * number + 3)
-        ]
+        three = [timed(partial(step, ours, first + i)) for i in range(3)]
         took += three
         ratios.append(timed(partial(step, plain, 1)) / (sum(three) / 3 / batch))
     products.append(product_rate(device, options.bf16))
-    flops = counter.get_total_flops()
     done, best = typical_and_peak([flops / seconds for seconds in took], products)
     return {
         "pairs_per_second": batch * len(took) / sum(took),
@@ -97,6 +82,16 @@ def measure_training(model: Any, side: int, repeats: int = 3) -> dict[str, Any]:
         "dtype": "bfloat16" if options.bf16 else "float32",
         "cyclegan_ratio": statistics.median(ratios),
     }
+
+
+def noise_sampler(side: int, device: torch.device) -> Sampler:
+    """Batches of noise: time does not depend on what the pictures show."""
+    random = np.random.default_rng(0)
+    shape = (2, PICTURES, side, side, 3)
+    covers, flowers = random.integers(0, 256, shape, dtype=np.uint8)
+    quarter = (PICTURES, side // 4, side // 4, 3)
+    messages = random.integers(0, 256, quarter, dtype=np.uint8)
+    return Sampler(covers, flowers, [messages], 0, device)
 
 
 def plain_cyclegan(sampler: Sampler, side: int) -> Method:
