@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from egan.api import Decrypted, EncryptGAN, Verified, save, save_keys
+    from egan.api import Decrypted, EncryptGAN, Verified, save, save_keys, unlock
     from egan.errors import EganError
 
 __version__ = "0.1.0"
@@ -21,6 +21,7 @@ __all__ = [
     "__version__",
     "save",
     "save_keys",
+    "unlock",
 ]
 
 

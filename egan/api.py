@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from egan.crypto import keys as crypto_keys
+from egan.crypto.envelope import Signing
 from egan.crypto.keys import PrivateKey, PublicKey
 from egan.errors import EganError
 from egan.pictures import atomic, files
@@ -47,7 +48,9 @@ class Decrypted:
     """What a disguise decodes to.
 
     picture: the composite. messages: cut out of it, in the order of boxes. sender: the
-    fingerprint of who signed it; None: anyone may have sent it. authentic: it is proven to be
+    fingerprint of who signed it; None: anyone may have sent it. note: the bytes that
+    travelled with it. seconds, comment: when it was signed, since 1970 (UTC) by the sender's
+    clock, and with what words. authentic: it is proven to be
     what was sealed for this key. notes: what else a user should know.
     """
 
@@ -57,6 +60,9 @@ class Decrypted:
     sender: str | None
     authentic: bool = True
     notes: tuple[str, ...] = ()
+    note: bytes = b""
+    seconds: int | None = None
+    comment: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,37 +167,61 @@ class EncryptGAN:
     def encrypt(
         self,
         composite: Picture,
-        public: PublicKey | Picture,
+        public: PublicKey | Picture | Sequence[PublicKey | Picture],
         sign: PrivateKey | Picture | None = None,
         flower: Picture | None = None,
+        note: str | bytes = b"",
+        comment: str = "",
+        size: int | tuple[int, int] | None = None,
     ) -> Image.Image: ...
     @overload
     def encrypt(
         self,
         composite: list[Any],
-        public: PublicKey | Picture,
+        public: PublicKey | Picture | Sequence[PublicKey | Picture],
         sign: PrivateKey | Picture | None = None,
         flower: Picture | None = None,
+        note: str | bytes = b"",
+        comment: str = "",
+        size: int | tuple[int, int] | None = None,
     ) -> list[Image.Image]: ...
     def encrypt(
-        self, composite: Any, public: Any, sign: Any = None, flower: Any = None
+        self,
+        composite: Any,
+        public: Any,
+        sign: Any = None,
+        flower: Any = None,
+        note: str | bytes = b"",
+        comment: str = "",
+        size: int | tuple[int, int] | None = None,
     ) -> Any:
-        """The disguise of a composite, or of each of a list.
+        """The disguise of a composite, or of each of a list; of any size from 64 pixels up.
 
-        sign: the sender's private key, for the receiver to know. flower: what disguises are
-        to look like instead of the flower of the public key; the receiver needs nothing of it.
+        public: the receiver's public key, or several receivers'. sign: the sender's private
+        key, for the receiver to know; comment: a short text that is signed too. flower: what
+        disguises are to look like instead of the flower of the public key; the receiver needs
+        nothing of it. note: text or bytes that travel exactly. size: the longer side, or
+        width and height, to resize to first. Raises EganError where a picture has too little
+        room for all that.
         """
-        key, signer = public_key(public), None if sign is None else private_key(sign)
+        keyed = [public_key(one) for one in several(public)]
+        signer = Signing(private_key(sign), comment) if sign is not None else None
         look = None if flower is None else loaded(flower)
+        exact = note.encode() if isinstance(note, str) else note
 
         def read(one: Picture) -> Job:
             picture = loaded(one)
-            return hide.composite_job(picture, picture.name, self.weights, signer)
+            job = hide.composite_job(
+                picture, picture.name, self.weights, signer, measure(size), exact
+            )
+            if self.weights.locked:
+                hide.body_of([job], keyed, signer)
+            return job
 
         return each(
             composite,
             read,
-            lambda jobs: hide.encrypt(jobs, key, signer, look),
+            lambda jobs: hide.encrypt(jobs, keyed, signer, look),
             lambda _job, pixels: image_of(pixels),
         )
 
@@ -221,7 +251,7 @@ class EncryptGAN:
         for what does not open.
         """
         key = private_key(private)
-        known = [public_key(one) for one in senders(sender)]
+        known = [public_key(one) for one in several(sender)]
 
         def read(one: Picture) -> Job:
             picture = loaded(
@@ -238,11 +268,23 @@ class EncryptGAN:
             )
 
         def made(job: Job, pixels: NDArray[np.uint8]) -> Decrypted:
-            text = boxes_text(job.boxes, pixels) if job.boxes else {}
+            pasted = job.boxes and job.boxes != ((0, 0, *job.shown_size),)
+            text = boxes_text(job.boxes, pixels) if pasted else {}
             cut = [image_of(part) for part in unhide.cut_messages(job, pixels)]
             notes = tuple(map(str, job.notes))
             picture = image_of(pixels, text)
-            return Decrypted(picture, cut, job.boxes, job.sender, job.authentic, notes)
+            sender = job.sender
+            return Decrypted(
+                picture,
+                cut,
+                job.boxes,
+                sender.fingerprint if sender else None,
+                job.authentic,
+                notes,
+                job.note,
+                sender.seconds if sender else None,
+                sender.comment if sender else "",
+            )
 
         return each(disguise, read, lambda jobs: unhide.decrypt(jobs, key), made)
 
@@ -335,7 +377,7 @@ def each(
     return results if isinstance(inputs, list) else results[0]
 
 
-def senders(given: Any) -> list[Any]:
+def several(given: Any) -> list[Any]:
     """Public keys from none, one or several."""
     if given is None:
         return []
@@ -398,12 +440,17 @@ def measure(size: int | tuple[int, int] | None) -> str | None:
 
 
 def private_key(key: PrivateKey | Picture) -> PrivateKey:
-    """A private key, or the one in a picture or file."""
+    """A private key, or the one in a picture or file, which has no passphrase."""
     if isinstance(key, PrivateKey):
         return key
     if isinstance(key, str | os.PathLike):
         return keys.read_private(os.fspath(key))[0]
     return crypto_keys.read_private(loaded(key, exact=True).pixels, "the private key")
+
+
+def unlock(path: str | os.PathLike[str], passphrase: str) -> PrivateKey:
+    """The private key in a file with a passphrase. Raises EganError for a wrong one."""
+    return keys.read_private(os.fspath(path), lambda _words: passphrase)[0]
 
 
 def public_key(key: PublicKey | Picture) -> PublicKey:
@@ -430,12 +477,19 @@ def save(
 
 
 def save_keys(
-    private: PrivateKey, public: PublicKey, folder: str | os.PathLike[str] = "."
+    private: PrivateKey,
+    public: PublicKey,
+    folder: str | os.PathLike[str] = ".",
+    passphrase: str | None = None,
 ) -> None:
-    """Write pub.png, and priv.png with mode 0600, into a folder; a private key is never overwritten."""
+    """Write pub.png, and priv.png with mode 0600, into a folder.
+
+    passphrase: without it nobody can use priv.png; see `unlock`. A private key is never
+    overwritten.
+    """
     pub, priv = (str(Path(folder) / name) for name in ("pub.png", "priv.png"))
     keys.check_key_files(pub, priv, force=False)
-    keys.write_keys(private, public, pub, priv, force=False)
+    keys.write_keys(private, public, pub, priv, force=False, words=passphrase)
 
 
 __all__ = [
@@ -446,4 +500,5 @@ __all__ = [
     "Verified",
     "save",
     "save_keys",
+    "unlock",
 ]

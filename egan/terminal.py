@@ -71,6 +71,32 @@ def report(error: EganError) -> int:
     return error.status
 
 
+def ask_passphrase(words: str, twice: bool = False) -> str:
+    """A passphrase that is typed on the terminal, unseen; a second time where it is new.
+
+    Raises EganError where there is no terminal, and where the two differ.
+    """
+    import getpass
+
+    if os.name == "posix":
+        try:
+            os.close(os.open("/dev/tty", os.O_RDWR))
+        except OSError as error:
+            raise EganError(
+                f"no terminal to ask for the {printable(words)}",
+                "give it with --passphrase-fd N, as in: --passphrase-fd 3 3< FILE",
+            ) from error
+    try:
+        typed = getpass.getpass(f"{printable(words)}: ")
+        if twice and getpass.getpass("once more: ") != typed:
+            raise EganError("the two passphrases differ")
+    except EOFError as error:
+        raise EganError(f"the {printable(words)} was not given") from error
+    if not typed:
+        raise EganError("the passphrase is empty")
+    return typed
+
+
 def console() -> Console:
     from rich.console import Console
 

@@ -15,12 +15,13 @@ from egan.commands.options import (
     Json,
     Listed,
     Out,
+    PassphraseFd,
     Quiet,
     Status,
     Weights,
     several,
 )
-from egan.errors import EganError
+from egan.errors import EganError, Note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,7 @@ EXAMPLES = (
     "egan decrypt --priv priv.png disguise.png -o recovered.png",
     "egan decrypt --priv priv.png --message disguise.png > found.png",
     "egan decrypt --priv priv.png --from friend-pub.png inbox/ -d opened",
+    "egan decrypt --priv priv.png --note disguise.png",
     "egan decrypt --priv priv.png --json disguise.png",
 )
 DAMAGED = 3  # the exit status of what was decoded though nobody vouches for it
@@ -78,6 +80,12 @@ def decrypt(
             help="All messages of one picture: with -o found.png, found-1.png, found-2.png and so on.",
         ),
     ] = False,
+    note: Annotated[
+        bool,
+        typer.Option(
+            "--note", help="Write the note alone, exactly, to standard output."
+        ),
+    ] = False,
     damaged: Annotated[
         bool,
         typer.Option(
@@ -85,6 +93,7 @@ def decrypt(
             help="Decode also what does not authenticate, and exit 3: nobody vouches for it.",
         ),
     ] = False,
+    passphrase_fd: PassphraseFd = None,
     json: Json = False,
     status: Status = False,
     output: Out = None,
@@ -107,7 +116,13 @@ def decrypt(
     from egan.verbs import keys, unhide
 
     check_usage(message, number, every, json, status, directory, output)
-    writes = directory is not None or output is not None or not (json or status)
+    if note and (message or every or json or status or directory or output):
+        raise EganError(
+            "--note writes the note to standard output, and nothing else",
+            "leave out the other options of what is written",
+            2,
+        )
+    writes = directory is not None or output is not None or not (json or status or note)
     found = finding.find(
         inputs,
         listed,
@@ -115,11 +130,11 @@ def decrypt(
         output,
         force,
         (priv, cover, *(senders or ())),
-        several=not writes,
+        several=not writes and not note,
         writes=writes,
     )
     weights_file = finding.open_weights(weights, device)
-    private = receiver_key(weights_file, priv, cover)
+    private = receiver_key(weights_file, priv, cover, passphrase_fd)
     known = [keys.read_public(sender) for sender in senders or ()]
     wanted = Messages(message or every, number, every or directory is not None)
     authentic: list[bool] = []
@@ -138,14 +153,21 @@ def decrypt(
         )
         wanted.check(job)
         authentic.append(job.authentic or not weights_file.locked)
-        if job.sender is not None:
+        if job.authentic:
             note_sender(job, bool(known))
+            if job.note and not note:
+                words = f"it holds a note of {len(job.note)} bytes: see --note"
+                job.notes.append(Note(words))
+        if note and not job.note:
+            raise EganError(f"{job.name} holds no note")
         return job
 
     def work(jobs: Sequence[Job]) -> list[Result]:
         if json:
             for job in jobs:
                 tell_json(job)
+        if note:
+            write_note(jobs[0].note)
         if not writes:
             return []
         recovered = unhide.decrypt(jobs, private)
@@ -204,10 +226,25 @@ def check_usage(
         )
 
 
+def write_note(note: bytes) -> None:
+    """A note to standard output: exactly, or on a terminal without control characters."""
+    import sys
+
+    if not sys.stdout.isatty():
+        sys.stdout.buffer.write(note)
+        return
+    for line in note.decode(errors="backslashreplace").splitlines():
+        print(terminal.printable(line))
+
+
 def receiver_key(
-    weights: WeightsFile, priv: str | None, cover: str | None
+    weights: WeightsFile,
+    priv: str | None,
+    cover: str | None,
+    passphrase_fd: int | None,
 ) -> PrivateKey | Look:
     """A private key, or for a method without keys a picture like the cover, or nothing."""
+    from egan.commands import inputs
     from egan.core.options import ModelOptions
     from egan.pictures import files
     from egan.verbs import keys
@@ -219,7 +256,7 @@ def receiver_key(
             raise EganError("--cover is for methods without keys", "leave it out", 2)
         if priv is None:
             raise EganError("missing option '--priv'", "see egan decrypt --help", 2)
-        private, notes = keys.read_private(priv)
+        private, notes = keys.read_private(priv, inputs.passphrases(passphrase_fd))
         terminal.tell(notes)
         return private
     if priv is not None:
@@ -240,7 +277,6 @@ class Messages:
 
     def check(self, job: Job) -> None:
         """Raises EganError for a message that is not there; notes those that are left out."""
-        from egan.errors import Note
         from egan.verbs import unhide
 
         if not self.cut:
@@ -271,7 +307,8 @@ class Messages:
         from egan.verbs import unhide
 
         if not self.cut:
-            text = boxes_text(job.boxes, picture) if job.boxes else {}
+            pasted = job.boxes and job.boxes != ((0, 0, *job.shown_size),)
+            text = boxes_text(job.boxes, picture) if pasted else {}
             return [Result(job, picture, "", text)]
         cut = unhide.cut_messages(job, picture)
         if not self.every:
@@ -281,17 +318,35 @@ class Messages:
 
 
 def note_sender(job: Job, compared: bool) -> None:
-    from egan.errors import Note
+    """Note who vouches for a letter: its signer, or nobody."""
+    from datetime import UTC, datetime
 
+    from egan.crypto.keys import grouped
+
+    if job.sender is None:
+        job.notes.append(Note("not signed: anyone may have sent it"))
+        return
+    try:
+        date = (
+            f"{datetime.fromtimestamp(job.sender.seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        )
+    except (OverflowError, ValueError, OSError):
+        date = f"{job.sender.seconds} seconds after 1970"
     rest = "" if compared else " (not compared with any key: see --from)"
-    job.notes.append(Note(f"signed by: {job.sender}{rest}"))
+    lines = [
+        f"signed by: {grouped(job.sender.fingerprint)}{rest}",
+        f"signed on: {date}, by the sender's clock",
+    ]
+    if job.sender.comment:
+        lines.append(f"comment: {job.sender.comment}")
+    job.notes += [Note(line) for line in lines]
 
 
 def tell_json(job: Job) -> None:
     """One JSON object about a disguise that opened."""
     import json as codec
 
-    height, width = job.pixels.shape[:2]
+    width, height = job.shown_size
     facts: dict[str, Any] = {
         "file": job.name,
         "opens": job.authentic,
@@ -299,7 +354,10 @@ def tell_json(job: Job) -> None:
         "width": width,
         "height": height,
         "messages": [list(box) for box in job.boxes],
-        "sender": job.sender,
+        "sender": job.sender.fingerprint if job.sender else None,
+        "signed_at": job.sender.seconds if job.sender else None,
+        "comment": job.sender.comment if job.sender else None,
+        "note_bytes": len(job.note),
         "weights": job.weights.id.hex() if job.weights else None,
     }
     print(codec.dumps(facts))

@@ -210,7 +210,7 @@ def walk(
 
     terminal.note("egan encrypt --pub pub.png composite.png -o disguise.png")
     job = hide.composite_job(composite, "composite.png", weights)
-    (pixels,) = hide.encrypt([job], public)
+    (pixels,) = hide.encrypt([job], [public])
     disguise = keep("disguise", pixels)
 
     terminal.note("egan decrypt --priv priv.png disguise.png -o recovered.png")

@@ -13,9 +13,9 @@ from egan.commands.options import (
     Force,
     Listed,
     Out,
+    PassphraseFd,
     Quiet,
     Weights,
-    public,
     several,
 )
 from egan.errors import EganError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from egan.commands.batches import Result
+    from egan.crypto.envelope import Signing
     from egan.crypto.keys import PublicKey
     from egan.pictures.files import Loaded
     from egan.pictures.sources import Source
@@ -33,13 +34,29 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "egan encrypt --pub friend-pub.png composite.png -o disguise.png",
     "egan compose cover.jpg note.png | egan encrypt --pub friend-pub.png > disguise.png",
+    "egan encrypt --pub ann-pub.png --pub ben-pub.png --note 'until Friday' photo.jpg > disguise.png",
     "egan encrypt --pub friend-pub.png --sign priv.png composites/ -d disguises",
 )
 
 
 def encrypt(
     inputs: Annotated[list[str] | None, several("COMPOSITE", "Composites")] = None,
-    pub: Annotated[str | None, public("The receiver's")] = None,
+    pub: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pub",
+            metavar="FILE",
+            help="The receiver's public key [default: $EGAN_PUB]. Repeat it for several receivers.",
+        ),
+    ] = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expect",
+            metavar="FINGERPRINT",
+            help="Refuse a public key with another fingerprint; repeat it for several receivers.",
+        ),
+    ] = None,
     flower: Annotated[
         str | None,
         typer.Option(
@@ -56,6 +73,33 @@ def encrypt(
             help="Your private key: tell the receiver, and nobody else, who you are.",
         ),
     ] = None,
+    comment: Annotated[
+        str | None,
+        typer.Option(
+            "--comment",
+            metavar="TEXT",
+            help="A short text that is signed with the letter and shown to the receiver.",
+        ),
+    ] = None,
+    note: Annotated[
+        str | None,
+        typer.Option("--note", metavar="TEXT", help="A text that travels exactly."),
+    ] = None,
+    note_file: Annotated[
+        str | None,
+        typer.Option(
+            "--note-file", metavar="FILE", help="A small file that travels exactly."
+        ),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size",
+            metavar="N|WxH",
+            help="Resize first: the longer side, or width and height [default: as it is].",
+        ),
+    ] = None,
+    passphrase_fd: PassphraseFd = None,
     output: Out = None,
     directory: Folder = None,
     listed: Listed = None,
@@ -64,27 +108,40 @@ def encrypt(
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Turn composites into disguises that only the holder of the private key turns back."""
+    """Turn composites, or any pictures, into disguises that only the holder of the private key turns back.
+
+    Where nothing was pasted, the whole picture is the message. A picture of any size from 64
+    pixels a side up comes back in its own size.
+    """
     terminal.quiet = quiet
     from egan.commands import batches
     from egan.commands import inputs as finding
     from egan.pictures import files
-    from egan.verbs import hide, keys
+    from egan.verbs import hide
+    from egan.verbs.job import Look
 
-    found = finding.find(inputs, listed, directory, output, force, (pub, sign, flower))
+    if comment is not None and sign is None:
+        raise EganError("--comment is for --sign", status=2)
+    others = (*(pub or ()), sign, flower, note_file)
+    found = finding.find(inputs, listed, directory, output, force, others)
+    exact = note_of(note, note_file)
     weights_file = finding.open_weights(weights, device)
-    receiver, look = receiver_of(weights_file, pub, flower)
-    signer = None
+    receivers, look = receivers_of(weights_file, pub, expect or (), flower)
+    signing = None
     if sign is not None:
-        signer, notes = keys.read_private(sign)
-        terminal.tell(notes)
+        signing = signing_of(sign, comment or "", passphrase_fd)
 
     def read(source: Source) -> Job:
         loaded = files.read_picture(source.path)
-        return hide.composite_job(loaded, source.path, weights_file, signer)
+        job = hide.composite_job(
+            loaded, source.path, weights_file, signing, size, exact
+        )
+        if not isinstance(receivers, Look):
+            hide.body_of([job], receivers, signing)
+        return job
 
     def work(jobs: Sequence[Job]) -> list[Result]:
-        disguises = hide.encrypt(jobs, receiver, signer, look)
+        disguises = hide.encrypt(jobs, receivers, signing, look)
         return [
             batches.Result(job, disguise)
             for job, disguise in zip(jobs, disguises, strict=True)
@@ -93,25 +150,57 @@ def encrypt(
     batches.run(found, batches.Verb(read, work, "encrypting"))
 
 
-def receiver_of(
-    weights: WeightsFile, pub: str | None, flower: str | None
-) -> tuple[PublicKey | Look, Loaded | None]:
-    """The receiver's public key and the flower to paint, if any.
+def note_of(text: str | None, file: str | None) -> bytes:
+    """The bytes of a note. Raises EganError where two are given, or an empty one."""
+    from egan.pictures import files
+
+    if text is not None and file is not None:
+        raise EganError("--note and --note-file exclude each other", status=2)
+    if file is None:
+        return b"" if text is None else text.encode(errors="surrogateescape")
+    found = files.read_bytes(file)
+    if not found:
+        raise EganError(f"{files.shown(file)} is empty, so there is no note", status=2)
+    return found
+
+
+def signing_of(sign: str, comment: str, passphrase_fd: int | None) -> Signing:
+    from egan.commands import inputs
+    from egan.crypto.envelope import Signing
+    from egan.verbs import keys
+
+    private, notes = keys.read_private(sign, inputs.passphrases(passphrase_fd))
+    terminal.tell(notes)
+    return Signing(private, comment)
+
+
+def receivers_of(
+    weights: WeightsFile,
+    pub: Sequence[str] | None,
+    expected: Sequence[str],
+    flower: str | None,
+) -> tuple[list[PublicKey] | Look, Loaded | None]:
+    """The receivers' public keys and the flower to paint, if any.
 
     A method without keys takes no public key; some need a flower.
     """
+    from egan.commands import inputs
     from egan.core.options import ModelOptions
     from egan.pictures import files
-    from egan.verbs import keys
     from egan.verbs.job import Look
 
     options = weights.options
     if isinstance(options, ModelOptions):
-        if pub is None:
+        receivers = inputs.public_keys(pub, expected)
+        if not receivers:
             raise EganError("missing option '--pub'", "see egan encrypt --help", 2)
+        if len(receivers) > 1 and not weights.locked:
+            raise EganError(
+                "weights without a lock take one receiver", "name one --pub", 2
+            )
         loaded = files.read_picture(flower) if flower is not None else None
-        return keys.read_public(pub), loaded
-    if pub is not None:
+        return receivers, loaded
+    if pub:
         raise EganError(f"{options.TITLE} has no keys", "leave out --pub", 2)
     if options.uses_disguise and flower is None:
         raise EganError(

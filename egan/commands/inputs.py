@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from egan.errors import EganError
 from egan.pictures import files
@@ -16,6 +18,11 @@ from egan.pictures.sources import Source, walk
 from egan.pictures.streams import ENDINGS
 from egan.verbs.batching import processes
 from egan.verbs.weights import Weights, find_weights
+
+if TYPE_CHECKING:
+    from egan.crypto.keys import PublicKey
+
+MOST_PASSPHRASE = 4096  # bytes read from a file descriptor
 
 
 @dataclass(frozen=True)
@@ -209,6 +216,63 @@ def alone() -> None:
     """Raises EganError in a `torchrun` job without a folder: all would write one output."""
     if processes()[1] > 1:
         raise EganError("torchrun is for many files", "name a folder with -d", 2)
+
+
+def passphrases(fd: int | None) -> Callable[[str], str]:
+    """What gives passphrases: the lines of a file descriptor, or the terminal.
+
+    Raises EganError with status 2 for a descriptor that cannot be read.
+    """
+    if fd is None:
+        return terminal.ask_passphrase
+    lines: list[str] = []
+    with os_errors(fd), open(fd, "rb", closefd=fd > 2) as file:
+        lines = file.read(MOST_PASSPHRASE).decode().splitlines()
+
+    def next_line(words: str) -> str:
+        if not lines or not lines[0]:
+            raise EganError(f"--passphrase-fd {fd} gave no {words}")
+        return lines.pop(0)
+
+    return next_line
+
+
+@contextlib.contextmanager
+def os_errors(fd: int) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise EganError(
+            f"cannot read a passphrase from file descriptor {fd}",
+            "open it as in: --passphrase-fd 3 3< FILE",
+            2,
+        ) from error
+
+
+def public_keys(
+    named: Sequence[str] | None, expected: Sequence[str]
+) -> list[PublicKey]:
+    """The public keys of --pub, else of $EGAN_PUB.
+
+    expected: fingerprints, of which each must be that of a key, and each key must have one.
+    Raises EganError for another key, and for none.
+    """
+    from egan.crypto.keys import grouped, parse_fingerprint
+    from egan.verbs import keys
+
+    names = list(named or filter(None, [os.environ.get("EGAN_PUB")]))
+    found = [keys.read_public(name) for name in names]
+    wanted = [parse_fingerprint(text) for text in expected]
+    for name, key in zip(names, found, strict=True):
+        if wanted and not any(key.fingerprint.startswith(text) for text in wanted):
+            raise EganError(
+                f"{files.shown(name)} is not the expected key: its fingerprint is {grouped(key.fingerprint)}",
+                "ask its owner for the fingerprint on another way, and use the right key",
+            )
+    for text in wanted:
+        if not any(key.fingerprint.startswith(text) for key in found):
+            raise EganError(f"no public key has the fingerprint {grouped(text)}")
+    return found
 
 
 def open_weights(named: str | None, device: str, keys_needed: bool = False) -> Weights:

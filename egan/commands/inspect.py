@@ -56,7 +56,11 @@ def inspect(
 
 def show(facts: dict[str, Any]) -> None:
     """Print facts for a person, one a line; of weights a summary."""
+    from egan.crypto.keys import grouped
+
     for name, value in flat(summary(facts) if facts["kind"] == "weights" else facts):
+        if name == "fingerprint":
+            value = grouped(value)
         print(terminal.printable(f"{name}: {value}"))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from egan import terminal
-from egan.commands.options import Device, Quiet, Weights
+from egan.commands.options import Device, PassphraseFd, Quiet, Weights
 from egan.errors import EganError
 
 EXAMPLES = (
@@ -57,6 +57,14 @@ def keygen(
             help="Make NAME-pub.png and NAME-priv.png here for every FACE.",
         ),
     ] = None,
+    passphrase: Annotated[
+        bool,
+        typer.Option(
+            "--passphrase",
+            help="Give the private key a passphrase, asked for on the terminal: without it nobody can use the file.",
+        ),
+    ] = False,
+    passphrase_fd: PassphraseFd = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite an existing public key.")
     ] = False,
@@ -68,6 +76,7 @@ def keygen(
     terminal.quiet = quiet
     from egan.commands import inputs
     from egan.commands.batches import Failures, target
+    from egan.crypto.keys import grouped
     from egan.pictures import compose, files
     from egan.pictures.output import reporting
     from egan.pictures.sizes import parse_size
@@ -82,6 +91,11 @@ def keygen(
     inputs.check_partner(flower, found.sources)
     side = parse_size(str(size), "--size")
     weights_file = inputs.open_weights(weights, device, keys_needed=True)
+    words = None
+    if passphrase_fd is not None:
+        words = inputs.passphrases(passphrase_fd)("passphrase")
+    elif passphrase:
+        words = terminal.ask_passphrase("passphrase of the private key", twice=True)
     failures = Failures(alone=directory is None)
     told = False
     for error in found.skipped:
@@ -102,14 +116,14 @@ def keygen(
             if weights_file.note is not None and not told:
                 terminal.tell([weights_file.note])
                 told = True
-            keys.write_keys(private, public, pub, priv, force)
+            keys.write_keys(private, public, pub, priv, force, words)
         except EganError as error:
             failures.add(error, source.path)
             continue
         if directory is not None:
-            terminal.note(f"{pub}: {public.fingerprint}")
+            terminal.note(f"{pub}: {grouped(public.fingerprint)}")
         else:
             terminal.note(
-                f"public key: {pub}\nprivate key: {priv}\nfingerprint: {public.fingerprint}"
+                f"public key: {pub}\nprivate key: {priv}\nfingerprint: {grouped(public.fingerprint)}"
             )
     failures.finish(len(found.sources) + len(found.skipped))

@@ -83,6 +83,15 @@ PRIV = typer.Option(
     show_envvar=False,
     help="Your private key [default: $EGAN_PRIV].",
 )
+PassphraseFd = Annotated[
+    int | None,
+    typer.Option(
+        "--passphrase-fd",
+        metavar="N",
+        min=0,
+        help="Read the passphrase of your private key from this file descriptor, up to the end of a line.",
+    ),
+]
 X = typer.Option(
     "--x",
     metavar="SOURCE",

@@ -14,6 +14,7 @@ from egan.commands.options import (
     Force,
     Listed,
     Out,
+    PassphraseFd,
     Quiet,
     Weights,
     several,
@@ -44,6 +45,7 @@ def sign(
             help="Crop the secret around its centre and resize it [default: as it is].",
         ),
     ] = None,
+    passphrase_fd: PassphraseFd = None,
     output: Out = None,
     directory: Folder = None,
     listed: Listed = None,
@@ -64,7 +66,7 @@ def sign(
     found = finding.find(inputs, listed, directory, output, force, (priv,))
     wanted = parse_size(size, "--size") if size is not None else None
     weights_file = finding.open_weights(weights, device, keys_needed=True)
-    private, notes = keys.read_private(priv)
+    private, notes = keys.read_private(priv, finding.passphrases(passphrase_fd))
     terminal.tell(notes)
 
     def read(source: Source) -> Job:

@@ -211,7 +211,9 @@ def facts(
 
 def lines(found: Verdict) -> list[str]:
     """What verify found of one picture, for a person."""
-    out = [f"signature: {found.signature}", f"fingerprint: {found.signer}"]
+    from egan.crypto.keys import grouped
+
+    out = [f"signature: {found.signature}", f"fingerprint: {grouped(found.signer)}"]
     if found.score is not None:
         out += [f"score: {found.score:.4f}", f"threshold: {found.threshold:.4f}"]
     if found.exact is not None:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
+from PIL import Image
 
 from egan.crypto import envelope, header, spare
+from egan.crypto.envelope import Letter, Signing
 from egan.crypto.keys import PrivateKey, PublicKey
-from egan.crypto.keystream import SEED_BYTES
-from egan.errors import EganError
+from egan.crypto.keystream import SEED_BYTES, keystream
+from egan.errors import EganError, Note
 from egan.pictures import compose, files
-from egan.pictures.boxes import noted_boxes
+from egan.pictures.boxes import Box, noted_boxes
 from egan.pictures.files import Picture
 from egan.pictures.metrics import rmse
+from egan.pictures.sizes import Size, parse_size
 from egan.verbs.batching import keystreams, neutral, repeated, stacked
-from egan.verbs.job import Job, Look, fitting
+from egan.verbs.job import Job, Look
 from egan.verbs.weights import Weights
 
+SMALLEST, STEP = 64, 16  # pixels of a side; the networks take multiples of 16
 # RMSE of a whole picture on RGB in [0, 1]; a fair decode has 0.01 to 0.02.
 UNREADABLE = 0.1
 
@@ -27,59 +32,97 @@ def composite_job(
     loaded: files.Loaded,
     source: str,
     weights: Weights,
-    signer: PrivateKey | None = None,
+    signing: Signing | None = None,
+    size: str | None = None,
+    note: bytes = b"",
 ) -> Job:
-    """A composite with a fresh keystream seed.
+    """A composite with a fresh keystream seed, of any size from 64 pixels a side up.
 
-    Raises EganError for a size that the networks do not take, and where there is a signer
-    and the weights have no envelope to sign in.
+    size: N, the longer side, or WxH, to be resized to. note: travels with it, exactly.
+    Where nothing was pasted, the whole picture is the message. Raises EganError for a size
+    that is too small, and where there is a note or a signature and no envelope for it.
     """
-    if signer is not None and not weights.locked:
+    if not weights.locked and (signing or note):
         raise EganError(
-            "weights without a lock make no envelope to sign in", "leave out --sign", 2
+            f"weights without a lock make no envelope for a {'signature' if signing else 'note'}",
+            "leave it out, or use other weights",
+            2,
         )
-    pixels = fitting(
-        loaded,
-        "sides must be multiples of 16 from 64 up",
-        "make it so with `egan compose --cover-size 256`",
-    )
-    boxes = noted_boxes(loaded)
-    seed = secrets.token_bytes(SEED_BYTES)
-    return Job(source, pixels, weights, boxes, seed, notes=list(loaded.notes))
+    pixels, boxes = files.flatten(loaded), noted_boxes(loaded)
+    notes = list(loaded.notes)
+    if size is not None:
+        pixels, boxes, more = resized(pixels, boxes, size)
+        notes += more
+    height, width = pixels.shape[:2]
+    if min(height, width) < SMALLEST:
+        raise EganError(
+            f"{loaded.name} is {width}x{height} pixels: sides must be {SMALLEST} or more",
+            f"`egan encrypt --size {SMALLEST * max(width, height) // min(width, height)}` enlarges it",
+        )
+    job = Job(source, padded(pixels), weights, seed=secrets.token_bytes(SEED_BYTES))
+    job.boxes = boxes or ((0, 0, width, height),)
+    job.size, job.note, job.notes = (width, height), note, notes
+    return job
+
+
+def resized(
+    pixels: Picture, boxes: tuple[Box, ...], size: str
+) -> tuple[Picture, tuple[Box, ...], list[Note]]:
+    """A picture and its boxes, resized (Lanczos), and a note where that loses much."""
+    old = (pixels.shape[1], pixels.shape[0])
+    new = parse_size(size, "--size")
+    if size.strip().isdecimal():
+        scale = new[0] / max(old)
+        new = (max(1, round(old[0] * scale)), max(1, round(old[1] * scale)))
+    across, down = new[0] / old[0], new[1] / old[1]
+    notes = []
+    if min(across, down) < 0.5:
+        words = f"{old[0]}x{old[1]} pixels become {new[0]}x{new[1]}"
+        notes.append(Note(f"the picture shrinks by more than 2: {words}", warning=True))
+    if max(abs(old[0] * down - new[0]), abs(old[1] * across - new[1])) > 1:
+        words = f"{old[0]}x{old[1]} pixels become {new[0]}x{new[1]}"
+        notes.append(Note(f"the picture changes its shape: {words}", warning=True))
+    moved = []
+    for x, y, w, h in boxes:
+        left, top = round(x * across), round(y * down)
+        right, bottom = round((x + w) * across), round((y + h) * down)
+        moved.append((left, top, max(1, right - left), max(1, bottom - top)))
+    picture = Image.fromarray(pixels).resize(new, Image.Resampling.LANCZOS)
+    return np.asarray(picture), tuple(moved), notes
+
+
+def padded(pixels: Picture) -> Picture:
+    """The picture with its last column and row repeated up to a multiple of 16."""
+    height, width = pixels.shape[:2]
+    more = ((0, -height % STEP), (0, -width % STEP), (0, 0))
+    return np.pad(pixels, more, mode="edge")
 
 
 def encrypt(
     jobs: Sequence[Job],
-    public: PublicKey | Look,
-    signer: PrivateKey | None = None,
+    receivers: Sequence[PublicKey] | Look,
+    signing: Signing | None = None,
     flower: files.Loaded | None = None,
 ) -> list[Picture]:
     """Disguises, uint8 (H, W, 3), of composites of one size, envelopes sealed.
 
-    signer: signs inside of the envelopes. flower: what the disguises are to look like
-    instead of the public key's flower. Raises EganError where a disguise could not be read.
+    receivers: their public keys; the disguise shows the first one's flower. signing: by whom
+    the letters are signed. flower: what the disguises are to look like instead. Raises
+    EganError where a disguise could not be read, or has no room for its letter.
     """
     weights = weights_of(jobs)
-    height, width = jobs[0].pixels.shape[:2]
-    if not isinstance(public, PublicKey):
-        look = public.image
-    elif flower is None:
-        look = public.picture
-    else:
-        drawn = compose.fit_cover(flower, (width, height))[None]
-        look = weights.model.key_images(drawn, weights.options.public_layers)[0]  # type: ignore[union-attr]
     keys = keystreams(jobs)
-    looks = repeated(look, len(jobs))
-    if not isinstance(public, PublicKey) or not weights.locked:
-        painted = weights.model.encrypt(stacked(jobs), looks, keys)
+    if isinstance(receivers, Look):
+        looks = repeated(receivers.image, len(jobs))
+        return list(weights.model.encrypt(stacked(jobs), looks, keys))
+    first = receivers[0]
+    look = repeated(look_of(weights, first, flower, jobs[0]), len(jobs))
+    if not weights.locked:
+        painted = weights.model.encrypt(stacked(jobs), look, keys)
     else:
-        shape = jobs[0].pixels.shape
-        even = header.mask(shape, envelope.plan(shape, 1).body)
-        painted = weights.gan.encrypt(stacked(jobs), looks, keys, even)
-    disguises = list(painted)
-    if not isinstance(public, PublicKey):
-        return disguises
-    if flower is None and public.network != weights.key_network:
+        even = header.mask(jobs[0].pixels.shape, body_of(jobs, receivers, signing))
+        painted = weights.gan.encrypt(stacked(jobs), look, keys, even)
+    if flower is None and first.network != weights.key_network:
         if weights.locked:
             check_readable(
                 jobs,
@@ -87,25 +130,66 @@ def encrypt(
                 "public",
                 "name a picture to paint with --flower, or those weights with --weights",
             )
-        warn_of_other_weights(jobs, public, "the disguise")
+        warn_of_other_weights(jobs, first, "the disguise")
+    disguises = list(painted)
     if not weights.locked:
         return disguises
     if weights.robust:
         disguises = [
-            spare.add(disguise, public, job.seed, job.boxes, weights.id)
+            spare.add(disguise, first, job.seed, job.boxes, weights.id)
             for disguise, job in zip(disguises, jobs, strict=True)
         ]
-    signing = envelope.Signing(signer) if signer is not None else None
     return [
-        envelope.seal(
-            disguise,
-            [public],
-            envelope.Letter(job.seed, (width, height), job.boxes),
-            weights.id,
-            signing,
-        )
+        envelope.seal(disguise, receivers, letter_of(job), weights.id, signing)
         for disguise, job in zip(disguises, jobs, strict=True)
     ]
+
+
+def letter_of(job: Job) -> Letter:
+    return Letter(job.seed, job.shown_size, job.boxes, job.note)
+
+
+def body_of(
+    jobs: Sequence[Job], receivers: Sequence[PublicKey], signing: Signing | None
+) -> int:
+    """Bytes of the header of the longest letter. Raises EganError where it has no room."""
+    words = max(len(job.note) for job in jobs)
+    if signing is not None:
+        words += len(signing.comment.encode())
+    return envelope.plan(jobs[0].pixels.shape, len(receivers), words).body
+
+
+def look_of(
+    weights: Weights, public: PublicKey, flower: files.Loaded | None, job: Job
+) -> Picture:
+    """The key image, uint8 (H, W, 3), that a disguise of the job's size is painted from.
+
+    A key drawn at another size has maps of another scale, which leave fringes where they are
+    stretched. So its flower is painted at the key's own size, from a grey picture and a
+    keystream by chance, and that flower is drawn anew at the wanted size.
+    """
+    height, width = job.pixels.shape[:2]
+    if flower is not None:
+        return drawn_anew(weights, compose.fit_cover(flower, (width, height)))
+    fits = public.picture.shape[:2] == (height, width)
+    if fits or not weights.locked or public.network != weights.key_network:
+        return public.picture
+    return enlarged_look(weights, public, (width, height))
+
+
+def drawn_anew(weights: Weights, flower: Picture) -> Picture:
+    layers = weights.options.public_layers  # type: ignore[union-attr]
+    return weights.model.key_images(flower[None], layers)[0]
+
+
+@lru_cache(4)
+def enlarged_look(weights: Weights, public: PublicKey, size: Size) -> Picture:
+    shape = weights.keystream_shape(*public.picture.shape[:2])
+    chance = keystream(secrets.token_bytes(SEED_BYTES), shape)[None]
+    grey = np.full_like(public.picture, 128)[None]
+    painted = weights.model.encrypt(grey, public.picture[None], chance)[0]
+    flower = files.Loaded(painted, None, "the look")
+    return drawn_anew(weights, compose.fit_cover(flower, size))
 
 
 def weights_of(jobs: Sequence[Job]) -> Weights:

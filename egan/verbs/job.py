@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from egan.core.options import BaselineOptions
+from egan.crypto.envelope import Sender
 from egan.crypto.signatures import Signature
 from egan.errors import EganError, Note
 from egan.pictures import compose, files
@@ -20,7 +21,9 @@ RESIZED = "it was cropped or resized; ask for the original file"
 class Job:
     """One picture on its way: where it came from, its pixels, and what is needed to finish it.
 
-    pixels: uint8 (H, W, 3). seed: of the keystream, 32 bytes; empty without a lock.
+    pixels: uint8 (H, W, 3). size: width and height that are shown, where pixels were added
+    for the networks' sake, right and below. seed: of the keystream, 32 bytes; empty without
+    a lock. note: what travels exactly beside the picture. sender: who signed a letter.
     secret: the verifier's copy of a secret image. authentic: what is decoded is proven to
     be as it was sealed for this key.
     """
@@ -30,7 +33,9 @@ class Job:
     weights: Weights | None = None
     boxes: tuple[Box, ...] = ()
     seed: bytes = b""
-    sender: str | None = None
+    size: tuple[int, int] | None = None
+    note: bytes = b""
+    sender: Sender | None = None
     signature: Signature | None = None
     secret: Picture | None = None
     authentic: bool = True
@@ -39,6 +44,11 @@ class Job:
     @property
     def name(self) -> str:
         return files.shown(self.source)
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """Width and height of what a person sees."""
+        return self.size or (self.pixels.shape[1], self.pixels.shape[0])
 
     def warn(self, text: str, urgent: bool = False) -> None:
         self.notes.append(Note(text, warning=True, urgent=urgent))

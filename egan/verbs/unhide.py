@@ -70,9 +70,11 @@ def open_disguise(
         if rest:
             job.seed, job.boxes = rest
         return job
-    job.sender = opened.sender.fingerprint if opened.sender else None
+    job.sender = opened.sender
     check_sender(loaded.name, job.sender, senders)
-    job.seed, job.boxes = opened.seed, opened.boxes
+    letter = opened.letter
+    job.seed, job.size, job.boxes = letter.seed, letter.size, letter.boxes
+    job.note = letter.note
     return job
 
 
@@ -101,8 +103,11 @@ def open_unlocked(
     return Job(source, pixels, weights, authentic=False, notes=list(loaded.notes))
 
 
-def check_sender(name: str, found: str | None, wanted: Sequence[PublicKey]) -> None:
+def check_sender(
+    name: str, sender: envelope.Sender | None, wanted: Sequence[PublicKey]
+) -> None:
     """Raises NotVerified where one of some senders is asked for and none of them signed."""
+    found = sender.fingerprint if sender is not None else None
     if not wanted or found in {public.fingerprint for public in wanted}:
         return
     if found is None:
@@ -117,10 +122,14 @@ def check_sender(name: str, found: str | None, wanted: Sequence[PublicKey]) -> N
 
 
 def decrypt(jobs: Sequence[Job], private: PrivateKey | Look) -> list[Picture]:
-    """Recovered composites, uint8 (H, W, 3), of disguises of one size and one model."""
+    """Recovered composites, uint8 (H, W, 3) in their true sizes, of disguises of one size."""
     key = repeated(private.image, len(jobs))
     model = weights_of(jobs).model
-    return list(model.decrypt(stacked(jobs), key, keystreams(jobs)))
+    decoded = model.decrypt(stacked(jobs), key, keystreams(jobs))
+    return [
+        picture[: job.shown_size[1], : job.shown_size[0]]
+        for job, picture in zip(jobs, decoded, strict=True)
+    ]
 
 
 def need_boxes(job: Job) -> None:
