@@ -56,12 +56,17 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             (
                 "Makes the key images K(FACE) and K(FLOWER). The private key is K(FACE) with every sample moved at random by up "
                 "to one level; all secrets are derived from its pixels, so one changed level is another key. The public key is "
-                "K(FLOWER), which gives disguises their shape, with two public keys in the lowest bits of its first pixels."
+                "K(FLOWER), which gives disguises their shape, with three public keys (X25519, ML-KEM-768, Ed25519) in lowest bits."
             ),
             (
                 "The private key has mode 0600 and is never overwritten, not even with --force. Whoever has it reads every "
                 "picture that was ever encrypted to the public key, and signs in your name. Compare fingerprints over another "
-                "channel."
+                "channel: they cover the keys and the look of the picture."
+            ),
+            (
+                "With --passphrase the private key is sealed under a passphrase, and is a picture of noise to whoever lacks it. "
+                "Every command that needs the key asks for it once. There is no way round a passphrase that was forgotten. "
+                "egan-passphrase(1) sets, changes and removes it."
             ),
             (
                 "With -d every picture of the folder FACE gets a pair, NAME-pub.png and NAME-priv.png, with one FLOWER for all, or "
@@ -74,6 +79,7 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "Under other names",
                 "egan keygen me.jpg rose.jpg --pub rose-pub.png --priv me-priv.png",
             ),
+            ("With a passphrase", "egan keygen --passphrase face.png flower.png"),
         ],
     ),
     "compose": (
@@ -103,12 +109,28 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
         [
             (
                 "Turns composites into disguises: plain PNGs without metadata. A fresh keystream seed and the message's box are "
-                "sealed with HPKE (RFC 9180) to the public key and lie in the lowest bits of the first pixels; the seal is bound "
-                "to every pixel. The disguise hides what the message is, not that there is one."
+                "sealed to the public key with HPKE (RFC 9180) over X25519 and ML-KEM-768, so that a quantum computer does not "
+                "open them later either, and lie in lowest bits all over the picture; the seal is bound to every pixel. The "
+                "disguise hides what the message is, not that there is one. See egan-security(7)."
             ),
             (
-                "With --sign the receiver, and nobody else, can tell whose key made it: an Ed25519 signature over sender, "
-                "receiver, pixels and content lies inside of the seal. Signed or not, a disguise looks the same from outside."
+                "A picture of any size from 64 pixels a side up is taken as it is and comes back in that size. Where "
+                "egan-compose(1) pasted nothing, the whole picture is the message. --size resizes first."
+            ),
+            (
+                "With several --pub each of their owners opens the disguise, and none learns who the others are. It shows the "
+                "first one's flower. Each needs room: a picture of 64x64 pixels has it for one receiver, 128x128 for four, "
+                "256x256 for twenty. --expect refuses a public key that has another fingerprint."
+            ),
+            (
+                "--note and --note-file add a text or a small file, which arrives exactly: up to 11 bytes at 64x64 pixels, "
+                "4 KB at 128x128, 23 KB at 256x256, less for every further receiver. Short notes do not change the length "
+                "of what is sealed."
+            ),
+            (
+                "With --sign the receiver, and nobody else, can tell whose key made it, and when, by your clock: an Ed25519 "
+                "signature over sender, receivers, pixels and content lies inside of the seal. --comment adds words that are "
+                "signed too. A disguise that is not signed says nothing of who made it: anyone can have."
             ),
             (
                 "--flower names a picture for the disguise to look like in place of the public key's flower, so that one key can have "
@@ -129,6 +151,14 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             (
                 "A disguise that looks like this rose",
                 "egan encrypt --pub pub.png --flower rose.jpg composite.png -o flower.png",
+            ),
+            (
+                "To two people, with a note",
+                "egan encrypt --pub ann.png --pub ben.png --note 'until Friday' photo.jpg -o flower.png",
+            ),
+            (
+                "To a key whose fingerprint you were told",
+                "egan encrypt --pub ann.png --expect '3272 2bb1 3c1c 94e2 8688 3791 271d 94b3' photo.jpg -o flower.png",
             ),
             ("Many", "egan encrypt --pub pub.png composites/*.png -d disguises"),
             (
@@ -153,8 +183,13 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "even with --quiet, since --force may have been meant for the output file."
             ),
             (
-                "With --from only what the holder of that key signed, for this receiver, is decoded. Without it, the fingerprint "
-                "of a signer is printed where there is one."
+                "With --from only what the holder of that key signed, for this receiver, is decoded; with several, what one of "
+                "them signed. The signer's fingerprint, date and comment are printed where there are some; else that anyone may "
+                "have sent it. A letter that comes twice has the same date twice."
+            ),
+            (
+                "--note writes the note that came with the picture to standard output, exactly; on a terminal its control "
+                "characters are shown as codes."
             ),
             (
                 "Weights of a method without keys take no --priv. The look of the cover does not travel in a disguise of munit or "
@@ -254,6 +289,30 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             (
                 "Weights of your own",
                 "egan calibrate --x faces/test --y flowers/test --weights my.safetensors -o my-signing.safetensors",
+            ),
+        ],
+    ),
+    "passphrase": (
+        [
+            (
+                "Writes the private key PRIV into a new file, under a passphrase that is asked for, or with --remove without one. "
+                "It is the same key: what was encrypted for it opens with either file. PRIV stays as it is; delete it when "
+                "you no longer want it, and remember that copies and backups of an unprotected key stay unprotected."
+            ),
+            (
+                "The file is a picture of noise: the key's samples under ChaCha20-Poly1305, with a key from scrypt (RFC 7914), "
+                "which takes 128 MiB of memory and about half a second for every try."
+            ),
+        ],
+        [
+            ("Set one, or another one", "egan passphrase priv.png -o locked-priv.png"),
+            (
+                "Remove it",
+                "egan passphrase locked-priv.png --remove -o open-priv.png",
+            ),
+            (
+                "In a script, the old and the new one from a file",
+                "egan passphrase priv.png -o new-priv.png --passphrase-fd 3 3< passphrases.txt",
             ),
         ],
     ),
@@ -472,6 +531,9 @@ def page(name: str, command: Any) -> str:
         ".TP",
         "\\fBEGAN_WEIGHTS\\fR",
         "A weights file to use where \\-\\-weights names none.",
+        ".TP",
+        "\\fBEGAN_PUB\\fR, \\fBEGAN_PRIV\\fR",
+        "Keys to use where \\-\\-pub or \\-\\-priv names none.",
         ".TP",
         "\\fBNO_COLOR\\fR",
         "If set, nothing is coloured.",

@@ -29,16 +29,20 @@ def test_a_private_key_that_others_can_read_is_warned_of(
     mode: int, run: Run, here: Path
 ) -> None:
     Path("priv.png").chmod(mode)
-    for command in (("decrypt", "disguise.png"), ("sign", "composite.png")):
+    unsigned = "not signed: anyone may have sent it\n"
+    for command, rest in (
+        (("decrypt", "disguise.png"), unsigned),
+        (("sign", "composite.png"), ""),
+    ):
         done = run(*command, "--priv", "priv.png", "-o", f"{command[0]}.png")
         assert done.status == 0
         assert done.err == (
             f"egan: warning: others can read the private key priv.png (mode {mode:04o}); "
-            "make it yours: chmod 600 priv.png\n"
+            f"make it yours: chmod 600 priv.png\n{rest}"
         )
     assert run("decrypt", "-q", "--priv", "priv.png", "disguise.png").err == ""
     Path("priv.png").chmod(0o600)
-    assert run("decrypt", "--priv", "priv.png", "disguise.png").err == ""
+    assert run("decrypt", "--priv", "priv.png", "disguise.png").err == unsigned
 
 
 def test_no_secret_is_printed_or_written(run: Run, here: Path) -> None:

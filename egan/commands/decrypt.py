@@ -338,7 +338,7 @@ def note_sender(job: Job, compared: bool) -> None:
         f"signed on: {date}, by the sender's clock",
     ]
     if job.sender.comment:
-        lines.append(f"comment: {job.sender.comment}")
+        lines.append(f"comment: {terminal.printable(job.sender.comment)}")
     job.notes += [Note(line) for line in lines]
 
 

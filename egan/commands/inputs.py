@@ -223,6 +223,8 @@ def passphrases(fd: int | None) -> Callable[[str], str]:
 
     Raises EganError with status 2 for a descriptor that cannot be read.
     """
+    from egan import terminal
+
     if fd is None:
         return terminal.ask_passphrase
     lines: list[str] = []

@@ -131,6 +131,10 @@ class Signing:
                 f"the most is {MOST_COMMENT}",
                 2,
             )
+        if not self.comment.isprintable():
+            raise EganError(
+                "the comment has line ends or other control characters", status=2
+            )
 
 
 @dataclass(frozen=True)

@@ -416,8 +416,8 @@ def test_a_flower_in_place_of_the_public_keys(
     flower = files.read_picture("face.png")
     face = compose.fit_cover(flower, (width, height))
     (key,) = opened.model.key_images(face[None], opened.options.public_layers)
-    (named,) = hide.encrypt([job], public, flower=flower)
-    (drawn,) = hide.encrypt([job], dataclasses.replace(public, picture=key))
-    (plain,) = hide.encrypt([job], public)
+    (named,) = hide.encrypt([job], [public], flower=flower)
+    (drawn,) = hide.encrypt([job], [dataclasses.replace(public, picture=key)])
+    (plain,) = hide.encrypt([job], [public])
     assert (named >> 1 == drawn >> 1).all(), "the same but for the envelope"
     assert (named >> 1 != plain >> 1).any()

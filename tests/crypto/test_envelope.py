@@ -271,6 +271,8 @@ def test_a_letter_does_not_take_what_it_has_no_room_for(pairs) -> None:
         sealed_to(public, boxes=((0, 0, 1, 1),) * 17)
     with pytest.raises(EganError, match="the comment has 129 bytes"):
         Signing(sender, "x" * 129)
+    with pytest.raises(EganError, match="control characters"):
+        Signing(sender, "two\nlines")
 
 
 def test_the_true_size_of_a_padded_picture_comes_back(pair) -> None:

@@ -28,7 +28,7 @@ from egan.bench.attacks.verdict import (
 from egan.bench.metrics import Floats
 from egan.bench.protocol import chunks
 from egan.core.model import Pictures
-from egan.crypto import envelope
+from egan.crypto import envelope, header
 from egan.crypto.keys import PrivateKey, PublicKey, make_pair, pair_of
 from egan.crypto.keystream import keystream
 from egan.terminal import progress
@@ -86,9 +86,9 @@ def through_pipeline(scene: Scene, plain: bool) -> Score:
             scene.exact[i], scene.public[i], model.key_network
         )
         seed = random.bytes(32)
-        made = model.encrypt(
-            composite[None], pair[1].picture[None], keystream(seed, shape)[None]
-        )[0]
+        even = header.mask(composite.shape, envelope.plan(composite.shape, 1).body)
+        stream = keystream(seed, shape)[None]
+        made = model.encrypt(composite[None], pair[1].picture[None], stream, even)[0]
         box = pairs.boxes[i]
         boxes = ((box.x, box.y, box.size, box.size),)
         letter = envelope.Letter(seed, (scene.side, scene.side), boxes)
