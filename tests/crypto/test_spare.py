@@ -9,9 +9,9 @@ from conftest import Run
 from PIL import Image
 from skimage import data
 
-from egan.bench.metrics import mean_squared_error, psnr
 from egan.crypto import keys, spare
 from egan.crypto.keystream import SEED_BYTES
+from egan.pictures.metrics import psnr
 
 UNSIGNED = "not signed: anyone may have sent it\n"
 WEIGHTS = b"weights of tests"
@@ -176,7 +176,7 @@ def test_a_disguise_that_became_a_jpeg_opens_only_as_damaged(
     assert run("encrypt", "--pub", "pub.png", "c.png", "-o", "d.png").status == 0
 
     def quality(picture: np.ndarray) -> float:
-        return psnr(mean_squared_error(picture, np.asarray(Image.open("c.png"))))
+        return psnr(picture, np.asarray(Image.open("c.png")))
 
     Image.open("d.png").save("d.jpg", quality=75)
     refused = run("decrypt", "--priv", "priv.png", "d.jpg")
