@@ -57,7 +57,7 @@ def composite_job(
     if min(height, width) < SMALLEST:
         raise EganError(
             f"{loaded.name} is {width}x{height} pixels: sides must be {SMALLEST} or more",
-            f"`egan encrypt --size {SMALLEST * max(width, height) // min(width, height)}` enlarges it",
+            f"`egan encrypt --size {-(-SMALLEST * max(width, height) // min(width, height))}` enlarges it",
         )
     job = Job(source, padded(pixels), weights, seed=secrets.token_bytes(SEED_BYTES))
     job.boxes = boxes or ((0, 0, width, height),)
