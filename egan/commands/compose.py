@@ -59,8 +59,8 @@ def compose(
         str | None,
         typer.Option(
             "--cover-size",
-            metavar="N|WxH|keep",
-            help="Crop the cover around its centre and resize it [default: 256].",
+            metavar="N|WxH|fit|keep",
+            help="Crop the cover around its centre and resize it; fit only crops it to multiples of 16 [default: 256].",
         ),
     ] = None,
     output: Out = None,

@@ -47,13 +47,20 @@ def fit_cover(
     width, height = size or (pixels.shape[1], pixels.shape[0])
     if not fits(width, height):
         near = [max(64, 16 * round(side / 16)) for side in (width, height)]
+        text = str(near[0]) if width == height else f"{near[0]}x{near[1]}"
+        hint = f"try {option} {text}"
+        if size is None and option == "--cover-size" and min(width, height) >= 64:
+            cut = f"{width // 16 * 16}x{height // 16 * 16}"
+            hint = f"{option} fit cuts it to {cut}, and {option} {text} resizes it"
         raise EganError(
             f"{width}x{height} pixels do not fit the networks: sides must be multiples of 16 from 64 up",
-            f"try {option} {near[0] if width == height else f'{near[0]}x{near[1]}'}",
+            hint,
             2,
         )
-    if (width, height) == (pixels.shape[1], pixels.shape[0]):
-        return pixels
+    left, top = (pixels.shape[1] - width) // 2, (pixels.shape[0] - height) // 2
+    if 0 <= min(left, top) and max(left, top) < 8:
+        # Few enough to be cut off without resizing.
+        return pixels[top : top + height, left : left + width]
     fitted = ImageOps.fit(
         Image.fromarray(pixels), (width, height), Image.Resampling.LANCZOS
     )
@@ -72,6 +79,44 @@ def fit_message(message: Loaded, size: str | None) -> Image.Image:
         scale = width / max(picture.size)
         width, height = (max(1, round(side * scale)) for side in picture.size)
     return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def cut_note(cover: Loaded, canvas: NDArray[np.uint8]) -> list[Note]:
+    """What to tell of a cover that lost more than a sixteenth of a side by cutting."""
+    (height, width), (h, w) = cover.pixels.shape[:2], canvas.shape[:2]
+    scale = min(width / w, height / h)
+    if scale * w >= width * 15 / 16 and scale * h >= height * 15 / 16:
+        return []
+    kept = f"{round(scale * w)}x{round(scale * h)}"
+    return [
+        Note(
+            f"{cover.name} is cut around its centre from {width}x{height} to {kept}; "
+            "--cover-size fit keeps nearly all of it"
+        )
+    ]
+
+
+def shrunk_note(message: Loaded, pasted: Image.Image) -> list[Note]:
+    """What to tell of a message that is much smaller or of another shape than it was."""
+    height, width = message.pixels.shape[:2]
+    w, h = pasted.size
+    change = max(width / w, height / h)
+    cure = "a larger cover, as with --cover-size 512, has room for a larger --size"
+    if change > 2:
+        return [
+            Note(
+                f"{message.name} is made {change:.1f} times smaller, from {width}x{height} "
+                f"to {w}x{h}, so small print may be lost; {cure}"
+            )
+        ]
+    if abs(width * h - height * w) > max(width, height, w, h):
+        return [
+            Note(
+                f"{message.name} becomes another shape, {width}x{height} to {w}x{h}; "
+                f"--size {max(w, h)} keeps its shape, and {cure}"
+            )
+        ]
+    return []
 
 
 def random_place(cover: Size, message: Size, seed: int | None) -> Place:
@@ -112,15 +157,18 @@ def paste(
 
 @dataclass(frozen=True)
 class Recipe:
-    """How `egan compose` pastes: the options of the command line. Without a place the message goes to the middle."""
+    """How `egan compose` pastes: the options of the command line.
+
+    place: the middle where there is none. size: of the message, as `fit_message` takes it.
+    cover_size: 256 where it is None; "keep" leaves the cover as it is, "fit" cuts it to the
+    nearest size that the networks take.
+    """
 
     place: Place | None = None
-    size: str | None = None  # of the message
+    size: str | None = None
     random: bool = False
     seed: int | None = None
-    cover_size: str | None = (
-        None  # 256 where it is None; "keep" leaves the cover as it is
-    )
+    cover_size: str | None = None
 
     def apply(
         self, cover: Loaded, message: Loaded
@@ -129,11 +177,7 @@ class Recipe:
 
         The cover's earlier boxes come first. Raises EganError.
         """
-        wanted = (
-            None
-            if self.cover_size == "keep"
-            else parse_size(self.cover_size or "256", "--cover-size")
-        )
+        wanted = self.wanted(cover)
         boxes = noted_boxes(cover)
         if boxes:  # already composed: cutting it again would move the boxes
             if self.cover_size not in (None, "keep"):
@@ -149,13 +193,27 @@ class Recipe:
             )
         canvas = fit_cover(cover, wanted)
         pasted = fit_message(message, self.size)
+        notes = [
+            *cover.notes,
+            *message.notes,
+            *cut_note(cover, canvas),
+            *shrunk_note(message, pasted),
+        ]
         result, box = paste(
             canvas,
             pasted,
             self.place_for((canvas.shape[1], canvas.shape[0]), pasted.size),
         )
-        notes = [*cover.notes, *message.notes]
         return result, boxes_text((*boxes, box), result), notes
+
+    def wanted(self, cover: Loaded) -> Size | None:
+        """The size that the cover is brought to; None leaves it as it is."""
+        if self.cover_size == "keep":
+            return None
+        if self.cover_size == "fit":
+            height, width = cover.pixels.shape[:2]
+            return (max(64, width // 16 * 16), max(64, height // 16 * 16))
+        return parse_size(self.cover_size or "256", "--cover-size")
 
     def place_for(self, cover: Size, message: Size) -> Place:
         if self.place is not None:

@@ -160,8 +160,6 @@ def test_no_picture(kind: str, refused, here: Path) -> None:
 @pytest.mark.parametrize(
     ("note", "cause"),
     [
-        ("[[40, 8, 32, 24]]", "notes a message box outside of the picture"),
-        ("[[8, 8, 99999, 24]]", "notes a message box outside of the picture"),
         ("[[-1, 8, 32, 24]]", "are damaged"),
         ("[[8, 8, 0, 24]]", "are damaged"),
         ("[[8, 8, 32]]", "are damaged"),
@@ -182,19 +180,19 @@ def test_an_edited_note_of_boxes(note: str, cause: str, refused, here: Path) -> 
         refused(*command, cause=cause)
 
 
-def test_a_composite_cropped_after_its_note(refused, here: Path) -> None:
+def test_a_note_of_other_pixels_is_left_out_with_a_warning(
+    run: Run, refused, here: Path
+) -> None:
     composed = Image.open("composite.png")
     text = PngInfo()
     text.add_text("egan:boxes", composed.text["egan:boxes"])
-    composed.resize((128, 128)).crop((0, 0, 64, 64)).save("fits.png", pnginfo=text)
-    text.add_text("egan:boxes", "[[70, 8, 8, 8]]")
-    composed.save("cropped.png", pnginfo=text)
-    refused(
-        *ENCRYPT,
-        "cropped.png",
-        cause="outside of the picture",
-        hint="cropped or resized",
-    )
+    composed.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("m.png", pnginfo=text)
+    done = run(*ENCRYPT, "m.png", "--force")
+    assert done.status == 0
+    assert "egan: warning: m.png was changed after its message was pasted" in done.err
+    out = ENCRYPT[ENCRYPT.index("-o") + 1] if "-o" in ENCRYPT else "out.png"
+    cause = "has no note of where its message is"
+    refused("decrypt", "--priv", "priv.png", "--message", out, cause=cause)
 
 
 # Keys

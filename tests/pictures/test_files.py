@@ -454,7 +454,7 @@ def boxes(draw: st.DrawFn) -> Box:
 @settings(deadline=None)
 @given(st.lists(boxes(), max_size=16).map(tuple))
 def test_boxes_are_noted_and_sealed(these: tuple[Box, ...]) -> None:
-    (text,) = boxes_text(these, np.zeros((64, 64, 3), np.uint8)).values()
+    (text,) = boxes_text(these, np.zeros((64, 80, 3), np.uint8)).values()
     assert noted(text) == these
 
 
