@@ -37,7 +37,7 @@ class Baseline(TorchModel):
 
     @abc.abstractmethod
     def reveal(self, disguise: Tensor, cover: Tensor | None) -> Tensor:
-        """Recovered composites, with pictures of domain X where the receiver has any."""
+        """Recovered composites with pictures of domain X, if the receiver has any."""
 
     def key_images(self, pictures: Pictures, layers: object = ()) -> Pictures:
         """The pictures themselves, in the place of EncryptGAN's key images."""

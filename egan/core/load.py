@@ -32,7 +32,8 @@ def load_model(
 ) -> TorchModel:
     """Rebuild a model of any family from a weights file alone.
 
-    Raises EganError for a file that is damaged, of an unknown version or family, or does not fit its own metadata.
+    Raises EganError for a file that is damaged, of an unknown version or family, or
+    does not fit its own metadata.
     """
     found = path if isinstance(path, Described) else read_description(Path(path))
     try:
@@ -64,6 +65,6 @@ def model_class(family: str) -> type[TorchModel]:
 
 
 def widened(weight: Tensor) -> Tensor:
-    """Half precision to float32, convolutions in the channels-last order that they run faster in."""
+    """Half precision to float32, convolutions in the faster channels-last order."""
     order = torch.channels_last if weight.dim() == 4 else torch.preserve_format
     return weight.to(torch.float32, memory_format=order)

@@ -49,7 +49,7 @@ class ResNetGenerator(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """x + IN(conv(ReLU(IN(conv(x))))), both convolutions 3x3: (N, C, H, W) -> the same."""
+    """x + IN(conv(ReLU(IN(conv(x))))), 3x3 convolutions: (N, C, H, W) -> the same."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

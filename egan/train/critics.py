@@ -45,7 +45,7 @@ def over_scales(
 def noisy(picture: Tensor, deviation: float) -> Tensor:
     """A picture with Gaussian noise added.
 
-    The noise is contiguous, because filling channels-last memory is ten times slower on a CPU.
+    The noise is contiguous: filling channels-last memory is ten times slower on a CPU.
     """
     if not deviation:
         return picture

@@ -1,4 +1,4 @@
-"""How a run shows itself: a bar with a time left on a terminal, lines alone elsewhere."""
+"""Progress of a run: a bar with a time left on a terminal, lines alone elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Display:
 
 @contextlib.contextmanager
 def display() -> Iterator[Display]:
-    """A bar under the lines on a terminal, lines alone elsewhere, nothing with --quiet."""
+    """A bar under the lines on a terminal, lines alone elsewhere, nothing if quiet."""
     if terminal.quiet:
         yield Display(lambda line: None, ignore, ignore)
     elif not terminal.shows_progress():

@@ -57,7 +57,8 @@ def joined(device: torch.device) -> Iterator[tuple[Place, torch.device]]:
         if local >= torch.cuda.device_count():
             raise EganError(
                 f"process {local} has no GPU of its own",
-                f"--nproc-per-node {torch.cuda.device_count()} uses every GPU of this machine once",
+                f"--nproc-per-node {torch.cuda.device_count()} uses every GPU of this "
+                "machine once",
                 2,
             )
         device = torch.device("cuda", local)
@@ -72,7 +73,8 @@ def joined(device: torch.device) -> Iterator[tuple[Place, torch.device]]:
             raise
         raise EganError(
             f"process {rank} lost the other processes of the run",
-            "one of them died; its own error is above; go on with --resume and the last checkpoint",
+            "one of them died; its own error is above; "
+            "go on with --resume and the last checkpoint",
         ) from error
     finally:
         if dist.is_initialized():

@@ -1,9 +1,9 @@
 """K is trained first, by cross-entropy to tell X from Y, and then frozen.
 
-In family `egan` painters learn with it: F paints flowers from their public key images and
-G faces from their private ones, so that K puts into its maps the brightness and colours
-that a painter needs. Without painters the maps are those of cross-entropy alone, as
-published.
+In family `egan` painters learn with it: F paints flowers from their public key images
+and G faces from their private ones, so that K puts into its maps the brightness and
+colours that a painter needs. Without painters the maps are those of cross-entropy
+alone, as published.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ NOISE = 0.02
 class Painter:
     """Paints pictures of one kind from their key images.
 
-    paint: key images (N, 3, H, W) to pictures (N, 3, H, W), both in [-1, 1]. layers: those
-    of K that make the key images. parameters: those that learn. weight: of the painting
-    loss, beside a cross-entropy of weight 1.
+    paint: key images (N, 3, H, W) to pictures (N, 3, H, W), both in [-1, 1]. layers:
+    those of K that make the key images. parameters: those that learn. weight: of the
+    painting loss, beside a cross-entropy of weight 1.
     """
 
     source: Source
@@ -96,12 +96,15 @@ def train_key_network(
 
 
 def warm_cosine(step: int, steps: int) -> float:
-    """The share of the full rate: up in a line for WARMUP steps, down in a cosine to 0."""
+    """Share of the full rate: up in a line for WARMUP steps, down in a cosine to 0."""
     return min(1, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def at_most(size: int, pictures: Tensor) -> Tensor:
-    """Square pictures (N, 3, S, S), made size x size with antialiasing where S is more; 0: none are."""
+    """Square pictures (N, 3, S, S), reduced to size x size where S is more.
+
+    A size of 0 leaves them all as they are.
+    """
     if not size or pictures.shape[-1] <= size:
         return pictures
     return nnf.interpolate(

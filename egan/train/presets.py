@@ -202,7 +202,7 @@ def set_values(
 
 
 def check_robust(model: ModelOptions | BaselineOptions, options: RunOptions) -> None:
-    """Raises EganError for a model that cannot learn to survive the channels of `robust`."""
+    """Raises EganError for a model that cannot learn to survive these channels."""
     if not isinstance(options, TrainOptions) or not isinstance(model, ModelOptions):
         return
     if not options.robust:

@@ -23,6 +23,7 @@ from egan.train.data import picture_paths
 from egan.train.options import RunOptions, TrainOptions
 from egan.train.presets import parse_options
 from egan.train.run_folder import check_folder, run_folder
+from egan.verbs.batching import processes
 from egan.verbs.weights import find_weights
 
 # Pictures of a kind, at least
@@ -70,7 +71,7 @@ class Request:
         }
 
     def completed(self, kept: Mapping[str, Any]) -> Request:
-        """This request with what it leaves out taken from an earlier one, then from defaults.
+        """This request; what it leaves out comes from an earlier one or from defaults.
 
         Raises EganError for what is still missing.
         """
@@ -94,7 +95,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A request that has been checked, and all that can be known of its run without torch.
+    """A request that has been checked, and the options of its run.
 
     start: the weights file to begin with.
     """
@@ -132,6 +133,7 @@ def check(request: Request) -> Plan:
     model, training = asked_for(request, before, first)
     if isinstance(first, ModelOptions) and isinstance(model, ModelOptions):
         check_keys(first, model, request.new_keys)
+    check_shares(training.batch)
     check_perceptual(request, training)
     check_sources(request)
     return Plan(request, folder, model, training, start)
@@ -142,7 +144,8 @@ def check_combinations(request: Request) -> None:
     if request.resume and request.start:
         raise EganError(
             "--resume and --from exclude each other",
-            "--resume goes on with a run, --from starts one with the networks of a weights file",
+            "--resume goes on with a run, --from starts one with the networks of a "
+            "weights file",
             2,
         )
     if request.new_keys and not request.start:
@@ -159,6 +162,17 @@ def check_combinations(request: Request) -> None:
         raise EganError(
             f"the method {request.method} has no perceptual loss",
             "leave out --lpips-backbone",
+            2,
+        )
+
+
+def check_shares(batch: int) -> None:
+    """Raises EganError for a batch that the processes of a run cannot share."""
+    world = processes()[1]
+    if batch % world:
+        raise EganError(
+            f"a batch of {batch} cannot be shared by {world} processes",
+            f"--batch takes a multiple of {world}",
             2,
         )
 
@@ -186,7 +200,7 @@ def uses_perceptual(options: RunOptions) -> bool:
 
 
 def check_sources(request: Request) -> None:
-    """Raises EganError for folders that are missing, without pictures, or one folder for both kinds."""
+    """Raises EganError for folders that are missing, the same, or with few pictures."""
     assert request.x is not None
     assert request.y is not None
     if Path(request.x).resolve() == Path(request.y).resolve():
@@ -211,7 +225,7 @@ def asked_for(
     before: RunDescription | None,
     start: ModelOptions | BaselineOptions | None,
 ) -> tuple[ModelOptions | BaselineOptions, RunOptions]:
-    """The options of a run: of its preset, or of the run or weights that it goes on with.
+    """The options of a run: of its preset, or of the run or weights it goes on with.
 
     Settings come on top. Warns of settings that a resumed run began without. Raises
     EganError as `parse_options` does.
@@ -238,7 +252,7 @@ def asked_for(
 
 
 def check_keys(old: ModelOptions, new: ModelOptions, new_keys: bool) -> None:
-    """Raises EganError where a setting would take the K of a weights file for one of another kind."""
+    """Raises EganError where a setting does not fit the K of a weights file."""
     if new_keys:
         return
     for name in ("key_levels", "key_width", "public_layers", "private_layers"):

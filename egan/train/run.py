@@ -41,7 +41,6 @@ def run_train(plan: Plan) -> None:
         limit_threads(plan)
         perceptual = load_lpips(request, options, device)
         sampler = load_sampler(plan, device, place)
-        sampler.share(options.batch)
         with enough_memory(
             "these networks", "try smaller ones, or a smaller image_size"
         ):

@@ -44,7 +44,8 @@ def check_folder(folder: Path, resume: str | None, force: bool) -> None:
         return
     raise EganError(
         f"{kept} of another run exists already",
-        f"--resume {kept} goes on with that run; --runs DIR puts this one elsewhere; --force overwrites",
+        f"--resume {kept} goes on with that run; --runs DIR puts this one elsewhere; "
+        "--force overwrites",
     )
 
 

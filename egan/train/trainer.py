@@ -148,7 +148,8 @@ class Trainer:
         except RuntimeError as error:
             raise EganError(
                 f"the networks of {model.id.hex()} are not of this architecture",
-                "leave out --preset and the settings of the architecture: the weights file has them",
+                "leave out --preset and the settings of the architecture: "
+                "the weights file has them",
                 2,
             ) from error
         self.note({"started_from": model.id.hex()})
@@ -273,12 +274,13 @@ class Trainer:
             self.seconds = agreed(self.elapsed, self.device)
 
     def check(self) -> dict[str, float]:
-        """The losses since the last report. Raises EganError where one is not finite."""
+        """Losses since the last report. Raises EganError where one is not finite."""
         values = {name: float(value) for name, value in self.sums.items()}
         if not all(math.isfinite(v) for v in values.values()):
             raise EganError(
                 f"training diverged at step {self.step}",
-                f"the last good state is in {self.out}; go on from it with a lower learning_rate",
+                f"the last good state is in {self.out}; "
+                "go on from it with a lower learning_rate",
             )
         return values
 

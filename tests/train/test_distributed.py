@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import PATIENCE, smooth
+from conftest import PATIENCE, call, smooth
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -45,31 +45,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def train(
-    folder: Path, out: str, processes: int, *extra: str
-) -> subprocess.CompletedProcess:
-    start = [sys.executable, "-m"]
-    if processes > 1:
-        start += [
-            "torch.distributed.run",
-            "--standalone",
-            "--nproc-per-node",
-            str(processes),
-            "-m",
-        ]
-    words = "egan train --preset tiny --x faces --y flowers --messages digits --steps 3 --batch 4 --cache cache"
-    settings = [w for s in EXACT + SMALL for w in ("--set", s)]
+def words(out: str, batch: int = 4) -> list[str]:
+    """The options of a run of three steps, for `egan train`."""
+    pictures = "--x faces --y flowers --messages digits --cache cache"
+    budget = f"--preset tiny --steps 3 --batch {batch}"
+    settings = [word for s in EXACT + SMALL for word in ("--set", s)]
+    outputs = ["--runs", f"{out}-runs", "--out", f"{out}.safetensors"]
+    return [*pictures.split(), *budget.split(), *settings, *outputs]
+
+
+def train_in_two_processes(folder: Path, out: str) -> subprocess.CompletedProcess:
+    launcher = "torch.distributed.run --standalone --nproc-per-node 2 -m egan train"
     return subprocess.run(
-        [
-            *start,
-            *words.split(),
-            *settings,
-            "--runs",
-            f"{out}-runs",
-            "--out",
-            f"{out}.safetensors",
-            *extra,
-        ],
+        [sys.executable, "-m", *launcher.split(), *words(out)],
         cwd=folder,
         env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         stdin=subprocess.DEVNULL,
@@ -87,25 +75,34 @@ def distance(folder: Path, a: str, b: str) -> float:
     return float(np.sqrt(np.concatenate(squares).mean()))
 
 
-def test_two_processes_train_what_one_trains(folder: Path) -> None:
-    for out, processes, extra in (
-        ("one", 1, ()),
-        ("two", 2, ()),
-        ("half", 1, ("--batch", "2")),
-    ):
-        result = train(folder, out, processes, *extra)
-        assert result.returncode == 0, result.stderr
-    # the control has the same start, and half of the batch, as each process would have without the others
+def test_two_processes_train_what_one_trains(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control has the same start, and half of the batch, as each process would have
+    without the other.
+    """
+    result = train_in_two_processes(folder, "two")
+    assert result.returncode == 0, result.stderr
+    monkeypatch.chdir(folder)
+    for out, batch in (("one", 4), ("half", 2)):
+        done = call("train", "--device", "cpu", *words(out, batch))
+        assert done.status == 0, done.err
     assert distance(folder, "one", "two") < 0.1 * distance(folder, "one", "half")
     assert sorted(p.name for p in (folder / "two-runs").iterdir()) == sorted(
         p.name for p in (folder / "one-runs").iterdir()
     )
 
 
-def test_a_batch_that_cannot_be_shared_is_named(folder: Path) -> None:
-    result = train(folder, "odd", 2, "--batch", "3")
-    assert result.returncode != 0
-    assert "a batch of 3 cannot be shared by 2 processes" in result.stderr
+def test_a_batch_that_cannot_be_shared_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    words = "train --preset tiny --x faces --y flowers --messages digits --batch 3"
+    done = call(*words.split(), "--out", "odd.safetensors", "--cache", "cache")
+    assert done.status == 2
+    assert "a batch of 3 cannot be shared by 2 processes" in done.err
     assert not (folder / "odd.safetensors").exists()
 
 

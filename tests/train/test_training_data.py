@@ -190,8 +190,6 @@ def test_the_shares_of_two_processes_are_the_batch_of_one() -> None:
             assert torch.equal(theirs[own], ours)
         torch.manual_seed(1)
         assert torch.equal(part.randint((4, 2, 3, 3)), k[own])
-    with pytest.raises(EganError, match="cannot be shared"):
-        sampler(0, 2).share(3)
 
 
 def test_pictures_on_the_device_are_the_same_pictures() -> None:

@@ -1,4 +1,4 @@
-"""What a Trainer trains: a Method owns networks, critics and optimisers, and makes one step.
+"""A Method owns the networks, critics and optimisers of a run and makes one step.
 
 Budget, rates, averages, logs and files are the Trainer's. Each family's method is in a
 file of its own.
@@ -27,10 +27,10 @@ class Method(abc.ABC):
     """One thing that can be trained.
 
     model: averaged and saved. critics: the discriminators, which only checkpoints hold.
-    optimisers: by name, each group with its full rate under "base". forward_pass: all that
-    the optimiser "generators" trains, as one module; critic_loss: the loss of all that
-    "critics" trains. log takes lines while `prepare` works, show the share done in [0, 1]
-    and a few words.
+    optimisers: by name, each group with its full rate under "base". forward_pass: all
+    that the optimiser "generators" trains, as one module; critic_loss: the loss of all
+    that "critics" trains. log takes lines while `prepare` works; show takes the share
+    done, in [0, 1], and a few words.
     """
 
     options: RunOptions
@@ -73,8 +73,8 @@ class Method(abc.ABC):
     def step(self, number: int) -> dict[str, Tensor]:
         """One step of everything, number `number` of the run.
 
-        Returns detached, weighted losses (scalars) by name, and "box_mse": the mean squared
-        error of decoded messages, in [0, 1] units.
+        Returns detached, weighted losses (scalars) by name, and "box_mse": the mean
+        squared error of decoded messages, in [0, 1] units.
         """
 
     @abc.abstractmethod
@@ -82,11 +82,11 @@ class Method(abc.ABC):
         """A sample sheet (H, W, 3) made with `model`, the moving average."""
 
     def rate(self, progress: float, number: int) -> float:
-        """The share of the full learning rate at a share of the run, a number of steps into it."""
+        """Share of the full rate at a share of the run, in [0, 1], and after steps."""
         return 1.0
 
     def share_out(self) -> None:
-        """Compile both passes where asked to, and average gradients over all processes."""
+        """Compile both passes if asked to, and average gradients over all processes."""
         if self.options.compile:
             self.forward_pass = cast(nn.Module, torch.compile(self.forward_pass))
             self.critic_loss = cast(nn.Module, torch.compile(self.critic_loss))
@@ -95,7 +95,7 @@ class Method(abc.ABC):
         from torch.nn.parallel import DistributedDataParallel
 
         devices = [self.device] if self.device.type == "cuda" else None
-        # A step without the backward cycle or without a discriminator leaves some parameters out.
+        # A step without the backward cycle leaves some parameters out.
         self.forward_pass, self.critic_loss = (
             DistributedDataParallel(
                 m, devices, broadcast_buffers=False, find_unused_parameters=True
@@ -134,7 +134,7 @@ class Method(abc.ABC):
 class CriticLoss(nn.Module):
     """The discriminators' loss over (name, real, fake) windows, each (N, 3, H, W).
 
-    All that they see is augmented in the ways that `augment` names and gets Gaussian noise.
+    Their input is augmented in the ways that `augment` names and gets Gaussian noise.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class CriticLoss(nn.Module):
 
 
 def real_first_loss(scores: Tensor, count: int) -> Tensor:
-    """LSGAN's loss of a discriminator from scores of which the first `count` are of real pictures."""
+    """LSGAN's loss of a discriminator; the first `count` scores are real pictures'."""
     return losses.lsgan_discriminator_loss(scores[:count], scores[count:])
 
 
@@ -180,8 +180,8 @@ def random_window(
 ) -> Callable[[Tensor], Tensor]:
     """One random square window of `size` pixels (0: all) of pictures of `side`.
 
-    The same for every tensor (…, H, W) that it is applied to; its corner is at multiples of
-    `grid`.
+    The same for every tensor (…, H, W) that it is applied to; its corner is at
+    multiples of `grid`.
     """
     size = min(size or side, side)
     i, j = (

@@ -22,8 +22,9 @@ from egan.train.recipes.unkeyed import UnkeyedMethod, constant_then_linear, l1
 class Translation:
     """One batch translated both ways.
 
-    Contents are (N, 4 width, H/4, W/4); attributes (N, K): moments (mean and log-variance)
-    of x and of y, own_* drawn from them, drawn from the prior. fakes: pictures by critic.
+    Contents are (N, 4 width, H/4, W/4), attributes (N, K): moments are mean and
+    log-variance of x and of y, own_* are drawn from them, drawn is drawn from the
+    prior. fakes: pictures by critic.
     """
 
     content_x: Tensor
@@ -106,7 +107,7 @@ class DRITMethod(UnkeyedMethod):
         return self.logged(terms, back_x, x, box)
 
     def translate(self, x: Tensor, y: Tensor) -> Translation:
-        """Both pictures into the other domain, with encoded and with random attributes."""
+        """Pictures in the other domain, with encoded and with random attributes."""
         m = self.model
         content_x, content_y = m.encode("x", x), m.encode("y", y)
         moments_x, moments_y = m.attribute["x"](x), m.attribute["y"](y)

@@ -1,5 +1,7 @@
-"""What training both families of EncryptGAN has in common: the model with its two discriminators, the pairs and key
-images of a step, and the losses that know no lock.
+"""Training that both families of EncryptGAN share.
+
+The model with its two discriminators, the pictures and key images of a step, and the
+losses that know no lock.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from egan.train.recipes.base import CriticLoss, Method, random_window
 from egan.train.sampler import Sampler
 from egan.train.samples import sample_sheet
 
-GRID = (
-    16  # pixels: what the corners of windows are multiples of, so that cells stay whole
-)
-SMALLEST = 24  # pixels of the side that a PatchGAN needs
+# Pixels: corners of windows are at its multiples, so that cells stay whole
+GRID = 16
+# Pixels of the side that a PatchGAN needs
+SMALLEST = 24
 
 
 @dataclasses.dataclass
@@ -57,8 +59,10 @@ class KeyedMethod(Method):
         side = min(size, options.crop or size, options.critic_crop or size)
         if side >> (scales - 1) < SMALLEST:
             raise EganError(
-                f"critic_scales = {scales} leaves {side >> (scales - 1)} of the {side} pixels that discriminators see",
-                f"the coarsest needs {SMALLEST}: fewer scales, or a larger critic_crop or image_size",
+                f"critic_scales = {scales} leaves {side >> (scales - 1)} of the {side} "
+                "pixels that discriminators see",
+                f"the coarsest needs {SMALLEST}: fewer scales, or a larger critic_crop "
+                "or image_size",
                 2,
             )
         self.critics = nn.ModuleDict(
@@ -66,7 +70,8 @@ class KeyedMethod(Method):
         )
         for module in (self.model, self.critics):
             module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.window: Callable[[Tensor], Tensor] = lambda t: t  # of one step
+        # The window of one step
+        self.window: Callable[[Tensor], Tensor] = lambda t: t
         self.layers = sorted(
             {*model_options.public_layers, *model_options.private_layers}
         )
@@ -87,7 +92,7 @@ class KeyedMethod(Method):
         return Pairs(x, y, composite, box, kx, ky)
 
     def key_images(self, pictures: Tensor, layers: Sequence[int]) -> Tensor:
-        """What this step's window shows of the key images of whole pictures."""
+        """This step's window of the key images of whole pictures (N, 3, S, S)."""
         return self.window(self.model.K.key_image(pictures, layers))
 
     def key_matching(self, fakes: Sequence[Tensor], reals: Sequence[Tensor]) -> Tensor:
@@ -100,7 +105,10 @@ class KeyedMethod(Method):
         )
 
     def generator_adversarial_loss(self, critic: str, fake: Tensor) -> Tensor:
-        """LSGAN's loss of the generator, with noise, and what `critic_augment` names, on what the discriminator sees."""
+        """LSGAN's loss of a generator for fakes (N, 3, H, W), a scalar.
+
+        The discriminator sees them augmented and with noise, as it does when it learns.
+        """
         d = self.critics[critic].requires_grad_(False)
         seen = noisy(
             augmented(fake, self.options.critic_augment), self.options.input_noise
@@ -111,7 +119,10 @@ class KeyedMethod(Method):
 
     @staticmethod
     def box_mse(recovered: Tensor, batch: Pairs, right: Tensor) -> Tensor:
-        """The squared error of the decoded messages in [0, 1] units, of the samples with the right key."""
+        """Mean squared error of decoded messages, in [0, 1] units, with the right key.
+
+        recovered: (N, 3, H, W) in [-1, 1]. right: (N,), 1 where the key fits, else 0.
+        """
         inside = (right[:, None, None, None] * batch.box).expand_as(batch.composite)
         error = (
             (recovered.detach().clamp(-1, 1) - batch.composite) / 2

@@ -1,8 +1,9 @@
-"""The family `paper`: EncryptGAN as published (arXiv 1905.11582), CycleGAN's networks with key images and no lock.
+"""The family `paper`: EncryptGAN as published (arXiv 1905.11582).
 
-Both directions of the cycle, each with the right or a wrong key image (equations 3 to 5), key matching (1), information
-(2) and LSGAN for both discriminators. Pictures and keys are rounded to 8 bits inside the loop, so what is learned
-survives PNG.
+CycleGAN's networks with key images and no lock. Both directions of the cycle, each with
+the right or a wrong key image (equations 3 to 5), key matching (1), information (2) and
+LSGAN for both discriminators. Pictures and keys are rounded to 8 bits inside the loop,
+so that the networks learn to survive PNG.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from egan.train.sampler import Sampler
 class Batch(Pairs):
     """Also the key images in use; right_* (N,) is 1 where the key fits."""
 
-    used_x: (
-        Tensor  # the private key that G decrypts with: K(x), or that of another cover
-    )
-    used_y: Tensor  # the public key that F verifies with
+    # The private key that G decrypts with: K(x), or that of another cover
+    used_x: Tensor
+    # The public key that F verifies with
+    used_y: Tensor
     right_x: Tensor
     right_y: Tensor
 
@@ -47,7 +48,7 @@ class Cycles:
 
 
 class KeyedCycle(nn.Module):
-    """F and G through both directions of the cycle, as one module for the optimiser and DistributedDataParallel."""
+    """F and G through both directions of the cycle, as one module."""
 
     def __init__(self, model: EncryptGAN, noise: float) -> None:
         super().__init__()
@@ -102,7 +103,10 @@ class PaperMethod(KeyedMethod):
 
     @torch.no_grad()
     def draw(self) -> Batch:
-        """The pictures and all random choices of one step; a wrong key is the key of another picture."""
+        """The pictures and all random choices of one step.
+
+        A wrong key is the key of another picture.
+        """
         o, s, m = self.options, self.sampler, self.model
         pairs = self.draw_pairs()
         keys = [pairs.kx, pairs.ky]
