@@ -8,6 +8,9 @@ Pictures go in as Pillow images, uint8 arrays (H, W, 3) or (H, W), or paths, and
     composite = gan.compose("cover.png", "message.png", at=(40, 80))
     disguise = gan.encrypt(composite, public)
     gan.decrypt(disguise, private).messages[0]
+
+A process that used it cannot fork: the threads of the networks do not come along, and the
+child waits for ever. Start workers first, or with multiprocessing's "spawn".
 """
 
 from __future__ import annotations

@@ -18,13 +18,14 @@ import struct
 import sys
 import tempfile
 import time
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from PIL import Image
+from PIL import Image, ImageCms
 
 from egan.core.weights import WEIGHTS_VERSION, parse_metadata, read_header
 from egan.crypto import envelope, header, keys, passphrase, signatures
@@ -32,7 +33,7 @@ from egan.crypto.envelope import unseal
 from egan.crypto.header import Kind
 from egan.errors import EganError
 from egan.pictures import files
-from egan.pictures.boxes import CHUNK, boxes_text, noted_boxes
+from egan.pictures.boxes import CHUNK, boxes_text, digest_of, noted_boxes
 from egan.pictures.output import png_bytes
 from egan.terminal import printable
 from egan.verbs.inspect import describe
@@ -40,21 +41,29 @@ from egan.verbs.inspect import describe
 WEIGHTS = b"weights of tests"
 SECONDS = 10  # of CPU time; an input that takes more hangs
 FORMATS = (
-    "PNG",
-    "PNG",
-    "PNG",
-    "JPEG",
-    "TIFF",
-    "WEBP",
-    "GIF",
-    "BMP",
-    "ICO",
-    "TGA",
-    "PCX",
-    "DDS",
-    "QOI",
-    "PPM",
-    "SGI",
+    *("PNG", "PNG", "PNG", "JPEG", "TIFF", "TIFF", "WEBP", "GIF", "BMP", "PPM", "AVIF"),
+    *("MPO", "ICO", "TGA", "PCX", "DDS", "QOI", "SGI", "EPS", "JPEG2000"),
+)
+# Formats whose decoders start other programs, or are stubs for them.
+EPS = (
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n{} loop\n%%EOF\n"
+)
+STUBS = (
+    EPS,
+    b"\xc5\xd0\xd3\xc6" + struct.pack("<6IH", 30, len(EPS), 0, 0, 0, 0, 65535) + EPS,
+    b"\xd7\xcd\xc6\x9a\0\0" + bytes(60),
+    b"\1\0\0\0" + bytes(36) + b" EMF" + bytes(60),
+    b"SIMPLE  =                    T".ljust(2880),
+    b"\x89HDF\r\n\x1a\n" + bytes(60),
+    b"GRIB\0\0\0\1" + bytes(60),
+    b"BUFR" + bytes(60),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
+    b"\x1c\2\0\0\0" + bytes(60),
+    b"P1 2 2\n0110",
+    b"P2 2 1 9\n1 9 # words",
+    b"P5 2 1 1023 abcd",
+    b"Pf 1 2 -1.0\n\0\0\0?\0\0\x80?",
+    b"II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0",
 )
 Damage = Callable[[random.Random, bytes], bytes]
 
@@ -84,15 +93,23 @@ class Seeds:
         self.files = []
         for kind in FORMATS:
             buffer = io.BytesIO()
-            options = (
-                {"compression": random.choice(("tiff_lzw", "raw", "packbits"))}
-                if kind == "TIFF"
-                else {}
-            )
-            Image.fromarray(random.choice(self.pictures)).save(buffer, kind, **options)
+            picture = Image.fromarray(random.choice(self.pictures))
+            picture.save(buffer, kind, **options_of(kind, random))
             self.files.append(buffer.getvalue())
         self.files += [png_bytes(p, boxes_text(boxes[:1], p)) for p in self.pictures]
+        self.files += STUBS
         self.weights = safetensors({"a": [2, 3], "b": [5]})
+
+
+def options_of(kind: str, random: random.Random) -> dict[str, object]:
+    """Metadata and compression with which a seed of a format is saved."""
+    if kind == "TIFF":
+        return {"compression": random.choice(("tiff_lzw", "raw", "packbits", "jpeg"))}
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "words"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return {"exif": exif, "icc_profile": profile} if kind != "MPO" else {}
 
 
 def safetensors(shapes: dict[str, list[int]]) -> bytes:
@@ -198,8 +215,13 @@ def damaged(random: random.Random, data: bytes) -> bytes:
 def picture_file(
     random: random.Random, seeds: Seeds
 ) -> tuple[bytes, Callable[[bytes], object]]:
+    exact = random.random() < 0.5
+
     def read(data: bytes) -> None:
-        loaded = files.picture_of(data, "x.png")
+        if exact:
+            loaded = files.exact_picture_of(data, "x.png", lossy=True)
+        else:
+            loaded = files.picture_of(data, "x.png")
         header.find(loaded.pixels, loaded.name)
         noted_boxes(loaded)
 
@@ -318,14 +340,14 @@ def notes(
     numbers = (
         (1, 8, 16) if random.random() < 0.2 else (0, 1, 8, 40, -1, 1.5, True, 2**40)
     )
-    data = json.dumps(
-        [[random.choice(numbers) for _ in range(random.choice((4, 4, 3)))]]
-    ).encode()
+    pixels = seeds.pictures[0]
+    boxes = [[random.choice(numbers) for _ in range(random.choice((4, 4, 3)))]]
+    data = json.dumps({"boxes": boxes, "sha256": digest_of(pixels)}).encode()
     data = damaged(random, data) if random.random() < 0.7 else data
 
     def read(data: bytes) -> None:
         text = {CHUNK: data.decode("latin-1")}
-        noted_boxes(files.Loaded(seeds.pictures[0], None, "x.png", text))
+        noted_boxes(files.Loaded(pixels, None, "x.png", text))
 
     return data, read
 
@@ -423,11 +445,16 @@ class captured_stderr:
         self.file.close()
 
 
+def starting(*_: object, **__: object) -> None:
+    raise AssertionError("another program would have been started")
+
+
 def hanging(_signal: int, _frame: object) -> None:
     raise TimeoutError(f"more than {SECONDS} seconds of work")
 
 
 def main() -> None:
+    warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0] if __doc__ else ""
     )

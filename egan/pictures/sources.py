@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from egan.errors import EganError
+from egan.errors import EganError, reason_of
 from egan.pictures.streams import ENDINGS
 
 
@@ -34,7 +34,8 @@ def walk(folder: Path, out: Path | None = None) -> Found:
     """Every picture below a folder.
 
     Hidden files and folders and the output folder `out` are left out. What is named like a
-    picture and is no file, as a FIFO or a device, is skipped and named. Raises EganError
+    picture and is no file, as a FIFO or a device, and a folder that cannot be read are
+    skipped and named. Raises EganError
     where there is no such folder, and where there is no picture and nothing was skipped.
     """
     if not folder.is_dir():
@@ -45,7 +46,12 @@ def walk(folder: Path, out: Path | None = None) -> Found:
         )
     outside = None if out is None else out.resolve()
     found = Found()
-    for here, folders, names in os.walk(folder):
+
+    def closed(error: OSError) -> None:
+        text = f"cannot read the folder {error.filename}: {reason_of(error)}"
+        found.skipped.append(EganError(text))
+
+    for here, folders, names in os.walk(folder, onerror=closed):
         place = Path(here)
         folders[:] = sorted(
             name

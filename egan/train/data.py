@@ -30,7 +30,7 @@ MESSAGE_SIDE = 128
 # Pictures that cannot be read and are named, at most
 NAMED = 5
 # How pictures become pixels: a cache of another number is made again
-KEPT_AS = 3
+KEPT_AS = 4
 # Pictures that are decoded between two looks at the progress bar
 TOGETHER = 256
 
