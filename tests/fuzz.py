@@ -1,9 +1,11 @@
-"""Random damage to everything that egan parses: pictures, pixel headers, keys, envelopes, signatures, weights, names.
+"""Random damage to everything that egan parses: pictures, pixel headers, keys,
+envelopes, signatures, weights, names.
 
 Run: python tests/fuzz.py --count 100000 --seed 1
 
-Every input must end in a result or an EganError whose message is one printable line. Anything else (another exception,
-more than 10 seconds of work, a file left behind, words on standard error) stops the run with the input that did it, saved.
+Every input must end in a result or an EganError whose message is one printable line.
+Anything else (another exception, more than 10 seconds of work, a file left behind,
+words on standard error) stops the run with the input that did it, saved.
 """
 
 from __future__ import annotations
@@ -166,7 +168,9 @@ def extremes(random: random.Random, data: bytes) -> bytes:
 
 
 def with_sums(random: random.Random, data: bytes) -> bytes:
-    """A damaged PNG whose chunks have right checksums again, so that the damage gets past them."""
+    """A damaged PNG whose chunks have right checksums again, so that the damage gets
+    past them.
+    """
     if data[:8] != b"\x89PNG\r\n\x1a\n":
         return flip(random, data)
     out, at = bytearray(data[:8]), 8
@@ -231,7 +235,9 @@ def picture_file(
 def key_pixels(
     random: random.Random, seeds: Seeds
 ) -> tuple[bytes, Callable[[bytes], object]]:
-    """Damage inside of the pixel header, mostly with a checksum that fits again, as an adversary would make it."""
+    """Damage inside of the pixel header, mostly with a checksum that fits again, as an
+    adversary would make it.
+    """
     picture = random.choice(seeds.pictures[1:])
     found = header.find(picture)
     assert found is not None
@@ -268,7 +274,9 @@ def unlocked(pixels: header.Picture) -> None:
 def sealed_content(
     random: random.Random, seeds: Seeds
 ) -> tuple[bytes, Callable[[bytes], object]]:
-    """What somebody with the public key can seal: any content, which opens and must still be judged."""
+    """What somebody with the public key can seal: any content, which opens and must
+    still be judged.
+    """
     picture = seeds.pictures[0]
     plain = envelope.LETTER.pack(
         b"s" * 32, 80, 64, 1, bytes((0, 1, 0, 2, 0, 8, 0, 8)), b"", 0, 0, 6, b""
@@ -382,7 +390,9 @@ TARGETS = (
 
 
 def expect_words(read: Callable[[], object]) -> bool:
-    """Whether something was read; False for an EganError in plain words. Any other exception goes through."""
+    """Whether something was read; False for an EganError in plain words. Any other
+    exception goes through.
+    """
     try:
         read()
     except EganError as error:
@@ -396,7 +406,9 @@ def expect_words(read: Callable[[], object]) -> bool:
 def fuzz(
     count: int, seed: int, report: Callable[[str], None] = lambda _text: None
 ) -> dict[str, int]:
-    """Run `count` inputs; the number per target that were read all the same. Raises what an input raised."""
+    """Run `count` inputs; the number per target that were read all the same. Raises
+    what an input raised.
+    """
     chance = random.Random(seed)
     seeds = Seeds(chance)
     survived = dict.fromkeys(sorted({target.__name__ for target in TARGETS}), 0)

@@ -1,7 +1,7 @@
-"""Files that are there whole or not at all, whatever ends the process: bytes and file systems, no pictures and no words.
+"""Files that are there whole or not at all, whatever ends the process.
 
-A file gets its name only once all of it is on the disk. On Linux it has none until then (O_TMPFILE) and goes away by
-itself; elsewhere it is a hidden file beside its place.
+A file gets its name only once all of it is on the disk. On Linux it has none until then
+(O_TMPFILE) and goes away by itself; elsewhere it is a hidden file beside its place.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from pathlib import Path
 
 from egan.errors import EganError
 
-NO_LINKS = (
-    errno.EPERM,
-    errno.EOPNOTSUPP,
-    errno.ENOSYS,
-    errno.EXDEV,
-)  # of a file system without hard links
+# Errors of file systems without hard links.
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV)
 
 
 protected: Callable[[Path], bool] = lambda path: False
-"""Whether a file is never overwritten. `egan.commands.app` and `egan.api` set it for private keys."""
+"""Whether a file is never overwritten.
+
+`egan.commands.app` and `egan.api` set it for private keys.
+"""
 
 
 def refuse_protected(path: Path) -> None:
@@ -37,9 +36,10 @@ def refuse_protected(path: Path) -> None:
 
 
 def write(data: bytes, path: Path, mode: int, force: bool) -> None:
-    """A new file that has its name only once all of it is on the disk, so that even SIGKILL leaves all or nothing.
+    """A new file that has its name only once all of it is on the disk.
 
-    Raises OSError; FileExistsError where the name is taken and `force` is not set.
+    Even SIGKILL leaves all or nothing. Raises OSError; FileExistsError where the name
+    is taken and `force` is not set.
     """
     refuse_protected(path)
     descriptor = unnamed_file(path.parent)
@@ -61,18 +61,20 @@ def name_unnamed(
 ) -> None:
     fill(descriptor, data, mode)
     unnamed = f"/proc/self/fd/{descriptor}"
-    # With src_dir_fd Python calls linkat(2), which follows the link in /proc to the file; link(2) does not.
+    # With src_dir_fd Python calls linkat(2), which follows the link in /proc to the
+    # file; link(2) does not.
     if not (force and os.path.lexists(path)):
         os.link(unnamed, path, src_dir_fd=descriptor, follow_symlinks=True)
         return
-    with beside(path) as part:  # only a rename takes the place of another file
+    # Only a rename takes the place of another file.
+    with beside(path) as part:
         part.unlink()
         os.link(unnamed, part, src_dir_fd=descriptor, follow_symlinks=True)
         os.replace(part, path)
 
 
 def unnamed_file(folder: Path) -> int | None:
-    """A file without a name, which goes away by itself if the process does; None where the system has none."""
+    """A file without a name, which goes with the process; None without such files."""
     if not hasattr(os, "O_TMPFILE") or not os.path.isdir("/proc/self/fd"):
         return None
     try:
@@ -92,7 +94,10 @@ def fill(descriptor: int, data: bytes, mode: int) -> None:
 
 
 def write_beside(data: bytes, path: Path, mode: int, force: bool) -> None:
-    """For systems without files that have no name: a hidden file beside the place, moved there when it is whole."""
+    """Write a hidden file beside the place, and move it there when it is whole.
+
+    For systems that have no files without a name.
+    """
     with beside(path) as part:
         descriptor = os.open(part, os.O_WRONLY)
         try:
@@ -104,7 +109,9 @@ def write_beside(data: bytes, path: Path, mode: int, force: bool) -> None:
 
 @contextlib.contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """A new empty file in the folder of `path`, removed again if it still stands there at the end."""
+    """A new empty file in the folder of `path`, removed at the end if it is still
+    there.
+    """
     descriptor, name = tempfile.mkstemp(
         prefix=".egan-", suffix=".part", dir=path.parent
     )
@@ -117,7 +124,11 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def place(part: Path, path: Path, force: bool) -> None:
-    """Move a finished file to its name; without force, fail if the name is taken, even in a race."""
+    """Move a finished file to its name.
+
+    Raises FileExistsError where the name is taken and `force` is not set, even in a
+    race.
+    """
     if force:
         os.replace(part, path)
         return
@@ -128,13 +139,16 @@ def place(part: Path, path: Path, force: bool) -> None:
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
-        if path.exists():  # a file system without hard links
+        if path.exists():
             raise FileExistsError(errno.EEXIST, "exists", str(path)) from None
         os.replace(part, path)
 
 
 def current_umask() -> int:
-    """Where the system tells it, read: to set it and back is the only other way, which threads beside this one would feel."""
+    """The umask of this process, read where the system tells it.
+
+    The only other way is to set it and back, which threads beside this one would feel.
+    """
     with contextlib.suppress(OSError), open("/proc/self/status") as status:
         for line in status:
             if line.startswith("Umask:"):

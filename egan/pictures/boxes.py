@@ -1,8 +1,9 @@
 """The note of boxes: where a composite's messages are.
 
-It travels in one PNG text chunk from `compose` to `encrypt`, which seals the boxes in the
-envelope and drops the chunk. The note is bound to its pixels by a digest, so it survives
-every lossless copy, and a picture that was turned, cropped or painted on loses it.
+It travels in one PNG text chunk from `compose` to `encrypt`, which seals the boxes in
+the envelope and drops the chunk. The note is bound to its pixels by a digest, so it
+survives every lossless copy, and a picture that was turned, cropped or painted on loses
+it.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def boxes_text(boxes: tuple[Box, ...], pixels: NDArray[np.uint8]) -> dict[str, s
 def noted_boxes(picture: Loaded) -> tuple[Box, ...]:
     """The boxes that `compose` noted in this picture; empty where there are none.
 
-    A note of other pixels is dropped, and a warning is added to the picture's notes. Raises
-    EganError for a note that was damaged.
+    A note of other pixels is dropped, and a warning is added to the picture's notes.
+    Raises EganError for a note that was damaged.
     """
     text = picture.text.get(CHUNK)
     if text is None:

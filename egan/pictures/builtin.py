@@ -1,4 +1,7 @@
-"""Built-in pictures that may be handed on: a drawn flower, and the free portrait and cat that scikit-image has, too."""
+"""Built-in pictures that may be handed on: a drawn flower, a portrait and a cat.
+
+The photographs are free, and scikit-image has them too.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,14 @@ PHOTOGRAPHS = Path(__file__).parent / "photographs"
 
 
 def portrait(size: int = 256) -> Picture:
-    """The face of a NASA portrait (Eileen Collins, public domain), uint8 (size, size, 3)."""
+    """The face of a NASA portrait (Eileen Collins, public domain), uint8 (size, size,
+    3).
+    """
     return photograph("portrait", size)
 
 
 def cat(size: int = 96) -> Picture:
-    """The head of a cat (Chelsea, by Stefan van der Walt, CC0), uint8 (size, size, 3)."""
+    """The head of a cat (by Stefan van der Walt, CC0), uint8 (size, size, 3)."""
     return photograph("cat", size)
 
 
@@ -31,7 +36,7 @@ def photograph(name: str, size: int) -> Picture:
 
 
 def flower(size: int = 256, seed: int = 1) -> Picture:
-    """A drawn flower with petals, a seeded centre and a blurred meadow, uint8 (size, size, 3). One seed, one flower."""
+    """A drawn flower in a meadow, uint8 (size, size, 3). One seed, one flower."""
     random = np.random.default_rng(seed)
     n = 2 * size
     rows, columns = (np.mgrid[0:n, 0:n] + 0.5) / n - 0.5

@@ -1,4 +1,4 @@
-"""Colours to 8-bit sRGB: embedded profiles with LittleCMS, and samples of other types."""
+"""Colours to 8-bit sRGB: profiles with LittleCMS, and samples of other types."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ CLOSE = 1
 def to_srgb(im: Image.Image, profile: bytes) -> Image.Image:
     """A picture of mode L, RGB, CMYK or LAB as RGB, by its profile where that fits.
 
-    A profile that is junk or of another kind of picture is ignored. One that says the same
-    as sRGB, to one level, changes nothing.
+    A profile that is junk or of another kind of picture is ignored. One that says the
+    same as sRGB, to one level, changes nothing.
     """
     transform = conversion(profile, im.mode)
     if transform is not None:
@@ -34,7 +34,7 @@ def to_srgb(im: Image.Image, profile: bytes) -> Image.Image:
 
 @functools.lru_cache(maxsize=8)
 def conversion(profile: bytes, mode: str) -> Any:
-    """The transform from a profile and mode to sRGB; None where there is nothing to do."""
+    """The transform from a profile and mode to sRGB; None where nothing is to do."""
     try:
         from PIL import ImageCms
     except ImportError:

@@ -18,7 +18,10 @@ from egan.pictures.sizes import Size, fits, parse_pair, parse_size
 
 @dataclass(frozen=True)
 class Place:
-    """Where a message goes: margins in pixels, each from the near (left, top) or the far (right, bottom) edge."""
+    """Where a message goes.
+
+    x, y: margins in pixels, from the left and top, or from the right and bottom.
+    """
 
     x: int
     y: int
@@ -27,9 +30,9 @@ class Place:
 
 
 def parse_place(text: str) -> Place:
-    """`X,Y`; a minus sign means a margin from the right or bottom, so `-0,-0` is the bottom right corner.
+    """`X,Y`, of which a minus sign means a margin from the right or bottom.
 
-    Raises EganError with status 2.
+    So `-0,-0` is the bottom right corner. Raises EganError with status 2.
     """
     x, y = parse_pair(text, "--at", ",")
     signs = [part.strip().startswith("-") for part in text.split(",")]
@@ -39,9 +42,12 @@ def parse_place(text: str) -> Place:
 def fit_cover(
     cover: Loaded, size: Size | None, option: str = "--cover-size"
 ) -> NDArray[np.uint8]:
-    """The cover cut around its centre to the proportions of `size` and resized (Lanczos); None keeps it as it is.
+    """The cover cut around its centre to the proportions of `size`, and resized
+    (Lanczos).
 
-    Raises EganError for sides that are not multiples of 16 from 64 up; `option` is the one to change then.
+    size: None keeps the cover as it is. Less than 16 pixels a side are only cut off.
+    option: the one to change, in a message. Raises EganError for sides that are not
+    multiples of 16 from 64 up.
     """
     pixels = flatten(cover)
     width, height = size or (pixels.shape[1], pixels.shape[0])
@@ -53,7 +59,8 @@ def fit_cover(
             cut = f"{width // 16 * 16}x{height // 16 * 16}"
             hint = f"{option} fit cuts it to {cut}, and {option} {text} resizes it"
         raise EganError(
-            f"{width}x{height} pixels do not fit the networks: sides must be multiples of 16 from 64 up",
+            f"{width}x{height} pixels do not fit the networks: "
+            "sides must be multiples of 16 from 64 up",
             hint,
             2,
         )
@@ -68,7 +75,10 @@ def fit_cover(
 
 
 def fit_message(message: Loaded, size: str | None) -> Image.Image:
-    """The message as RGBA, resized to WIDTHxHEIGHT, or so that its longer side is `size` where that is one number."""
+    """The message as RGBA, resized to WIDTHxHEIGHT.
+
+    Where `size` is one number, that is the longer side.
+    """
     picture = Image.fromarray(message.pixels).convert("RGBA")
     if message.alpha is not None:
         picture.putalpha(Image.fromarray(message.alpha))
@@ -97,7 +107,7 @@ def cut_note(cover: Loaded, canvas: NDArray[np.uint8]) -> list[Note]:
 
 
 def shrunk_note(message: Loaded, pasted: Image.Image) -> list[Note]:
-    """What to tell of a message that is much smaller or of another shape than it was."""
+    """What to tell of a message that is much smaller or of another shape now."""
     height, width = message.pixels.shape[:2]
     w, h = pasted.size
     change = max(width / w, height / h)
@@ -105,8 +115,8 @@ def shrunk_note(message: Loaded, pasted: Image.Image) -> list[Note]:
     if change > 2:
         return [
             Note(
-                f"{message.name} is made {change:.1f} times smaller, from {width}x{height} "
-                f"to {w}x{h}, so small print may be lost; {cure}"
+                f"{message.name} is made {change:.1f} times smaller, "
+                f"from {width}x{height} to {w}x{h}, so small print may be lost; {cure}"
             )
         ]
     if abs(width * h - height * w) > max(width, height, w, h):
@@ -120,7 +130,10 @@ def shrunk_note(message: Loaded, pasted: Image.Image) -> list[Note]:
 
 
 def random_place(cover: Size, message: Size, seed: int | None) -> Place:
-    """A uniform place where the message fits; the operating system's randomness without a seed."""
+    """A uniform place where the message fits.
+
+    seed: None takes the operating system's randomness.
+    """
     source: random.Random = (
         random.SystemRandom() if seed is None else random.Random(seed)
     )
@@ -133,7 +146,10 @@ def random_place(cover: Size, message: Size, seed: int | None) -> Place:
 def paste(
     cover: NDArray[np.uint8], message: Image.Image, at: Place
 ) -> tuple[NDArray[np.uint8], Box]:
-    """The composite uint8 (H, W, 3) and the message's box. Raises EganError where it does not fit inside."""
+    """The composite, uint8 (H, W, 3), and the message's box.
+
+    Raises EganError where it does not fit inside.
+    """
     height, width = cover.shape[:2]
     w, h = message.size
     if w > width or h > height:
@@ -146,7 +162,8 @@ def paste(
     y = height - h - at.y if at.from_bottom else at.y
     if x < 0 or y < 0 or x + w > width or y + h > height:
         raise EganError(
-            f"a {w}x{h} message with its corner at {x},{y} does not fit inside the {width}x{height} cover",
+            f"a {w}x{h} message with its corner at {x},{y} does not fit inside "
+            f"the {width}x{height} cover",
             f"x can be 0 to {width - w}, y 0 to {height - h}",
             2,
         )
@@ -159,9 +176,9 @@ def paste(
 class Recipe:
     """How `egan compose` pastes: the options of the command line.
 
-    place: the middle where there is none. size: of the message, as `fit_message` takes it.
-    cover_size: 256 where it is None; "keep" leaves the cover as it is, "fit" cuts it to the
-    nearest size that the networks take.
+    place: the middle where there is none. size: of the message, as `fit_message` takes
+    it. cover_size: 256 where it is None; "keep" leaves the cover as it is, "fit" cuts
+    it to the nearest size that the networks take.
     """
 
     place: Place | None = None
@@ -173,13 +190,15 @@ class Recipe:
     def apply(
         self, cover: Loaded, message: Loaded
     ) -> tuple[NDArray[np.uint8], dict[str, str], list[Note]]:
-        """The composite uint8 (H, W, 3), the note of its boxes, and what to tell of the pasting.
+        """The composite uint8 (H, W, 3), the note of its boxes, and what to tell of the
+        pasting.
 
         The cover's earlier boxes come first. Raises EganError.
         """
         wanted = self.wanted(cover)
         boxes = noted_boxes(cover)
-        if boxes:  # already composed: cutting it again would move the boxes
+        if boxes:
+            # To cut what is composed already would move the boxes.
             if self.cover_size not in (None, "keep"):
                 raise EganError(
                     f"{cover.name} is composed already",

@@ -1,6 +1,7 @@
-"""Data sets that torchvision can download, by name, kept in the cache folder: one part to train with, another to measure.
+"""Data sets that torchvision can download, by name, kept in the cache folder.
 
-The two parts of a data set share no picture, so that what `egan bench --x celeba` measures is never what `train` saw.
+Each has one part to train with and another to measure. They share no picture, so
+`egan bench --x celeba` never measures pictures that `train` saw.
 """
 
 from __future__ import annotations
@@ -11,12 +12,10 @@ from typing import Any, Literal
 
 from egan.errors import EganError
 
+# The part "test" of flowers102 is by far its largest.
 PARTS = {
     "celeba": {"train": "train", "held out": "test"},
-    "flowers102": {
-        "train": "test",
-        "held out": "val",
-    },  # "test" is by far its largest part
+    "flowers102": {"train": "test", "held out": "val"},
     "oxford-iiit-pet": {"train": "trainval", "held out": "test"},
     "svhn": {"train": "train", "held out": "test"},
 }
@@ -24,7 +23,7 @@ NAMES = tuple(PARTS)
 
 
 def cache_folder() -> Path:
-    """Where decoded pictures and data sets are kept, if no other folder is named: ~/.cache/egan as a rule."""
+    """The folder of decoded pictures and data sets: ~/.cache/egan as a rule."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egan"
 
 
@@ -41,9 +40,10 @@ def is_named(source: str | Path) -> bool:
 
 
 def data_set(name: str, part: Literal["train", "held out"], cache: Path) -> Any:
-    """One part of a data set, a sequence of (picture, label), downloaded to a folder in `cache` where it is not there yet.
+    """One part of a data set, a sequence of (picture, label).
 
-    Raises EganError where it cannot be had.
+    It is downloaded to a folder in `cache` where it is not there yet. Raises EganError
+    where it cannot be had.
     """
     from torchvision import datasets
 
@@ -62,5 +62,6 @@ def data_set(name: str, part: Literal["train", "held out"], cache: Path) -> Any:
         # no network, a quota, a damaged archive, no scipy or gdown
         raise EganError(
             f"cannot get the data set {name}: {error}",
-            f"download it to {folder} as torchvision has it, or give a folder of pictures",
+            f"download it to {folder} as torchvision has it, "
+            "or give a folder of pictures",
         ) from error

@@ -1,4 +1,6 @@
-"""Distances between pictures, on RGB in [0, 1]: the one MSE, RMSE and PSNR of the project."""
+"""Distances between pictures, on RGB in [0, 1]: the one MSE, RMSE and PSNR of the
+project.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8] | NDArray[np.floating]  # levels, 0 to 255
+# Levels, 0 to 255.
+Pixels = NDArray[np.uint8] | NDArray[np.floating]
 
 
 def mse(one: Pixels, two: Pixels) -> float:

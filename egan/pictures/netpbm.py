@@ -1,4 +1,8 @@
-"""PBM, PGM, PPM and PFM: read with numpy, since Pillow takes a minute for a large one of 16 bits."""
+"""PBM, PGM, PPM and PFM, read with numpy.
+
+Pillow takes a minute for a large one of 16 bits and drops what follows the first
+picture.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,10 @@ ANOTHER = re.compile(rb"P[1-7fF]\s")
 
 @dataclass(frozen=True)
 class Head:
-    """What a header says. `begin` is the place of the samples; largest: white's value."""
+    """What a header says.
+
+    begin: the place of the samples. largest: the value of white.
+    """
 
     kind: bytes
     width: int
@@ -85,7 +92,10 @@ def several(data: bytes) -> bool:
 
 
 def samples(data: bytes, head: Head) -> NDArray[Any]:
-    """Samples (H, W) or (H, W, 3) as stored, floats of PFM from the top; ValueError if some are missing."""
+    """Samples (H, W) or (H, W, 3) as stored, from the top.
+
+    Raises ValueError if some are missing.
+    """
     shape, count = head.shape, int(np.prod(head.shape))
     if head.plain:
         return plain_samples(data[head.begin :], head, count).reshape(shape)

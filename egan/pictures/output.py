@@ -1,7 +1,7 @@
 """Files out: PNG only, to standard output or to a file, and nothing half-written stays.
 
-`egan.pictures.atomic` writes the files, so a failure leaves nothing, and an existing file is
-safe without `--force`. What goes wrong is an EganError that names the file.
+`egan.pictures.atomic` writes the files, so a failure leaves nothing, and an existing
+file is safe without `--force`. What goes wrong is an EganError that names the file.
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ def png_bytes(pixels: Picture, text: dict[str, str] | None = None) -> bytes:
 
 
 def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> None:
-    """Refuse an output before any work is done: a terminal, a wrong suffix, an existing file, a missing folder."""
+    """Refuse an output before any work is done.
+
+    Raises EganError for a terminal, a wrong suffix, an existing file without `force`, a
+    private key, and a folder that is missing or closed.
+    """
     if sys.stdout is None and out in (None, STDOUT):
         raise EganError(
             "cannot write standard output: it is closed", "name a file with -o FILE", 2
@@ -79,7 +83,7 @@ def check_output(out: str | None, force: bool = False, suffix: str = ".png") -> 
 
 
 def check_made(folder: str, option: str) -> None:
-    """Refuse a folder that cannot be made or written to, before any work is done and without making it."""
+    """Refuse a folder that cannot be made or written to, without making it."""
     path = Path(folder).absolute()
     there = next(p for p in (path, *path.parents) if p.exists())
     hint = f"{option} DIR puts it elsewhere"
@@ -92,7 +96,7 @@ def check_made(folder: str, option: str) -> None:
 
 
 def closed(folder: Path) -> str:
-    """Why no file can be made in a folder, in the system's words; empty where one can."""
+    """Why no file can be made in a folder, in the system's words, or nothing."""
     if os.access(folder, os.W_OK | os.X_OK):
         return ""
     return os.strerror(
@@ -101,11 +105,15 @@ def closed(folder: Path) -> str:
 
 
 def write_output(data: bytes, out: str | None, force: bool = False) -> None:
-    """Write to standard output (None or `-`) or, atomically, to a file. Raises EganError, leaving nothing behind."""
+    """Write to standard output (None or `-`) or, atomically, to a file.
+
+    Raises EganError, leaving nothing behind.
+    """
     if out is None or out == STDOUT:
         try:
             rest = memoryview(data)
-            while rest:  # with PYTHONUNBUFFERED one write may take only a part
+            # With PYTHONUNBUFFERED one write may take only a part.
+            while rest:
                 rest = rest[sys.stdout.buffer.write(rest) :]
             sys.stdout.buffer.flush()
         except BrokenPipeError:
@@ -118,9 +126,11 @@ def write_output(data: bytes, out: str | None, force: bool = False) -> None:
     path = Path(out)
     if path.exists() and not stat.S_ISREG(path.stat().st_mode):
         with reporting(out):
-            path.write_bytes(data)  # a device or named pipe takes the bytes where it is
+            # A device or named pipe takes the bytes where it is.
+            path.write_bytes(data)
         return
-    path = Path(os.path.realpath(path))  # a link stays one, and so does /dev/stdout
+    # A link stays one, and so does /dev/stdout.
+    path = Path(os.path.realpath(path))
     mode = (
         path.stat().st_mode & 0o777
         if path.exists()
@@ -131,7 +141,9 @@ def write_output(data: bytes, out: str | None, force: bool = False) -> None:
 
 
 def write_private(data: bytes, out: str) -> None:
-    """Write a private key: whole, mode 0600 from the start, and never over an existing file."""
+    """Write a private key: whole, mode 0600 from the start, and never over an existing
+    file.
+    """
     try:
         atomic.write(data, Path(out), 0o600, force=False)
     except FileExistsError as error:

@@ -1,4 +1,4 @@
-"""Captioned pictures in rows, to look at: figures, and the contact sheet of `egan demo`."""
+"""Captioned pictures in rows: figures, and the contact sheet of `egan demo`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ TILE, GAP, LABEL, TITLE = 192, 8, 20, 34
 INK, PAPER = (30, 30, 34), (255, 255, 255)
 
 Picture = NDArray[np.uint8]
-Cell = tuple[str, Picture]  # words, picture (H, W, 3) or (H, W)
+# Words, and a picture (H, W, 3) or (H, W).
+Cell = tuple[str, Picture]
 
 
 def sheet(title: str, rows: Sequence[Sequence[Cell]], tile: int = TILE) -> Picture:

@@ -1,17 +1,24 @@
-"""Sizes of pictures, in pixels: how they are written, and which of them the networks take."""
+"""Sizes of pictures, in pixels: how they are written, and which of them the networks
+take.
+"""
 
 from __future__ import annotations
 
 import re
 
 from egan.errors import EganError
-from egan.pictures.files import MOST_PIXELS, limit_hint
 
-Size = tuple[int, int]  # width, height
+# Width and height.
+Size = tuple[int, int]
+MOST_PIXELS = 50_000_000
+
+
+def limit_hint() -> str:
+    return f"the most is {MOST_PIXELS // 1_000_000} megapixels; make it smaller first"
 
 
 def fits(*sides: int) -> bool:
-    """Whether the networks take pictures with these sides: multiples of 16 from 64 up."""
+    """Whether the networks take these sides: multiples of 16 from 64 up."""
     return all(side >= 64 and side % 16 == 0 for side in sides)
 
 
@@ -28,7 +35,10 @@ def parse_pair(text: str, what: str, separators: str = ",x") -> tuple[int, int]:
 
 
 def parse_size(text: str, what: str) -> Size:
-    """`128` (a square) or `128x96` as width and height, positive and not huge. Raises EganError with status 2."""
+    """`128` (a square) or `128x96` as width and height, positive and not huge.
+
+    Raises EganError with status 2.
+    """
     size = parse_pair(
         f"{text}x{text}" if re.fullmatch(r"\s*\d{1,6}\s*", text) else text, what
     )

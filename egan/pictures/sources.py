@@ -1,4 +1,4 @@
-"""The one walker of folders: which files of a folder are pictures, by name and by kind."""
+"""The one walker of folders: which files of a folder are pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class Source:
 
 @dataclass
 class Found:
-    """The pictures of a folder, in the order of their names, and what is wrong with others."""
+    """The pictures of a folder, in the order of their names, and what is wrong with
+    others.
+    """
 
     sources: list[Source] = field(default_factory=list)
     skipped: list[EganError] = field(default_factory=list)
@@ -33,10 +35,10 @@ class Found:
 def walk(folder: Path, out: Path | None = None) -> Found:
     """Every picture below a folder.
 
-    Hidden files and folders and the output folder `out` are left out. What is named like a
-    picture and is no file, as a FIFO or a device, and a folder that cannot be read are
-    skipped and named. Raises EganError
-    where there is no such folder, and where there is no picture and nothing was skipped.
+    Hidden files and folders and the output folder `out` are left out. What is named
+    like a picture and is no file, as a FIFO or a device, and a folder that cannot be
+    read are skipped and named. Raises EganError where there is no such folder, and
+    where there is no picture and nothing was skipped.
     """
     if not folder.is_dir():
         missing = not os.path.lexists(folder)

@@ -1,9 +1,9 @@
 """Bytes of picture files before a decoder sees them.
 
 Each format that egan reads is told by its first bytes. What makes the pixels goes on to
-Pillow; EXIF, profiles and texts are taken out, so no broken or huge one costs a picture.
-A stream that holds more than one picture is told by its structure. What a walk does not
-understand is left to the decoder, which calls it damaged.
+Pillow; EXIF, profiles and texts are taken out, so no broken or huge one costs a
+picture. A stream that holds more than one picture is told by its structure. What a walk
+does not understand is left to the decoder, which calls it damaged.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ ENDINGS = frozenset(ending for endings in FORMATS.values() for ending in endings
 NAMES = "PNG, JPEG, WebP, TIFF, BMP, GIF, PPM and AVIF"
 
 PNG = b"\x89PNG\r\n\x1a\n"
-MOST_METADATA = 16 << 20  # bytes of one profile or text, unpacked
-MOST_PARTS = 1_000_000  # chunks, segments or blocks that a walk goes over
+# Bytes of one profile or text, unpacked.
+MOST_METADATA = 16 << 20
+# Chunks, segments or blocks that a walk goes over.
+MOST_PARTS = 1_000_000
 OURS = b"egan:"
 
 
@@ -39,9 +41,10 @@ OURS = b"egan:"
 class Stream:
     """One picture file, taken apart.
 
-    data: what makes the pixels, for the decoder. lossy: why pixels are not kept to the bit,
-    in words. clear: the sample or samples (of `depth` bits) that are transparent. marks:
-    what makes other programs show the pixels otherwise. tags: of a TIFF, by number.
+    data: what makes the pixels, for the decoder. lossy: why pixels are not kept to the
+    bit, in words. clear: the sample or samples (of `depth` bits) that are transparent.
+    marks: what makes other programs show the pixels otherwise. tags: of a TIFF, by
+    number.
     """
 
     format: str
@@ -131,7 +134,9 @@ def unpacked(data: bytes) -> bytes:
 
 
 def parts() -> Iterator[int]:
-    """Numbers for a walk. Raises ValueError for a file of more parts than any picture has."""
+    """Numbers for a walk. Raises ValueError for a file of more parts than any picture
+    has.
+    """
     yield from range(MOST_PARTS)
     raise ValueError(f"it has more than {MOST_PARTS} parts")
 
@@ -140,7 +145,9 @@ def parts() -> Iterator[int]:
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, begin and end of each chunk's body, to IEND or to the first that is cut off."""
+    """Kind, begin and end of each chunk's body, to IEND or to the first that is cut
+    off.
+    """
     at = len(PNG)
     for _ in parts():
         if at + 12 > len(data):
@@ -242,7 +249,9 @@ ICC = b"ICC_PROFILE\0"
 
 
 def take_jpeg(data: bytes) -> Stream:
-    """JPEG without its application segments but those of JFIF and Adobe, which tell the colours."""
+    """JPEG without application segments but those of JFIF and Adobe, which tell
+    colours.
+    """
     stream = Stream("JPEG", data, "a JPEG")
     kept, at = [data[:2]], 2
     pieces: dict[int, bytes] = {}
@@ -305,7 +314,9 @@ def take_bmp(data: bytes) -> Stream:
 
 
 def take_gif(data: bytes) -> Stream:
-    """GIF without comments and applications' blocks; pictures are counted to the second."""
+    """GIF without comments and applications' blocks; pictures are counted to the
+    second.
+    """
     stream = Stream("GIF", data, "a GIF of 256 colours")
     at = 13 + (3 << (data[10] & 7) + 1 if len(data) > 10 and data[10] & 0x80 else 0)
     kept, pictures = [data[:at]], 0

@@ -1,4 +1,4 @@
-"""TIFF files, taken apart: the first directory with the tags that make the pixels, and no other."""
+"""TIFF files, taken apart: the first directory, with the tags that make the pixels."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def take_tiff(data: bytes) -> Stream:
 def directory(
     data: bytes, order: str, big: bool
 ) -> tuple[list[tuple[int, int, int, int, int, bytes]], int, int]:
-    """The entries of the first directory, the place of the next one, and the end of this.
+    """The entries of the first directory, the place of the next one, and the end of
+    this.
 
     Each entry: tag, type, count, place and length of its values, and its bytes. Raises
     struct.error for a directory that is cut off.

@@ -1,4 +1,6 @@
-"""Pasting: notes bound to their pixels, and a word about what is lost by cutting and shrinking."""
+"""Pasting: notes bound to their pixels, and a word about what is lost by cutting and
+shrinking.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Files in and out: the pixels of every mode that Pillow reads, writing whole or not at all, and properties of headers,
-boxes and pasting."""
+"""Files in and out: the pixels of every mode that Pillow reads, writing whole or not at
+all, and properties of headers, boxes and pasting.
+"""
 
 from __future__ import annotations
 

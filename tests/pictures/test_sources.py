@@ -1,4 +1,6 @@
-"""The one walker of folders: which of their entries are pictures, and what is said of the others."""
+"""The one walker of folders: which of their entries are pictures, and what is said of
+the others.
+"""
 
 from __future__ import annotations
 

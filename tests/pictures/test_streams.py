@@ -1,4 +1,6 @@
-"""Files of strangers: only pictures are pictures, one at a time, with the colours they were stored with."""
+"""Files of strangers: only pictures are pictures, one at a time, with the colours they
+were stored with.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 def png(
     samples: np.ndarray, depth: int, colour: int, extra: bytes = b"", after: bytes = b""
 ) -> bytes:
-    """Samples (H, W) or (H, W, 3) below 2**depth as a PNG, with other chunks before and after."""
+    """Samples (H, W) or (H, W, 3) below 2**depth as a PNG, with other chunks before and
+    after.
+    """
     height, width = samples.shape[:2]
     rows = []
     for row in samples.reshape(height, -1):
@@ -557,7 +561,7 @@ def test_a_grey_profile_sets_the_curve() -> None:
 
 
 def test_a_profile_of_inks_is_used() -> None:
-    """A table of the corners, in which only black ink is seen: full colours are white."""
+    """A table of the corners, in which only black ink is seen."""
     corners = np.zeros((2, 2, 2, 2, 3), np.uint8)
     corners[..., 0, :] = (255, 128, 128)
     corners[..., 1, :] = (128, 128, 128)
