@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import NoReturn
@@ -23,6 +24,9 @@ def command() -> None:
 
         print(f"egan {__version__}")
         return
+    if not {"train", "bench", "calibrate"} & set(sys.argv[1:2]):
+        # What the others compute with numpy is too little to wait for its threads.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from egan.commands.app import start
 
     start()

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from egan import __version__
-from egan.commands.app import app
+from egan.commands.app import build
 
 ROOT = Path(__file__).resolve().parent.parent
 SHELLS = {"bash": "egan.bash", "zsh": "_egan", "fish": "egan.fish"}
@@ -547,7 +547,7 @@ def page(name: str, command: Any) -> str:
 
 def pages() -> dict[str, str]:
     """Every page by file name. A command without prose is an error."""
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(build())
     made = {"egan.1": page("", root)}
     for name, command in root.commands.items():
         made[f"egan-{name}.1"] = page(name, command)

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import typer
 
-from egan.commands.app import app
+from egan.commands.app import build
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = runpy.run_path(str(ROOT / "man/build.py"))
 SHELLS, completion, pages = (BUILD[name] for name in ("SHELLS", "completion", "pages"))
 SECURITY = "egan-security.7"
-GROUP: Any = typer.main.get_command(app)
+GROUP: Any = typer.main.get_command(build())
 
 
 @pytest.mark.parametrize("name", sorted(pages()))
