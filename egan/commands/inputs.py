@@ -17,7 +17,9 @@ from egan.pictures.output import check_made, check_output
 from egan.pictures.sources import Source, walk
 from egan.pictures.streams import ENDINGS
 from egan.verbs.batching import processes
-from egan.verbs.weights import Weights, find_weights
+
+if TYPE_CHECKING:
+    from egan.verbs.weights import Weights
 
 if TYPE_CHECKING:
     from egan.crypto.keys import PublicKey
@@ -283,6 +285,8 @@ def open_weights(named: str | None, device: str, keys_needed: bool = False) -> W
     Weights without a lock are taken only where the command itself names them, and their
     `note` is for the caller to tell. keys_needed: refuse methods without keys.
     """
+    from egan.verbs.weights import Weights, find_weights
+
     weights = Weights(find_weights(named, "--weights"), device)
     if keys_needed and not weights.keyed:
         raise EganError(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from egan.crypto.keystream import keystream
 from egan.errors import EganError
 from egan.pictures import files
 from egan.pictures.files import Picture
@@ -71,6 +70,8 @@ def keystreams(
     assert weights is not None
     if not weights.locked:
         return None
+    from egan.crypto.keystream import keystream
+
     shape = weights.keystream_shape(*jobs[0].pixels.shape[:2])
     return np.stack([keystream(s, shape) for s in seeds or [job.seed for job in jobs]])
 

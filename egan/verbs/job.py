@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from egan.core.options import BaselineOptions
-from egan.crypto.envelope import Sender
-from egan.crypto.signatures import Signature
 from egan.errors import EganError, Note
 from egan.pictures import compose, files
 from egan.pictures.boxes import Box
 from egan.pictures.files import Picture
 from egan.pictures.sizes import fits
-from egan.verbs.weights import Weights
+
+if TYPE_CHECKING:
+    from egan.core.options import BaselineOptions
+    from egan.crypto.envelope import Sender
+    from egan.crypto.signatures import Signature
+    from egan.verbs.weights import Weights
 
 RESIZED = "it was cropped or resized; ask for the original file"
 
