@@ -27,6 +27,8 @@ def open_model(path: str | Path | Described, device: str = "auto") -> Model:
     found = path if isinstance(path, Described) else read_description(Path(path))
     name = device_name(device)
     if name == "cpu" and has_graphs(found) and is_installed("onnxruntime"):
+        if not found.graphs_fit:
+            raise EganError(f"weights {found.path} do not fit their own description")
         from egan.core.onnx_model import OnnxModel
 
         return OnnxModel(found)

@@ -13,7 +13,7 @@ from torch import nn
 
 from egan.core.graphs import PREFIX
 from egan.core.model import BATCH, Model
-from egan.core.weights import WEIGHTS_VERSION, read_header, with_header
+from egan.core.weights import WEIGHTS_VERSION, mark_of, read_header, with_header
 from egan.pictures.output import write_output
 
 
@@ -50,7 +50,8 @@ class TorchModel(nn.Module, Model):
             k: v.detach().half().cpu().contiguous()
             for k, v in self.state_dict().items()
         }
-        for name, graph in self.graphs().items():
+        graphs = self.graphs()
+        for name, graph in graphs.items():
             stored = torch.frombuffer(bytearray(graph), dtype=torch.uint8)
             tensors[PREFIX + name] = stored
         metadata = {
@@ -58,6 +59,8 @@ class TorchModel(nn.Module, Model):
             "options": self.options.to_json(),
             "training": json.dumps(training, sort_keys=True),
         }
+        if graphs:
+            metadata["graphs"] = mark_of(metadata["options"])
         data = save(tensors, metadata)
         header = read_header(io.BytesIO(data), len(data), str(path))
         write_output(with_header(data, header), str(path), force=True)

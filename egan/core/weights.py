@@ -161,7 +161,8 @@ def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 class Described:
     """What a weights file says of itself: options and training summary, ids of the file and of its K, tensors.
 
-    tensors: the file's header, name to dtype and shape.
+    tensors: the file's header, name to dtype and shape. graphs_fit: its graphs, if any,
+    were made for these options.
     """
 
     path: Path
@@ -170,6 +171,7 @@ class Described:
     id: bytes
     key_network: bytes
     tensors: dict[str, dict[str, Any]]
+    graphs_fit: bool
 
     def graph_names(self) -> set[str]:
         """The stages of which the file holds a graph."""
@@ -185,13 +187,18 @@ def read_description(path: Path) -> Described:
     try:
         with path.open("rb") as file:
             header = read_header(file, path.stat().st_size, f"the weights file {path}")
-            options, training = parse_metadata(
-                header.pop("__metadata__", None), str(path)
-            )
+            metadata = header.pop("__metadata__", None)
+            options, training = parse_metadata(metadata, str(path))
+            graphs_fit = metadata.get("graphs") == mark_of(metadata["options"])
             key_network = key_network_id(file, header, options)
     except OSError as error:
         raise EganError(f"cannot read weights {path}: {error}") from error
-    return Described(path, options, training, identity, key_network, header)
+    return Described(path, options, training, identity, key_network, header, graphs_fit)
+
+
+def mark_of(options: str) -> str:
+    """What metadata says of the options, as JSON, that the file's graphs were made for."""
+    return hashlib.sha256(options.encode()).hexdigest()[: 2 * ID_BYTES]
 
 
 def parse_metadata(
