@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import PATIENCE, Run, Shell, smooth
+from conftest import PATIENCE, Run, smooth
 from PIL import Image
 
 from egan.commands import batches, inputs
@@ -81,25 +81,15 @@ def test_a_batch_too_large_for_the_memory_stops_nobody(
     assert alone.err.startswith("egan: error: not enough memory for 1 of 80x80 pixels")
 
 
-def test_lists_of_names_that_end_in_nul(run: Run, several: Path, shell: Shell) -> None:
+def test_a_list_holds_names_with_any_characters(run: Run, several: Path) -> None:
     odd = "in/with space\nand line.png"
     shutil.copy("composite.png", odd)
     listed = b"\0".join((b"in/a.png", odd.encode(), b""))
     done = run(*ENCRYPT, "--files0-from", "-", "-d", "out", stdin=listed)
     assert (done.status, done.err) == (0, "")
     assert below("out") == ["a.png", "with space\nand line.png"]
-    done = shell(
-        "find in -name '[bc].png' -print0 | egan encrypt --pub pub.png --files0-from - -d back"
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert below("back") == ["b.png", "c.png"]
     Path("list").write_bytes(listed)
     assert run(*ENCRYPT, "--files0-from", "list", "-d", "out", "--force").status == 0
-    lines = run(
-        *ENCRYPT, "--files0-from", "-", "-d", "out", stdin=b"in/a.png\nin/b.png\n"
-    )
-    assert lines.status == 2
-    assert "are not separated by NUL bytes" in lines.err
 
 
 def test_bad_ones_are_named_at_the_end(run: Run, several: Path) -> None:
@@ -184,14 +174,14 @@ def test_torchrun_splits_a_job(several: Path, weights: Path) -> None:
 
 
 def test_memory_stays_flat(here: Path, weights: Path) -> None:
-    """192 pictures more: kept as arrays, the disguises alone would take 38 MB, and with all that is made of them 150 MB.
+    """128 pictures more: kept as arrays, the disguises alone would take 6 MB, and with all that is made of them 25 MB.
 
     Python's and numpy's own memory is counted to the byte. Of the whole process, with torch in it, only the peak is known,
     so malloc gets one arena and returns every large block at once; else that peak moves by tens of MB from run to run.
     """
-    Image.fromarray(smooth(256, 256, 5)).save("large.png")
+    Image.fromarray(smooth(128, 128, 5)).save("large.png")
     peaks = []
-    for count in (64, 256):
+    for count in (24, 152):
         Path(f"in{count}").mkdir()
         Path(f"out{count}").mkdir()
         for i in range(count):
@@ -227,7 +217,7 @@ def test_memory_stays_flat(here: Path, weights: Path) -> None:
         assert len(os.listdir(f"out{count}")) == count
         peaks.append([int(n) for n in done.stdout.split()])
     (few, few_traced), (many_, many_traced) = peaks
-    # In KiB, the process and Python's share. Seven runs, three of them at once on one core: at most 512 and 121. Kept in a
-    # list: every disguise 37,088 and 93 (its memory is torch's), copies of them 37,896 and 36,876, every PNG 25,748 and 24,962.
+    # In KiB, the process and Python's share. They moved by 512 and 121 at most in seven runs; the PNGs alone, kept in a list,
+    # would be 4,000 more.
     assert many_ < few + 3_000
     assert many_traced < few_traced + 1_000
