@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
+import leaks
 import numpy as np
 import pytest
 import torch
@@ -69,7 +71,25 @@ class Identity(Scheme):
         return disguises.copy()
 
 
-def test_figures_and_report(run: Run, here: Path) -> None:
+@pytest.fixture
+def private_keys(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """Every private key image that is made while a test runs."""
+    found: list[np.ndarray] = []
+    real = Scene.private.func
+
+    def private(scene: Scene) -> np.ndarray:
+        found.extend(real(scene))
+        return real(scene)
+
+    watched = cached_property(private)
+    watched.__set_name__(Scene, "private")
+    monkeypatch.setattr(Scene, "private", watched)
+    return found
+
+
+def test_figures_and_report(
+    run: Run, here: Path, private_keys: list[np.ndarray]
+) -> None:
     command = (
         "bench",
         "--limit",
@@ -108,6 +128,9 @@ def test_figures_and_report(run: Run, here: Path) -> None:
         and "17.60" in page
         and "@media print" in page
     )
+    assert private_keys
+    written = [here / "page.html", *(here / "out").iterdir()]
+    assert leaks.showing(written, private_keys) == []
     again = run(*command)
     assert again.status == 1 and "--force" in again.err
     (here / "file").write_text("")

@@ -12,7 +12,7 @@ from PIL import Image
 
 
 def test_a_key_that_is_shown_is_found(here: Path) -> None:
-    """Planted: in a sheet, as a crop, mirrored, turned, and in a page."""
+    """Planted: in a sheet, as a crop, mirrored, turned, enlarged, and in a page."""
     key = pixels("priv.png")
     sheet = np.zeros((200, 300, 3), np.uint8)
     sheet[90:154, 31:95] = key
@@ -20,9 +20,17 @@ def test_a_key_that_is_shown_is_found(here: Path) -> None:
     Image.fromarray(key[10:30, 7:47]).save("crop.png")
     Image.fromarray(np.ascontiguousarray(key[:, ::-1])).save("mirrored.png")
     Image.fromarray(np.ascontiguousarray(key.transpose(1, 0, 2))).save("turned.png")
+    Image.fromarray(key).resize((160, 160), Image.Resampling.NEAREST).save("large.png")
     inside = base64.b64encode(Path("sheet.png").read_bytes()).decode()
     Path("page.html").write_text(f'<img src="data:image/png;base64,{inside}">')
-    names = ["crop.png", "mirrored.png", "page.html", "sheet.png", "turned.png"]
+    names = [
+        "crop.png",
+        "large.png",
+        "mirrored.png",
+        "page.html",
+        "sheet.png",
+        "turned.png",
+    ]
     others = ["face.png", "pub.png", "priv2.png", "disguise.png", "composite.png"]
     assert leaks.showing([Path(name) for name in names + others], [key]) == names
 
@@ -35,4 +43,5 @@ def test_demo_shows_no_private_key(run: Run, here: Path) -> None:
     assert len(written) > 10
     assert leaks.showing(written, keys.values()) == []
     # The public halves and the pictures are there, so the search does find what is there.
-    assert leaks.shows(Path("trip/contact-sheet.png"), pixels("trip/disguise.png"))
+    sheet = Path("trip/contact-sheet.png")
+    assert leaks.showing([sheet], [pixels("trip/disguise.png")]) == [sheet.name]

@@ -19,6 +19,7 @@ from egan.bench.figures.pictures import decode_with
 from egan.bench.figures.plot import Sweep
 from egan.bench.intervals import mean_interval
 from egan.core.model import Pictures
+from egan.crypto.keys import PrivateKey
 from egan.pictures.sheet import Cell, sheet
 from egan.terminal import progress
 
@@ -46,6 +47,14 @@ def noisy_keys(scene: Scene, sigma: float, source: bool) -> Pictures:
         np.stack([noisy(c, sigma, random) for c in scene.pairs.covers]),
         "private_layers",
     )
+
+
+def shown_key(scene: Scene, keys: Pictures, sigma: float, source: bool) -> Pictures:
+    """What a figure shows of the first key: a sketch, on which noise on the key is seen."""
+    if source:
+        return PrivateKey(keys[0]).sketch
+    sketch = PrivateKey(scene.private[0]).sketch
+    return noisy(sketch, sigma, scene.random(23, int(sigma)))
 
 
 def key_noise(scene: Scene) -> tuple[Pictures, list[Sweep]]:
@@ -79,7 +88,10 @@ def key_noise(scene: Scene) -> tuple[Pictures, list[Sweep]]:
                 known = forced
             if sigma in SHOWN:
                 row += [
-                    (f"key, noise {sigma:g}", keys[0]),
+                    (
+                        f"key, coarser, noise {sigma:g}",
+                        shown_key(scene, keys, sigma, source),
+                    ),
                     (f"decode, noise {sigma:g}", known[0]),
                 ]
         sweeps.append(
