@@ -35,14 +35,14 @@ def to_srgb(im: Image.Image, profile: bytes) -> Image.Image:
 @functools.lru_cache(maxsize=8)
 def conversion(profile: bytes, mode: str) -> Any:
     """The transform from a profile and mode to sRGB; None where nothing is to do."""
+    if not profile and mode != "LAB":
+        return None
     try:
         from PIL import ImageCms
     except ImportError:
         return None
     if mode == "LAB":
         source = ImageCms.createProfile("LAB")
-    elif not profile:
-        return None
     else:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile

@@ -171,7 +171,7 @@ def take_apart(data: bytes, name: str) -> Stream:
     kind = streams.kind_of(data)
     if not kind:
         raise EganError(*streams.words_for(data, name))
-    if kind != "PPM" and kind not in plugins():
+    if not readable(kind):
         raise EganError(
             f"{name} is {kind}, which the Pillow installed here cannot read",
             "save it as PNG, or install a newer Pillow",
@@ -186,14 +186,16 @@ def take_apart(data: bytes, name: str) -> Stream:
     return stream
 
 
+PLUGINS = {"PNG": "Png", "JPEG": "Jpeg", "WEBP": "WebP", "TIFF": "Tiff"}
+PLUGINS |= {"BMP": "Bmp", "GIF": "Gif", "PPM": "Ppm", "AVIF": "Avif"}
+
+
 @functools.cache
-def plugins() -> frozenset[str]:
-    """Those of the formats that Pillow reads here. AVIF came with Pillow 11.3."""
-    modules = ("Png", "Jpeg", "WebP", "Tiff", "Bmp", "Gif", "Avif")
-    for module in modules:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(f"PIL.{module}ImagePlugin")
-    return frozenset(FORMATS) & frozenset(Image.OPEN)
+def readable(kind: str) -> bool:
+    """Whether the Pillow that is installed here reads a format. AVIF came with 11.3."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module(f"PIL.{PLUGINS[kind]}ImagePlugin")
+    return kind in Image.OPEN
 
 
 class Timed(io.BytesIO):
@@ -365,6 +367,8 @@ def finish(
             alpha = turned(alpha, turn)
         return Loaded(turned(pixels, turn), alpha, name, stream.text)
     marks = list(stream.marks)
+    if colour.conversion(stream.profile, im.mode) is not None:
+        marks.append("a colour profile")
     if turn != 1:
         marks.append("an orientation")
     if alpha is not None:

@@ -196,7 +196,6 @@ def take_png(data: bytes) -> Stream:
             stream.exif = body
         elif kind == b"iCCP":
             stream.profile = unpacked(body[body.find(b"\0") + 2 :])
-            stream.marks.append("a colour profile")
         elif kind == b"gAMA" and body[:4] != USUAL_GAMMA.to_bytes(4, "big"):
             stream.marks.append("a gAMA chunk")
         elif kind == b"cHRM" and body[:32] != struct.pack(">8I", *USUAL_PRIMARIES):

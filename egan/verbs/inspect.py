@@ -90,6 +90,14 @@ def describe_weights(
 
 
 def describe_picture(loaded: files.Loaded) -> Facts:
+    """Facts about a picture, and a warning where programs show it otherwise."""
+    facts = picture_facts(loaded)
+    if loaded.notes:
+        facts["warning"] = "; ".join(map(str, loaded.notes))
+    return facts
+
+
+def picture_facts(loaded: files.Loaded) -> Facts:
     height, width = loaded.pixels.shape[:2]
     facts: Facts = {
         "kind": "picture",
