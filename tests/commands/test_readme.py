@@ -19,6 +19,7 @@ BROUGHT = {
     "one.png": 32,
     "two.png": 40,
     "secret.png": 64,
+    "holiday.jpg": 200,
 }
 
 
