@@ -27,7 +27,9 @@ SIDES = (128, 160)
 @functools.cache
 def export_graphs(options: ModelOptions) -> dict[str, bytes]:
     """The ONNX graph of every stage of a model with these options, by the stage's name."""
-    key_network, f, g = make_networks(options)
+    # A run that saves must draw the same random numbers as one that does not.
+    with torch.random.fork_rng(devices=[]):
+        key_network, f, g = make_networks(options)
     random = torch.Generator().manual_seed(0)
     for network in (key_network, f, g):
         for weight in network.eval().requires_grad_(False).parameters():

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from scipy.fft import dctn
 
 from egan.core.encryptgan import EncryptGAN
+from egan.core.export import export_graphs
 from egan.core.load import load_model
 from egan.core.options import ModelOptions
 from egan.core.phases import rotate_phases
@@ -299,6 +300,14 @@ def test_an_interruption_waits_for_the_end_of_a_save(
     assert {"checkpoint.safetensors", "weights.safetensors"} <= set(
         os.listdir(tmp_path)
     )
+
+
+def test_saving_draws_no_random_numbers(tmp_path: Path) -> None:
+    export_graphs.cache_clear()
+    run = prepared(tmp_path)
+    before = torch.get_rng_state()
+    run.save()
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
