@@ -1,4 +1,6 @@
-"""What reaches the user: errors with a cause, a hint and an exit status, and notes about work that goes on."""
+"""What reaches the user: errors with a cause, a hint and an exit status, and notes
+about work that goes on.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ NO_MEMORY = (
 
 
 class EganError(Exception):
-    """Something the user can act on. Raised where the fact is known, printed in `egan.terminal`.
+    """Something the user can act on. Raised where the fact is known, printed in
+    `egan.terminal`.
 
     `status` is the exit status: 1 failed or not verified, 2 wrong usage.
     """

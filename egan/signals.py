@@ -1,4 +1,6 @@
-"""Interruptions: a signal ends a command at once, but never in the middle of what has to be done whole."""
+"""Interruptions: a signal ends a command at once, but never in the middle of work that
+must be whole.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ stopped_by = 0
 class Interrupted(KeyboardInterrupt):
     """An interruption that Python does not count as its own.
 
-    After a plain KeyboardInterrupt in code run from a string (`exec` in every dataclass), though it is caught in the end,
-    `python -m` kills itself with SIGINT and the exit status is lost: CPython's run_eval_code_obj() compares the exact type.
+    After a plain KeyboardInterrupt in code run from a string (`exec` in every
+    dataclass), though it is caught in the end, `python -m` kills itself with SIGINT and
+    the exit status is lost: CPython's run_eval_code_obj() compares the exact type.
     """
 
 
@@ -35,10 +38,11 @@ def interrupt(number: int, _frame: object) -> None:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """What has to be done whole: a signal that ends the command waits for the end of the block."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # where Python lets signals strike
+    """A block that is done whole: a signal that ends the command waits for the end of
+    the block.
+    """
+    # Python lets signals strike in the main thread alone.
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     waiting: list[int] = []
@@ -55,7 +59,9 @@ def uninterrupted() -> Iterator[None]:
 
 
 def unraisable(found: sys.UnraisableHookArgs) -> None:
-    """An interruption that Python cannot raise where it struck, as in a destructor, ends the command all the same."""
+    """An interruption that Python cannot raise where it struck, as in a destructor,
+    ends the command all the same.
+    """
     if not isinstance(found.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(found)
     elif stopped_by:
@@ -63,21 +69,27 @@ def unraisable(found: sys.UnraisableHookArgs) -> None:
 
 
 def interrupt_again(number: int, thread: int) -> None:
-    """Send the signal to a thread once more, when that has left the hook, in which it would be lost as well.
+    """Send the signal to a thread once more, when that has left the hook, in which it
+    would be lost as well.
 
-    In a bare thread: to start one of `threading` takes locks that may be held where the signal struck.
+    In a bare thread: to start one of `threading` takes locks that may be held where the
+    signal struck.
     """
     time.sleep(0.01)
     if signal.getsignal(number) is not interrupt:
-        return  # the command has ended by itself
+        # The command has ended by itself.
+        return
     if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(thread, number)  # which wakes it from a read or a wait
+        # This wakes the thread from a read or a wait.
+        signal.pthread_kill(thread, number)
     else:
         signal.raise_signal(number)
 
 
 def listen() -> None:
-    """Let signals end the command in words, but those that the caller ignores, as nohup does."""
+    """Let signals end the command in words, but those that the caller ignores, as nohup
+    does.
+    """
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
@@ -85,7 +97,9 @@ def listen() -> None:
 
 
 def let_go() -> None:
-    """What ends the process from here on needs no words."""
+    """Give the signals back to the system: the end of the process needs no words any
+    more.
+    """
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)

@@ -1,10 +1,11 @@
 """The rules of the terminal, for every command.
 
-Pictures go to standard output, words to standard error. An error is one line `egan: error: ...`, lower case, without a
-full stop; what to do about it is a line `egan: hint: ...`. Exit 0 done, 1 failed or not verified, 2 wrong usage, 128 + n
-ended by signal n. A closed pipe ends a command quietly. Progress is drawn only on a terminal and never with --quiet.
-NO_COLOR is respected (rich does that by itself). File names come from strangers: nothing that a terminal would obey
-is printed.
+Pictures go to standard output, words to standard error. An error is one line `egan:
+error: ...`, lower case, without a full stop; what to do about it is a line `egan: hint:
+...`. Exit 0 done, 1 failed or not verified, 2 wrong usage, 128 + n ended by signal n. A
+closed pipe ends a command quietly. Progress is drawn only on a terminal and never with
+--quiet. NO_COLOR is respected (rich does that by itself). File names come from
+strangers: nothing that a terminal would obey is printed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-quiet = False  # set by the commands' --quiet
+# Set by --quiet of a command.
+quiet = False
 
 
 def say(kind: str, text: str) -> None:
@@ -43,7 +45,9 @@ def note(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Text with what is no printable character (escape sequences, line ends, bytes of no encoding) as backslash codes."""
+    """Text with everything that is not printable (escape sequences, line ends, bytes of
+    no encoding) as backslash codes.
+    """
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
     )
@@ -72,7 +76,8 @@ def report(error: EganError) -> int:
 
 
 def ask_passphrase(words: str, twice: bool = False) -> str:
-    """A passphrase that is typed on the terminal, unseen; a second time where it is new.
+    """A passphrase that is typed on the terminal, unseen; a second time where it is
+    new.
 
     Raises EganError where there is no terminal, and where the two differ.
     """
@@ -108,7 +113,9 @@ def shows_progress() -> bool:
 
 
 def progress(items: Iterable[T], total: int, words: str) -> Iterator[T]:
-    """The items again, with a progress bar where standard error is a terminal and there is more than one."""
+    """The items again, with a progress bar where standard error is a terminal and there
+    is more than one.
+    """
     if total < 2 or not shows_progress():
         yield from items
         return
@@ -147,7 +154,7 @@ def run(main: Callable[[], object]) -> int:
 
 
 def status_of(error: BaseException) -> int:
-    """Print what there is to say about the end of a command; returns the exit status."""
+    """Print the last words of a command, if any; returns the exit status."""
     if isinstance(error, SystemExit):
         raise error
     if signals.stopped_by:
@@ -157,7 +164,8 @@ def status_of(error: BaseException) -> int:
     if isinstance(error, EganError):
         return report(error)
     if isinstance(error, BrokenPipeError):
-        return 141  # what a killed cat has
+        # The exit status of a `cat` that SIGPIPE ends.
+        return 141
     if isinstance(error, KeyboardInterrupt):
         say("error", "interrupted")
         return 130
@@ -182,7 +190,9 @@ def status_of(error: BaseException) -> int:
 
 
 def drop_stdout() -> None:
-    """What a failed command could not write is not tried again, and not complained about, when Python exits."""
+    """Drop the output that a failed command could not write, so that Python neither
+    tries it again nor complains at its exit.
+    """
     with (
         contextlib.suppress(OSError, ValueError, AttributeError),
         open(os.devnull, "w") as nowhere,

@@ -1,7 +1,7 @@
-"""The Typer app, and what holds for the usage of every command.
+"""The Typer app, and the rules of usage that hold for every command.
 
-Each command is a few lines over `egan.verbs`, in a file of its own; whatever takes time to
-import is imported inside of it.
+Each command is a few lines over `egan.verbs`, in a file of its own. Anything that takes
+time to import is imported inside of it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from typer.core import TyperCommand, TyperGroup
 from egan.errors import EganError
 from egan.pictures import atomic
 
-WIDEST = 100  # columns of help
+# Columns of the help text, at most.
+WIDEST = 100
 
 
 class Command(TyperCommand):
-    """A command that refuses a single-valued option given twice, and groups its options.
+    """A command that refuses a single-valued option given twice, and groups its
+    options.
 
     An option's `rich_help_panel` is the heading of its group.
     """
@@ -100,8 +102,8 @@ def root(
 ) -> None:
     """Hide pictures inside pictures of another kind.
 
-    You paste a message on a face, a network turns the composite into a flower, and only the holder of the private key
-    turns the flower back. Start with: egan demo
+    You paste a message on a face, a network turns the composite into a flower, and only
+    the holder of the private key turns the flower back. Start with: egan demo
     """
 
 
@@ -123,7 +125,9 @@ COMMANDS = (
 
 
 def build(names: Sequence[str] = COMMANDS) -> typer.Typer:
-    """The app with some commands. One alone is built in a fifth of the time that all take."""
+    """The app with some commands. One alone is built in a fifth of the time that all
+    take.
+    """
     app = typer.Typer(
         name="egan",
         help="Hide pictures inside pictures of another kind.",
@@ -170,24 +174,28 @@ def start() -> None:
         if words is None:
             raise
         if not sys.argv[1:]:
-            print(words(), file=sys.stderr)  # the help
+            # Without arguments the words are the help text.
+            print(words(), file=sys.stderr)
             sys.exit(2)
         text = words().rstrip(".")
         hint = hint_for_dashes() or hint_for_usage(error)
         raise EganError(text[:1].lower() + text[1:], hint, 2) from error
     if status == 130:
-        raise KeyboardInterrupt  # typer makes it an exit status
+        # Typer turns an interruption into an exit status.
+        raise KeyboardInterrupt
     if isinstance(status, int) and status:
         sys.exit(status)
 
 
 def asked_for() -> Sequence[str]:
-    """The command that is named first, or all of them: for the help, completion and errors."""
+    """The command that is named first, or all of them: for the help, completion and
+    errors.
+    """
     return [name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS
 
 
 def hint_for_dashes() -> str:
-    """What to write for a file whose name begins with a dash; empty where none is named."""
+    """The hint for a file whose name begins with a dash; empty where none is named."""
     named = (a for a in sys.argv[1:] if len(a) > 1 and a.startswith("-"))
     found = next((name for name in named if os.path.lexists(name)), "")
     return f"if you mean the file, write ./{found}" if found else ""

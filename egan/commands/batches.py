@@ -1,8 +1,10 @@
-"""One code path from inputs to outputs: read, pass through the networks in batches, write, and say what failed.
+"""One code path from inputs to outputs: read, pass through the networks in batches,
+write, and report failures.
 
-One input is a batch of one. Of many, each file is on its own: a bad one is reported when all
-others are done, nothing is decided by what else is in the batch, and no more than two batches
-are in memory. Under `torchrun` each process takes every n-th file of the same list.
+One input is a batch of one. Of many, each file is on its own: a bad one is reported
+when all others are done, no result depends on the rest of its batch, and no more than
+two batches are in memory. Under `torchrun` each process takes every n-th file of the
+same list.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from egan.verbs.job import Job
 
 @dataclass(frozen=True)
 class Result:
-    """One picture to be written: of which job, what is added to the name, pixels and PNG text."""
+    """One picture to be written: its job, the suffix of its name, pixels and PNG text."""
 
     job: Job
     pixels: Picture
@@ -47,10 +49,11 @@ class SomeFailed(EganError):
 class Verb:
     """What a command does with its inputs.
 
-    read: one input as a job. work: the results of a batch; an error stands for the failure of
-    the job at its index. words: what the progress bar says. suffixes: what is added to the
-    names of a job's outputs, to be checked before it goes through the networks.
-    hushed: errors that are counted and not printed. writes: results go to the output.
+    read: one input as a job. work: the results of a batch; an error stands for the
+    failure of the job at its index. words: what the progress bar says. suffixes: what
+    is added to the names of a job's outputs, to be checked before it goes through the
+    networks. hushed: errors that are counted and not printed. writes: results go to the
+    output.
     """
 
     read: Callable[[Source], Job]
@@ -62,7 +65,7 @@ class Verb:
 
 
 class Failures:
-    """What went wrong with which file, kept until the rest is done, each file counted once.
+    """Errors by file, kept until the rest is done; each file counts once.
 
     With one input alone an error is raised at once, as the command's own.
     """
@@ -97,7 +100,9 @@ class Failures:
 
 
 def run(inputs: Inputs, verb: Verb) -> None:
-    """Read, work, write and tell. Raises SomeFailed at the end, after the errors of files."""
+    """Read, work, write and tell. Raises SomeFailed at the end, after the errors of
+    files.
+    """
     failures = Failures(inputs.alone, verb.hushed)
     writer = Writer(inputs, failures)
     said: set[Note] = set()
@@ -145,7 +150,8 @@ def run(inputs: Inputs, verb: Verb) -> None:
                 done.result()
     except BaseException:
         if not inputs.alone:
-            failures.report()  # interrupted: what is known so far
+            # Interrupted: tell the failures so far.
+            failures.report()
         raise
     failures.finish(len(inputs.sources) + len(inputs.skipped))
 
@@ -168,7 +174,7 @@ def tell(job: Job, said: set[Note], alone: bool) -> None:
 
 
 class Writer:
-    """Where results go: into a folder by the names of their inputs, or to one output."""
+    """The output: a folder, with names of the inputs, or one file or standard output."""
 
     def __init__(self, inputs: Inputs, failures: Failures) -> None:
         self.inputs = inputs
@@ -213,10 +219,11 @@ def my_share(sources: Sequence[Source]) -> Sequence[Source]:
 
 
 def in_all_processes(count: int) -> int:
-    """The sum over all processes of a `torchrun` job. Every one waits here for the last.
+    """The sum over all processes of a `torchrun` job. Every one waits here for the
+    last.
 
-    torchrun ends all processes as soon as one has failed, so one that leaves early would
-    stop the others' work.
+    torchrun ends all processes as soon as one has failed, so one that leaves early
+    would stop the others' work.
     """
     if processes()[1] == 1 or "MASTER_ADDR" not in os.environ:
         return count

@@ -1,4 +1,4 @@
-"""What a command works on and where its results go, checked before anything heavy is imported."""
+"""The inputs of a command and its output, checked before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from egan.crypto.keys import PublicKey
 
-MOST_PASSPHRASE = 4096  # bytes read from a file descriptor
+# Bytes that are read from a file descriptor, at most.
+MOST_PASSPHRASE = 4096
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ def find(
 ) -> Inputs:
     """The inputs of a command, after the checks that need no reading of pictures.
 
-    inputs: files, folders (read recursively) and patterns; standard input where there are
-    none. listed: a file of NUL-separated names instead. others: keys and whatever else may
-    be standard input. several: the command takes several files without a folder.
-    writes: it writes pictures. Raises EganError for what does not fit together.
+    inputs: files, folders (read recursively) and patterns; standard input where there
+    are none. listed: a file of NUL-separated names instead. others: keys and whatever
+    else may be standard input. several: the command takes several files without a
+    folder. writes: it writes pictures. Raises EganError for what does not fit together.
     """
     names = [listed] if listed is not None else list(inputs or [files.STDIN])
     files.one_standard_input(*others, *names)
@@ -171,7 +172,9 @@ def read_names(listed: str) -> list[str]:
 
 
 def check_folder(folder: str, sources: Sequence[Source]) -> None:
-    """Raises EganError where the output folder cannot be made, or two inputs have one name."""
+    """Raises EganError where the output folder cannot be made, or two inputs have one
+    name.
+    """
     check_made(folder, "-d")
     names: dict[str, str] = {}
     for source in sources:
@@ -187,7 +190,9 @@ def check_folder(folder: str, sources: Sequence[Source]) -> None:
 
 
 def partner(other: str, source: Source) -> str:
-    """What belongs to an input: `other` itself, or the picture of its name in that folder."""
+    """The file that belongs to an input: `other` itself, or the picture of the same
+    name in that folder.
+    """
     if other == files.STDIN or not Path(other).is_dir():
         return other
     near = Path(other, source.stem)
@@ -215,13 +220,16 @@ def check_partner(other: str | None, sources: Sequence[Source]) -> None:
 
 
 def alone() -> None:
-    """Raises EganError in a `torchrun` job without a folder: all would write one output."""
+    """Raises EganError in a `torchrun` job without a folder: all would write one
+    output.
+    """
     if processes()[1] > 1:
         raise EganError("torchrun is for many files", "name a folder with -d", 2)
 
 
 def passphrases(fd: int | None) -> Callable[[str], str]:
-    """What gives passphrases: the lines of a file descriptor, or the terminal.
+    """A function that returns passphrases: from the lines of a file descriptor, or from
+    the terminal.
 
     Raises EganError with status 2 for a descriptor that cannot be read.
     """
@@ -258,8 +266,8 @@ def public_keys(
 ) -> list[PublicKey]:
     """The public keys of --pub, else of $EGAN_PUB.
 
-    expected: fingerprints, of which each must be that of a key, and each key must have one.
-    Raises EganError for another key, and for none.
+    expected: fingerprints, of which each must be that of a key, and each key must have
+    one. Raises EganError for another key, and for none.
     """
     from egan.crypto.keys import grouped, parse_fingerprint
     from egan.verbs import keys

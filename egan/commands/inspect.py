@@ -65,7 +65,7 @@ def show(facts: dict[str, Any]) -> None:
 
 
 def summary(facts: dict[str, Any]) -> dict[str, Any]:
-    """What a person wants to know of weights; --json tells all of it."""
+    """Facts about weights for a person; --json tells all of them."""
     options, training = facts["options"], facts["training"]
     kept = ("kind", "file", "name", "bytes", "id", "key network", "family")
     out = {name: facts[name] for name in kept if name in facts}

@@ -194,7 +194,7 @@ class Telling:
 def facts(
     name: str, found: Verdict | EganError, error: EganError | None
 ) -> dict[str, Any]:
-    """What verify found, for --json."""
+    """The facts that verify found, for --json."""
     out: dict[str, Any] = {"file": name, "verified": error is None}
     if error is not None:
         out["reason"] = str(error)
@@ -210,7 +210,7 @@ def facts(
 
 
 def lines(found: Verdict) -> list[str]:
-    """What verify found of one picture, for a person."""
+    """The facts that verify found about one picture, for a person."""
     from egan.crypto.keys import grouped
 
     out = [f"signature: {found.signature}", f"fingerprint: {grouped(found.signer)}"]

@@ -1,4 +1,4 @@
-"""Where networks run: a CUDA device, on torch, or the CPU."""
+"""The device of the networks: CUDA, on torch, or the CPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def device_name(name: str) -> str:
-    """`auto` is cuda where torch can use one, else cpu; without torch on machines that have no NVIDIA driver.
+    """`auto` is cuda where torch can use one, else cpu; without torch on machines that
+    have no NVIDIA driver.
 
     Raises EganError for a name that is no device's.
     """

@@ -1,4 +1,6 @@
-"""EncryptGAN in torch: K, F and G in one model that trains, saves itself, and runs as the stages of inference."""
+"""EncryptGAN in torch: K, F and G in one model that trains, saves itself, and runs as
+the stages of inference.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class EncryptGAN(TorchModel, KeyedModel):
 
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "cpu") -> EncryptGAN:
-        """`load_model` for what needs K and keys. Raises EganError for weights of a method without them, too."""
+        """`load_model` for what needs K and keys. Raises EganError for weights of a
+        method without them, too.
+        """
         from egan.core.load import load_model
 
         model = load_model(path, device)
@@ -60,6 +64,8 @@ class EncryptGAN(TorchModel, KeyedModel):
         return cast(Tensor, self.get_parameter(name)).detach().float().cpu().numpy()
 
     def prepare(self, pictures: Pictures, keys: Pictures) -> tuple[Tensor, Tensor]:
-        """Pictures and key images as the torch networks take them, on the model's device."""
+        """Pictures and key images as the torch networks take them, on the model's
+        device.
+        """
         size = check_sides(pictures)
         return to_unit(pictures, self.device), fit_keys(keys, size, self.device)

@@ -1,7 +1,8 @@
 """Stages exported from torch to ONNX graphs, for ONNX Runtime to run without torch.
 
-A graph is made from the options of a model alone and holds no weights: those are external to it, under the names that
-they have in a weights file. Graphs are stored in the same file (`egan.core.graphs`).
+A graph is made from the options of a model alone and holds no weights: those are
+external to it, under the names that they have in a weights file. Graphs are stored in
+the same file (`egan.core.graphs`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def export_graphs(options: ModelOptions) -> dict[str, bytes]:
     random = torch.Generator().manual_seed(0)
     for network in (key_network, f, g):
         for weight in network.eval().requires_grad_(False).parameters():
-            # The exporter makes one of weights with equal numbers, like biases of zeros.
+            # The exporter makes one of weights with equal numbers, like biases of
+            # zeros.
             weight.normal_(generator=random)
     traced: dict[object, bytes] = {}
     graphs = {}
@@ -68,7 +70,8 @@ def trace(module: nn.Module, stage: str, options: ModelOptions) -> bytes:
     }
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # The exporter by tracing is deprecated. The new one takes a hundred times as long.
+        # The exporter by tracing is deprecated. The new one takes a hundred times as
+        # long.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
@@ -90,7 +93,9 @@ def cells() -> tuple[int, int]:
 
 
 def stripped(traced: bytes, stage: str) -> bytes:
-    """A model of ONNX without its weights, which become external under their names in a weights file."""
+    """A model of ONNX without its weights, which become external under their names in a
+    weights file.
+    """
     graph = onnx.load_from_string(traced)
     graph.producer_name, graph.producer_version, graph.doc_string = "egan", "", ""
     del graph.metadata_props[:]

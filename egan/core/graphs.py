@@ -1,8 +1,10 @@
-"""ONNX graphs as weights files hold them: which there are, what goes in and out, and whether one may be run.
+"""ONNX graphs as weights files hold them: which there are, what goes in and out, and
+whether one may be run.
 
-A weights file may come from a stranger, so a graph is read here, to the last byte, before ONNX Runtime sees it. It
-may hold the operators that networks of egan are made of and nothing else: no graph inside of a node, no function,
-no file. Its weights are external, by the names and shapes of the tensors in the same file.
+A weights file may come from a stranger, so a graph is read here, to the last byte,
+before ONNX Runtime sees it. It may hold the operators that networks of egan are made of
+and nothing else: no graph inside of a node, no function, no file. Its weights are
+external, by the names and shapes of the tensors in the same file.
 """
 
 from __future__ import annotations
@@ -91,7 +93,9 @@ class Unfit(ValueError):
 
 @dataclass
 class Summary:
-    """What a graph asks for: external weights with their shapes, names of inputs and outputs."""
+    """The requests of a graph: external weights with their shapes, names of inputs and
+    outputs.
+    """
 
     weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
@@ -102,10 +106,11 @@ class Summary:
 def check_graph(
     data: bytes, stage: str, shapes: Mapping[str, tuple[int, ...]]
 ) -> list[str]:
-    """The names of the external weights of a stage's graph. shapes: of all that there are.
+    """The names of the external weights of a stage's graph. shapes: of all that there
+    are.
 
-    Raises Unfit for a graph that is damaged, too large, holds what is not allowed, has other inputs or outputs than
-    the stage, or asks for weights that there are not.
+    Raises Unfit for a graph that is damaged, too large, holds what is not allowed, has
+    other inputs or outputs than the stage, or asks for weights that there are not.
     """
     if len(data) > MOST_BYTES:
         raise Unfit(f"{len(data)} bytes")
@@ -214,7 +219,9 @@ def read_weight(data: memoryview, found: Summary) -> None:
 
 
 def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Numbers and values of a protobuf message: whole numbers, or bytes of whatever else there is."""
+    """Numbers and values of a protobuf message: whole numbers, or bytes of whatever
+    else there is.
+    """
     at = 0
     while at < len(data):
         tag, at = varint(data, at)

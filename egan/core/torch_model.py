@@ -1,4 +1,6 @@
-"""Models whose networks are torch modules: trained, saved as weights files, and run on a CPU or CUDA device."""
+"""Models whose networks are torch modules: trained, saved as weights files, and run on
+a CPU or CUDA device.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from egan.pictures.output import write_output
 
 
 class TorchModel(nn.Module, Model):
-    """A model in torch; its state_dict is what a weights file holds."""
+    """A model in torch; a weights file holds its state_dict."""
 
     def __init__(self, options: Any) -> None:
         super().__init__()
@@ -38,11 +40,14 @@ class TorchModel(nn.Module, Model):
         return BATCH if self.device.type == "cpu" else 8 * BATCH
 
     def graphs(self) -> dict[str, bytes]:
-        """Graphs of the networks for another runtime, by name, to be stored beside their weights."""
+        """Graphs of the networks for another runtime, by name, to be stored beside
+        their weights.
+        """
         return {}
 
     def save(self, path: str | Path, training: dict[str, Any]) -> None:
-        """Write the weights file in half precision, whole or not at all. `training` is free JSON: recipe, data, figures.
+        """Write the weights file in half precision, whole or not at all. `training` is
+        free JSON: recipe, data, figures.
 
         Raises EganError where it cannot be written.
         """

@@ -1,4 +1,6 @@
-"""Weights files without torch: where they are, whether they are whole, and what they say of themselves."""
+"""Weights files without torch: finding out whether they are whole, and reading their
+description.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,13 @@ from egan.errors import EganError
 
 WEIGHTS_VERSION = "weights/2"
 SUMS = "SHA256SUMS"
-ID_BYTES = 16  # of a SHA-256, which name weights, and the K in them
+# Weights, and the K in them, are named by this many bytes of a SHA-256.
+ID_BYTES = 16
 
 
 def weights_id(path: Path) -> bytes:
-    """The first 16 bytes of the file's SHA-256, after checking it against SHA256SUMS in its folder, if listed there.
+    """The first 16 bytes of the file's SHA-256, after checking it against SHA256SUMS in
+    its folder, if listed there.
 
     Raises EganError where the digest is another.
     """
@@ -46,10 +50,12 @@ def weights_id(path: Path) -> bytes:
 def key_network_id(
     file: BinaryIO, header: dict[str, Any], options: ModelOptions | BaselineOptions
 ) -> bytes:
-    """16 bytes that name the K in a weights file, with what makes key images of its maps; zeros where there is no K.
+    """16 bytes that name the K in a weights file, with what makes key images of its
+    maps; zeros where there is no K.
 
-    Weights that were trained on around the same K have the same, so keys that one of them drew are at home in all.
-    header is the file's, as `read_header` gives it. The bytes begin a SHA-256 over a description and K's numbers as stored.
+    Weights that were trained on around the same K have the same, so keys that one of
+    them drew are at home in all. header is the file's, as `read_header` gives it. The
+    bytes begin a SHA-256 over a description and K's numbers as stored.
     """
     if not isinstance(options, ModelOptions):
         return bytes(ID_BYTES)
@@ -89,14 +95,17 @@ DTYPES = {
     "I64": 8,
     "F64": 8,
 }
-MOST_HEADER = 4 * 1024 * 1024  # of a file by egan it is below 100 KiB
+# Files by egan have a header of less than 100 KiB.
+MOST_HEADER = 4 * 1024 * 1024
 
 
 def read_header(file: BinaryIO, size: int, name: str) -> dict[str, Any]:
-    """The JSON header of a safetensors file of `size` bytes, checked to the last byte before anything is believed.
+    """The JSON header of a safetensors file of `size` bytes, checked to the last byte
+    before anything is believed.
 
-    Checked are the header's length, every type, shape and offset, that a tensor has as many bytes as its shape says,
-    and that the tensors follow each other without gap or overlap to the end of the file. Raises EganError.
+    Checked are the header's length, every type, shape and offset, that a tensor has as
+    many bytes as its shape says, and that the tensors follow each other without gap or
+    overlap to the end of the file. Raises EganError.
     """
     try:
         (length,) = struct.unpack("<Q", file.read(8))
@@ -131,17 +140,21 @@ def read_header(file: BinaryIO, size: int, name: str) -> dict[str, Any]:
 def with_header(data: bytes, header: dict[str, Any]) -> bytes:
     """The bytes of a safetensors file with this header and the numbers of `data`.
 
-    The names in its metadata are put in order, which the library shuffles, so that equal models are equal files.
+    The names in its metadata are put in order, which the library shuffles, so that
+    equal models are equal files.
     """
     numbers = 8 + struct.unpack("<Q", data[:8])[0]
     header = header | {"__metadata__": dict(sorted(header["__metadata__"].items()))}
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
+    # The numbers begin at a multiple of 8.
+    text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text + data[numbers:]
 
 
 def span_of(tensor: dict[str, Any]) -> tuple[int, int]:
-    """First and last offset of a tensor's bytes; ValueError where they are not what its type and shape need."""
+    """First and last offset of a tensor's bytes. Raises ValueError where they do not
+    fit its type and shape.
+    """
     (start, end), shape = tensor["data_offsets"], tensor["shape"]
     if not all(type(n) is int and n >= 0 for n in (start, end, *shape)):
         raise ValueError("not whole numbers")
@@ -159,7 +172,8 @@ def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Described:
-    """What a weights file says of itself: options and training summary, ids of the file and of its K, tensors.
+    """What a weights file says of itself: options and training summary, ids of the file
+    and of its K, tensors.
 
     tensors: the file's header, name to dtype and shape. graphs_fit: its graphs, if any,
     were made for these options.
@@ -179,9 +193,11 @@ class Described:
 
 
 def read_description(path: Path) -> Described:
-    """Everything about a weights file but its numbers, after checking it against SHA256SUMS.
+    """Everything about a weights file but its numbers, after checking it against
+    SHA256SUMS.
 
-    Raises EganError for a file of which anything but the numbers themselves is not as it should be.
+    Raises EganError for a file of which anything but the numbers themselves is not as
+    it should be.
     """
     identity = weights_id(path)
     try:
@@ -204,7 +220,9 @@ def mark_of(options: str) -> str:
 def parse_metadata(
     metadata: Any, name: str
 ) -> tuple[ModelOptions | BaselineOptions, dict[str, Any]]:
-    """Model options and training summary. Raises EganError for what is not egan's or of an unknown version."""
+    """Model options and training summary. Raises EganError for what is not egan's or of
+    an unknown version.
+    """
     version = metadata.get("egan") if isinstance(metadata, dict) else None
     if version is None:
         raise EganError(f"{name} holds no egan weights", "make some with `egan train`")

@@ -1,17 +1,18 @@
-"""The envelope of a disguise: a letter, sealed once, and its key, sealed to each receiver.
+"""The envelope of a disguise: a letter, sealed once, and its key, sealed to each
+receiver.
 
-The body of the pixel header is the id of the weights, a count of slots, the slots, and the
-sealed letter. A slot is a fresh file key, sealed by HPKE (RFC 9180, base mode) with
-MLKEM768-X25519, HKDF-SHA256 and ChaCha20-Poly1305: whoever records a picture today and owns
-a quantum computer later must break X25519 and ML-KEM-768 both. The letter is sealed under
-the file key by ChaCha20-Poly1305.
+The body of the pixel header is the id of the weights, a count of slots, the slots, and
+the sealed letter. A slot is a fresh file key, sealed by HPKE (RFC 9180, base mode) with
+MLKEM768-X25519, HKDF-SHA256 and ChaCha20-Poly1305: whoever records a picture today and
+owns a quantum computer later must break X25519 and ML-KEM-768 both. The letter is
+sealed under the file key by ChaCha20-Poly1305.
 
 The slots are bound to the pixels of the disguise (the header's bits zeroed) and to the
-weights, the letter to all of that and to the slots, so opening it proves the right key and
-that nothing was altered. Slots that nobody was meant for are sealed to keys that were
-thrown away, in an order by chance; the letter's length is padded and leaves room for a
-signature that nobody may have made. So an outsider cannot tell who receives it, nor
-whether it is signed or has a note.
+weights, the letter to all of that and to the slots, so opening it proves the right key
+and that nothing was altered. Slots that nobody was meant for are sealed to keys that
+were thrown away, in an order by chance; the letter's length is padded and leaves room
+for a signature that nobody may have made. So an outsider cannot tell who receives it,
+nor whether it is signed or has a note.
 """
 
 from __future__ import annotations
@@ -53,28 +54,35 @@ from egan.pictures.boxes import MOST_BOXES, Box
 
 SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 FILE_KEY_BYTES = 32
-SLOT_BYTES = 1120 + FILE_KEY_BYTES + 16  # encapsulated key, ciphertext, tag
-SHARE = slice(1088, 1120)  # of a slot: the sender's X25519 point, after ML-KEM's part
+# Encapsulated key, ciphertext and tag.
+SLOT_BYTES = 1120 + FILE_KEY_BYTES + 16
+# The sender's X25519 point in a slot, after ML-KEM's ciphertext.
+SHARE = slice(1088, 1120)
 TAG_BYTES = 16
-NONCE = bytes(12)  # a file key seals one letter
+# A file key seals one letter, so the nonce is never used twice with it.
+NONCE = bytes(12)
 
 BOX = struct.Struct(">4H")
-# Seed; width and height; number of boxes and boxes; identity of the sender; seconds since
-# 1970 (UTC); lengths of comment and note; signature of the sender.
+# Seed; width and height; number of boxes and boxes; identity of the sender; seconds
+# since 1970 (UTC); lengths of comment and note; signature of the sender.
 LETTER = struct.Struct(
     f">{SEED_BYTES}s2HB{MOST_BOXES * BOX.size}s{IDENTITY_BYTES}sQBI64s"
 )
 SIGNATURE_BYTES = 64
-MOST_COMMENT = 128  # bytes of UTF-8
-SIDE_LIMIT = 2**16  # of the sides and places in a letter
-LEAST_PADDING = 128  # a letter with less to say is as long as one that says so much
+# Bytes of UTF-8.
+MOST_COMMENT = 128
+# Sides and places in a letter are below this.
+SIDE_LIMIT = 2**16
+# Shorter words are padded to this many bytes.
+LEAST_PADDING = 128
 HEAD_BYTES = ID_BYTES + 1
 MOST_SLOTS = 255
 
 
 class Refused(EganError):
-    """An envelope that opens, with content that its receiver must not take: of an unknown
-    form, or with a signature that is not for it. No other copy makes up for that.
+    """An envelope that opens, with content that its receiver must not take: of an
+    unknown form, or with a signature that is not for it. No other copy makes up for
+    that.
     """
 
 
@@ -82,8 +90,9 @@ class Refused(EganError):
 class Letter:
     """What travels sealed. Boxes lie inside of the true size, in pixels.
 
-    size: width and height of the composite, of which the disguise is the whole or, where
-    the networks take no such size, more: what was added lies to the right and below.
+    size: width and height of the composite, of which the disguise is the whole or,
+    where the networks take no such size, more: what was added lies to the right and
+    below.
     """
 
     seed: bytes
@@ -97,7 +106,8 @@ class Sender:
     """Who signed a letter, when, and with what comment; the signature was checked."""
 
     fingerprint: str
-    seconds: int  # since 1970-01-01 00:00 UTC, by the sender's clock
+    # Since 1970-01-01 00:00 UTC, by the sender's clock.
+    seconds: int
     comment: str = ""
 
 
@@ -142,7 +152,8 @@ class Plan:
     """How long the parts of an envelope are, in a picture of one shape."""
 
     slots: int
-    padded: int  # bytes of comment, note and zeros
+    # Bytes of comment, note and padding.
+    padded: int
 
     @property
     def body(self) -> int:
@@ -198,30 +209,30 @@ def room_for_words(shape: Sequence[int], receivers: int = 1) -> int:
 
 
 def binding(disguise: Picture, weights: bytes, body: int) -> bytes:
-    """What slots, letter and signature are all bound to: weights and pixels, 48 bytes."""
+    """Weights and pixels, 48 bytes: slots, letter and signature are bound to them."""
     return weights + header.pixel_digest(disguise, body)
 
 
 def statement(bound: bytes, slots: bytes, file_key: bytes, letter: bytes) -> bytes:
-    """What a sender signs: "I wrote this letter, with these pixels, to those for whom these
-    slots are".
+    """What a sender signs: "I wrote this letter, with these pixels, to those for whom
+    these slots are".
 
-    Sign first, then seal, with both sides inside of what is signed (Davis, "Defective Sign
-    & Encrypt", USENIX 2001).
-    - Inside of the seal, the signature tells an outsider nothing: not who sent it, and not
-      that anyone signed.
+    Sign first, then seal, with both sides inside of what is signed (Davis, "Defective
+      Sign & Encrypt", USENIX 2001).
+    - Inside of the seal, the signature tells an outsider nothing: not who sent it, and
+      not that anyone signed.
     - The slots are signed. A receiver who passes the letter on must add a slot for the
       third person, and is found out; and no receiver learns who the others are, as they
       would if keys were named.
-    - The file key is signed, so that one signature is good under one file key only: without
-      it a sender could build slots that make two letters of one ciphertext.
-    - The letter names the sender's identity, so nobody can take the signature off and put
-      their own name to it without signing a statement of their own.
-    - HPKE's authenticated mode was not chosen: whoever steals the receiver's key could forge
-      letters to them in anybody's name (key-compromise impersonation, RFC 9180, section
-      9.1.1). A signature does not have that flaw. What it costs: the receiver can show
-      others that the sender wrote this. There is no deniability.
-    All parts have fixed lengths, so the concatenation has one reading only.
+    - The file key is signed, so that one signature is good under one file key only:
+      without it a sender could build slots that make two letters of one ciphertext.
+    - The letter names the sender's identity, so nobody can take the signature off and
+      put their own name to it without signing a statement of their own.
+    - HPKE's authenticated mode was not chosen: whoever steals the receiver's key could
+      forge letters to them in anybody's name (key-compromise impersonation, RFC 9180,
+      section 9.1.1). A signature does not have that flaw. What it costs: the receiver
+      can show others that the sender wrote this. There is no deniability. All parts
+      have fixed lengths, so the concatenation has one reading only.
     """
     hashed = (hashlib.sha256(part).digest() for part in (slots, file_key, letter))
     return b"egan/2 signed letter\0" + bound + b"".join(hashed)
@@ -245,9 +256,9 @@ def seal(
 ) -> Picture:
     """A copy of the disguise, uint8 (H, W, 3), with the envelope in its pixel header.
 
-    weights: their id, 16 bytes. Where the samples of `header.mask(shape, plan.body)` are
-    even, only bits are added. Raises EganError for more than 16 boxes, for a receiver who
-    is named twice, and where the picture has too little room.
+    weights: their id, 16 bytes. Where the samples of `header.mask(shape, plan.body)`
+    are even, only bits are added. Raises EganError for more than 16 boxes, for a
+    receiver who is named twice, and where the picture has too little room.
     """
     words = (signing.comment.encode() if signing else b"") + letter.note
     shaped = plan(disguise.shape, len(receivers), len(words))
@@ -320,7 +331,8 @@ class Parts:
     """The body of a disguise's header, taken apart."""
 
     weights: bytes
-    slots: bytes  # with their count in front
+    # The slots, with their count in front.
+    slots: bytes
     sealed: bytes
 
     @property
@@ -358,8 +370,8 @@ def digest_of(disguise: Picture) -> bytes:
 def unseal(disguise: Picture, private: PrivateKey, name: str) -> Opened | None:
     """The letter in a disguise; None where this key does not open it.
 
-    Raises EganError, naming the file, where the picture is no whole disguise, and Refused
-    where it opens but says what its receiver must not take.
+    Raises EganError, naming the file, where the picture is no whole disguise, and
+    Refused where it opens but says what its receiver must not take.
     """
     parts = parts_of(disguise, name)
     bound = binding(disguise, parts.weights, parts.length)
@@ -390,7 +402,9 @@ def open_slots(
 
 
 def opened(plain: bytes, signed: bytes, shape: Sequence[int], name: str) -> Opened:
-    """What the bytes of a letter say. Raises Refused for any that `seal` does not write."""
+    """The contents of a letter's bytes. Raises Refused for bytes that `seal` does not
+    write.
+    """
     unknown = Refused(f"{name}: the envelope's content is of an unknown form")
     if len(plain) < LETTER.size:
         raise unknown

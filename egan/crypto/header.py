@@ -1,14 +1,14 @@
-"""The pixel header: bytes in the least significant bits of samples that lie evenly all over
-a picture.
+"""The pixel header: bytes in the least significant bits of samples that lie evenly all
+over a picture.
 
-Layout: magic "EGAN", version, kind, length of the body (4 bytes, big-endian), body, then
-the first 8 bytes of the SHA-256 over the shape, all of that, and the samples with the
-header's bits zeroed. Keys, disguises and signed pictures carry it, so they are plain PNGs
-without metadata and survive any lossless re-save. The checksum finds accidents; proof
-against an adversary is the envelope's and the signature's.
+Layout: magic "EGAN", version, kind, length of the body (4 bytes, big-endian), body,
+then the first 8 bytes of the SHA-256 over the shape, all of that, and the samples with
+the header's bits zeroed. Keys, disguises and signed pictures carry it, so they are
+plain PNGs without metadata and survive any lossless re-save. The checksum finds
+accidents; proof against an adversary is the envelope's and the signature's.
 
-Bit n lies in cell n mod C of a walk through all C cells of 4x4 pixels, and takes the
-(n // C)-th of the cell's SAMPLES: a header costs every part of the picture the same, and
+Bit n lies in cell n mod C of a walk through all C cells of 4x4 pixels, and takes the (n
+// C)-th of the cell's SAMPLES: a header costs every part of the picture the same, and
 its first bytes are found before its length is known. The networks' carriers are waves
 inside a cell, which see its corners least, and green least of all.
 """
@@ -51,7 +51,7 @@ SAMPLES = tuple(
 
 
 class Kind(enum.IntEnum):
-    """What a picture with a pixel header is."""
+    """The kind of a picture with a pixel header."""
 
     PUBLIC_KEY = 1
     PRIVATE_KEY = 2
@@ -92,9 +92,9 @@ def capacity(shape: Sequence[int]) -> int:
 def places(height: int, width: int, bits: int) -> NDArray[np.int64]:
     """Which samples of a picture (H, W, 3), counted row by row, carry bits 0 to `bits`.
 
-    The walk goes through the cells, counted row by row, in steps of the first number from
-    0.618034 C up that shares no factor with their number C: the golden section spreads any
-    number of steps evenly.
+    The walk goes through the cells, counted row by row, in steps of the first number
+    from 0.618034 C up that shares no factor with their number C: the golden section
+    spreads any number of steps evenly.
     """
     columns = width // CELL
     cells = columns * (height // CELL)
@@ -112,7 +112,8 @@ def places(height: int, width: int, bits: int) -> NDArray[np.int64]:
 
 
 def positions(shape: Sequence[int], body: int) -> NDArray[np.int64]:
-    """The samples, counted row by row, that a header with such a body uses, in its order.
+    """The samples, counted row by row, that a header with such a body uses, in its
+    order.
 
     Raises EganError where the picture is too small.
     """
@@ -145,8 +146,8 @@ def cleared(picture: Picture, body: int) -> Picture:
 def pixel_digest(picture: Picture, body: int) -> bytes:
     """SHA-256 over shape and pixels of uint8 (H, W, 3), the header's bits zeroed.
 
-    Seals and signatures are bound to it: to all that a viewer sees, and to nothing of the
-    header, which is written after.
+    Seals and signatures are bound to it: to all that a viewer sees, and to nothing of
+    the header, which is written after.
     """
     shape = struct.pack(">II", *picture.shape[:2])
     return hashlib.sha256(shape + cleared(picture, body).tobytes()).digest()
@@ -158,7 +159,8 @@ def checksum(head: bytes, clean: Picture) -> bytes:
 
 
 def embed(picture: Picture, kind: Kind, body: bytes) -> Picture:
-    """A copy of uint8 (H, W, 3) with the header: no sample moves by more than one level.
+    """A copy of uint8 (H, W, 3) with the header: no sample moves by more than one
+    level.
 
     Raises EganError where the picture is too small.
     """
@@ -174,7 +176,7 @@ def bytes_at(picture: Picture, where: NDArray[np.int64]) -> bytes:
 
 
 def claimed_kind(picture: Picture) -> Kind | None:
-    """What the header of uint8 (H, W, 3) says the picture is, whether or not that is true."""
+    """The kind that the header of uint8 (H, W, 3) claims, true or not."""
     if capacity(picture.shape) < 0:
         return None
     where = places(*picture.shape[:2], 8 * PREFIX.size)
@@ -186,8 +188,8 @@ def claimed_kind(picture: Picture) -> Kind | None:
 def find(picture: Picture, name: str = "the picture") -> tuple[Kind, bytes] | None:
     """Kind and body of a picture's header; None where it has none.
 
-    Raises EganError, naming the file `name`, where there is one but the picture is damaged
-    or made by another version of egan.
+    Raises EganError, naming the file `name`, where there is one but the picture is
+    damaged or made by another version of egan.
     """
     shape = picture.shape
     if capacity(shape) < 0:

@@ -1,10 +1,11 @@
-"""Key pictures: K's key images made into a key pair, and the secrets that follow from the
-private one.
+"""Key pictures: K's key images made into a key pair, and the secrets that follow from
+the private one.
 
-The private key picture is the secret: a seed of 32 bytes is drawn from all its samples by
-HKDF-SHA256 (RFC 5869), and from that seed an X25519 key (RFC 7748), an ML-KEM-768 key
-(FIPS 203) and an Ed25519 key (RFC 8032), each with a context of its own. The public key
-picture carries the three public keys in its pixel header. Nothing is kept in PNG metadata.
+The private key picture is the secret: a seed of 32 bytes is drawn from all its samples
+by HKDF-SHA256 (RFC 5869), and from that seed an X25519 key (RFC 7748), an ML-KEM-768
+key (FIPS 203) and an Ed25519 key (RFC 8032), each with a context of its own. The public
+key picture carries the three public keys in its pixel header. Nothing is kept in PNG
+metadata.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ from egan.crypto import header, points
 from egan.crypto.header import Kind, Picture
 from egan.errors import EganError
 
-ID_BYTES = 16  # of the names of weights and of K
+# Names of weights and of K have this many bytes.
+ID_BYTES = 16
 # Id of K, X25519, ML-KEM-768 and Ed25519 public keys.
 BODY = struct.Struct(f">{ID_BYTES}s32s1184s32s")
 # Id of K, and the pixel digest of the public key picture.
@@ -64,8 +66,8 @@ def identity_of(x25519: bytes, mlkem: bytes, ed25519: bytes, pixels: bytes) -> b
     """64 bytes that stand for a public key picture: the Ed25519 key, and a SHA-256 over
     the other two keys and the picture's pixel digest.
 
-    Who signs shows the identity. A fingerprint follows from it, so nobody can sign with a
-    key of their own under the fingerprint of somebody else.
+    Who signs shows the identity. A fingerprint follows from it, so nobody can sign with
+    a key of their own under the fingerprint of somebody else.
     """
     rest = hashlib.sha256(b"egan/2 identity\0" + x25519 + mlkem + pixels).digest()
     return ed25519 + rest
@@ -83,7 +85,8 @@ def grouped(fingerprint: str) -> str:
 
 
 def parse_fingerprint(text: str) -> str:
-    """The hexadecimal digits of a fingerprint as a person gives it: all 64 or the first 32.
+    """The hexadecimal digits of a fingerprint as a person gives it: all 64 or the first
+    32.
 
     Raises EganError with status 2.
     """
@@ -112,11 +115,12 @@ class PrivateKey:
     def image(self) -> Picture:
         """The key image that the networks are given: the picture in steps of 4 levels.
 
-        Signed pictures and recovered ones are made from it and may be published. Were it
-        the picture itself, every one of them would tell a little of the random levels that
-        all secrets are derived from, and many of them enough. Where a sample of K(x) leaves
-        1 or 2 when divided by 4, its step is the same for -1, 0 and +1: half of the 196,608
-        samples of a 256x256 key stay as random as they were, whatever is published.
+        Signed pictures and recovered ones are made from it and may be published. Were
+        it the picture itself, every one of them would tell a little of the random
+        levels that all secrets are derived from, and many of them enough. Where a
+        sample of K(x) leaves 1 or 2 when divided by 4, its step is the same for -1, 0
+        and +1: half of the 196,608 samples of a 256x256 key stay as random as they
+        were, whatever is published.
         """
         return self.picture & np.uint8(0xFC) | np.uint8(2)
 
@@ -146,7 +150,9 @@ class PrivateKey:
 
     @property
     def mlkem(self) -> MLKEM768PrivateKey:
-        """FIPS 203's seed (d, z) of 64 bytes is derived. Raises EganError without ML-KEM."""
+        """FIPS 203's seed (d, z) of 64 bytes is derived. Raises EganError without
+        ML-KEM.
+        """
         secret = hkdf(self.seed, b"egan/2 ml-kem-768", 64)
         try:
             return MLKEM768PrivateKey.from_seed_bytes(secret)
@@ -181,7 +187,8 @@ class PrivateKey:
 
     @property
     def sketch(self) -> Picture:
-        """The picture for people to look at, uint8 (H, W, 3): every 8x8 block in its mean.
+        """The picture for people to look at, uint8 (H, W, 3): every 8x8 block in its
+        mean.
 
         A sheet that is shown around must not hold the key sample for sample.
         """
@@ -191,7 +198,9 @@ class PrivateKey:
         return means.repeat(8, 0).repeat(8, 1)
 
     def wrong_keystream_seed(self, digest: bytes) -> bytes:
-        """The keystream seed for a picture with this digest that this key does not open."""
+        """The keystream seed for a picture with this digest that this key does not
+        open.
+        """
         return hkdf(self.seed, b"egan/2 damaged" + digest)
 
     def __repr__(self) -> str:
@@ -203,7 +212,8 @@ class PublicKey:
     """A public key picture, uint8 (H, W, 3), and the keys in its header."""
 
     picture: Picture
-    network: bytes  # id of the K that drew it
+    # Id of the K that drew the picture.
+    network: bytes
     x25519: X25519PublicKey
     mlkem: MLKEM768PublicKey
     verification: Ed25519PublicKey
@@ -232,12 +242,12 @@ def make_pair(
 ) -> tuple[PrivateKey, PublicKey]:
     """A key pair from the key images K(x) and K(y), uint8 (H, W, 3), and the id of K.
 
-    Every sample of K(x) moves by -1, 0 or +1 from the operating system's generator, inside
-    0..255. Raises EganError for pictures below 64x64 and without ML-KEM.
+    Every sample of K(x) moves by -1, 0 or +1 from the operating system's generator,
+    inside 0..255. Raises EganError for pictures below 64x64 and without ML-KEM.
     """
     noise = np.frombuffer(secrets.token_bytes(private_image.size), np.uint8)
-    # 256 is not a multiple of 3: -1 is drawn 86 times in 256, 0 and +1 85 times; 1.58 bits
-    # a sample remain.
+    # 256 is not a multiple of 3: -1 is drawn 86 times in 256, 0 and +1 85 times; 1.58
+    # bits a sample remain.
     steps = (noise % 3).astype(np.int16).reshape(private_image.shape) - 1
     shaken = np.clip(private_image.astype(np.int16) + steps, 0, 255).astype(np.uint8)
     return pair_of(shaken, public_image, network)
@@ -246,8 +256,8 @@ def make_pair(
 def pair_of(
     secret: Picture, public_image: Picture, network: bytes
 ) -> tuple[PrivateKey, PublicKey]:
-    """The key pair that a picture, uint8 (H, W, 3), makes as the private one; as secret as
-    that picture is.
+    """The key pair that a picture, uint8 (H, W, 3), makes as the private one; as secret
+    as that picture is.
     """
     pixels = header.pixel_digest(public_image, BODY.size)
     body = PRIVATE_BODY.pack(network, pixels)
@@ -260,8 +270,8 @@ def pair_of(
 def read_private(picture: Picture, name: str) -> PrivateKey:
     """The private key in a picture.
 
-    Raises EganError, naming the file `name`, for anything else, for a damaged key and for
-    one with a passphrase: see `egan.crypto.passphrase`.
+    Raises EganError, naming the file `name`, for anything else, for a damaged key and
+    for one with a passphrase: see `egan.crypto.passphrase`.
     """
     body = header.expect(picture, Kind.PRIVATE_KEY, name)
     if len(body) != PRIVATE_BODY.size:

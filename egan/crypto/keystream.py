@@ -15,8 +15,8 @@ def keystream(seed: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """ChaCha20 keystream as uint8 of `shape`: RFC 8439's block function, 32-byte key
     `seed`, nonce and counter zero.
 
-    A seed is used for one picture only, so the zero nonce never meets the same key twice.
-    Raises ValueError for a seed of another length.
+    A seed is used for one picture only, so the zero nonce never meets the same key
+    twice. Raises ValueError for a seed of another length.
     """
     if len(seed) != SEED_BYTES:
         raise ValueError(f"a keystream seed has {SEED_BYTES} bytes, not {len(seed)}")

@@ -3,9 +3,9 @@ noise.
 
 The header names scrypt's costs and salt (RFC 7914) and the public key's identity. The
 samples that it leaves alone hold the ChaCha20-Poly1305 ciphertext of the key picture's
-bytes, row by row, and then random levels; the picture has 16 rows more than the key, which
-makes room for header and tag. The header is sealed with it, so nothing of it can be
-altered.
+bytes, row by row, and then random levels; the picture has 16 rows more than the key,
+which makes room for header and tag. The header is sealed with it, so nothing of it can
+be altered.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ from egan.errors import EganError
 SALT_BYTES = 16
 # log2 of scrypt's N, r, p, salt, identity of the public key.
 BODY = struct.Struct(f">3B{SALT_BYTES}s{IDENTITY_BYTES}s")
-LOG_N, R, P = 17, 8, 1  # 128 MiB, about half a second
-MOST_BYTES = 2**30  # of memory, 128 N r
+# 128 MiB of memory and about half a second.
+LOG_N, R, P = 17, 8, 1
+# The most memory that a header may ask for, 128 N r.
+MOST_BYTES = 2**30
 MOST_P = 8
 MORE_ROWS = 16
 TAG_BYTES = 16
-NONCE = bytes(12)  # a salt, so a key, is used once
+# Each salt gives another key, so the nonce is never used twice with one.
+NONCE = bytes(12)
 CONTEXT = b"egan/2 private key with a passphrase\0"
 
 
@@ -43,7 +46,7 @@ class WrongPassphrase(EganError):
 
 @dataclass(frozen=True)
 class Locked:
-    """What the header of a private key with a passphrase says, not authenticated."""
+    """The header of a private key with a passphrase, not authenticated."""
 
     log_n: int
     r: int
@@ -80,8 +83,8 @@ def is_locked(picture: Picture, name: str) -> bool:
 
 
 def read_locked(picture: Picture, name: str) -> Locked:
-    """Raises EganError, naming the file, for another picture, a damaged one, and for costs
-    that are out of bounds.
+    """Raises EganError, naming the file, for another picture, a damaged one, and for
+    costs that are out of bounds.
     """
     body = header.expect(picture, Kind.LOCKED_KEY, name)
     if len(body) != BODY.size or picture.shape[0] <= MORE_ROWS:
@@ -99,7 +102,8 @@ def read_locked(picture: Picture, name: str) -> Locked:
 
 
 def lock(private: PrivateKey, passphrase: str, log_n: int = LOG_N) -> Picture:
-    """A private key as a picture of noise, uint8 (H + 16, W, 3), that the passphrase opens.
+    """A private key as a picture of noise, uint8 (H + 16, W, 3), that the passphrase
+    opens.
 
     Raises EganError for an empty passphrase.
     """

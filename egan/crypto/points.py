@@ -1,7 +1,8 @@
-"""Points of Curve25519 that no honest key is: refused wherever a key is read or comes in.
+"""Points of Curve25519 that no honest key is: refused wherever a key is read or comes
+in.
 
-A point of small order makes one signature good for every message, and a secret that anyone
-can compute; a point with a second encoding gives one key two fingerprints.
+A point of small order makes one signature good for every message, and a secret that
+anyone can compute; a point with a second encoding gives one key two fingerprints.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 P = 2**255 - 19
 D = -121665 * pow(121666, -1, P) % P
 
-# y of the eight points of small order on edwards25519: order 4, order 1, order 2, order 8.
+# y of the eight points of small order on edwards25519: order 4, order 1, order 2, order
+# 8.
 ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 SMALL_Y = frozenset((0, 1, P - 1, ORDER_8, P - ORDER_8))
 # u of the points of small order on curve25519 and on its twist.
@@ -34,7 +36,8 @@ def check_ed25519(key: bytes) -> None:
     y = number & (2**255 - 1)
     if len(key) != 32 or y >= P:
         raise ValueError("not the canonical encoding of a point")
-    if y in SMALL_Y:  # x = 0, which has no sign, is among them
+    # The points with x = 0, which has no sign, are among these.
+    if y in SMALL_Y:
         raise ValueError("a point of small order")
     # RFC 8032, section 5.1.3: x^2 = (y^2 - 1) / (d y^2 + 1) must be a square.
     x2 = (y * y - 1) * pow(D * y * y + 1, -1, P) % P

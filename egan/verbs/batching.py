@@ -1,4 +1,6 @@
-"""Pictures that go through the networks together: of one size and one model, fewer where they are large."""
+"""Pictures that go through the networks together: of one size and one model, fewer
+where they are large.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,10 @@ from egan.pictures import files
 from egan.pictures.files import Picture
 from egan.verbs.job import Job
 
-LARGE = 256  # pixels of the side: of larger pictures fewer go through at once
-WITHOUT_NETWORKS = 8  # jobs a batch where no networks are used
+# Of pictures with a larger side, in pixels, fewer go through at once.
+LARGE = 256
+# Jobs in a batch where no networks are used.
+WITHOUT_NETWORKS = 8
 
 
 def batches(
@@ -45,7 +49,7 @@ def batch_of(job: Job) -> int:
 
 
 def no_memory(run: Sequence[Job]) -> EganError:
-    """What to say of a batch that memory was not enough for."""
+    """The error for a batch that does not fit into memory."""
     height, width = run[0].pixels.shape[:2]
     names = ", ".join(files.shown(job.source) for job in run)
     return EganError(

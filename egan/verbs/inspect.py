@@ -27,7 +27,9 @@ Facts = dict[str, Any]
 
 
 def describe(source: str) -> Facts:
-    """Facts about a PNG or safetensors file as plain data. Raises EganError for what can be neither."""
+    """Facts about a PNG or safetensors file as plain data. Raises EganError for any
+    other file.
+    """
     if source == files.STDIN:
         data = files.read_bytes(source)
         if data[8:9] == b"{":

@@ -12,7 +12,8 @@ def key_pair(
 ) -> tuple[PrivateKey, PublicKey]:
     """A fresh key pair, private half first.
 
-    face, flower: uint8 (H, W, 3) of the two domains, of any size that the networks take.
+    face, flower: uint8 (H, W, 3) of the two domains, of any size that the networks
+    take.
     """
     o = weights.options
     return make_pair(

@@ -1,4 +1,6 @@
-"""Key files: read, written both or not at all, and never overwritten where they are private."""
+"""Key files: read, written both or not at all, and never overwritten where they are
+private.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ Ask = Callable[[str], str]
 def read_private(source: str, ask: Ask | None = None) -> tuple[PrivateKey, list[Note]]:
     """The private key in a file, and a note where others can read it.
 
-    ask: gives the passphrase of a key that has one; it is called once. Raises EganError,
-    and WrongPassphrase where that does not open the key.
+    ask: gives the passphrase of a key that has one; it is called once. Raises
+    EganError, and WrongPassphrase where that does not open the key.
     """
     loaded = files.read_exact(source)
     notes = [*loaded.notes, *shared_note(source)]
@@ -62,7 +64,9 @@ def shared_note(source: str) -> list[Note]:
 
 
 def holds_private_key(path: Path) -> bool:
-    """Whether a file is a picture that holds, or held before it was altered, a private key."""
+    """Whether a file is a picture that holds, or held before it was altered, a private
+    key.
+    """
     try:
         pixels = files.read_exact(str(path)).pixels
     except EganError:
@@ -93,7 +97,9 @@ def check_new_private(priv: str, option: str) -> None:
 
 
 def write_private(private: PrivateKey, priv: str, words: str | None) -> None:
-    """A private key into a new file of mode 0600, under a passphrase where there are words."""
+    """A private key into a new file of mode 0600, under a passphrase where there are
+    words.
+    """
     write_new(private_bytes(private, words), priv)
 
 

@@ -18,8 +18,8 @@ from egan.verbs.hide import check_readable, warn_of_other_weights, weights_of
 from egan.verbs.job import RESIZED, Job, fitting
 from egan.verbs.weights import Weights, made_by
 
-# Threshold, RMSE in [0, 1], where the weights carry none (`egan calibrate` measures it):
-# fair decodes score below it, two different flowers above it.
+# Threshold, RMSE in [0, 1], where the weights carry none (`egan calibrate` measures
+# it): fair decodes score below it, two different flowers above it.
 FALLBACK_THRESHOLD = 0.1
 
 
@@ -28,10 +28,10 @@ class Verdict:
     """What `verify` found out of a picture whose signature is valid.
 
     signer: fingerprint, or that of the key it was checked with where the family has no
-    signatures. signature: "valid", or "none" in the family `paper`. picture: the decoded
-    secret image, uint8 (H, W, 3). score and threshold: RMSE on RGB in [0, 1], None where
-    there was no secret to compare with. exact: whether the signer signed the verifier's very
-    copy; None where that is not known.
+    signatures. signature: "valid", or "none" in the family `paper`. picture: the
+    decoded secret image, uint8 (H, W, 3). score and threshold: RMSE on RGB in [0, 1],
+    None where there was no secret to compare with. exact: whether the signer signed the
+    verifier's very copy; None where that is not known.
     """
 
     name: str
@@ -122,10 +122,11 @@ def open_signed(
 ) -> Job:
     """A signed picture whose signature is valid and made with that key.
 
-    named: the caller asked for these weights. The secret, the verifier's own copy, is cut
-    and resized as for signing where it has another size. In the family `paper` a picture
-    carries no signature, and the secret, which is all that can be checked, has to be there.
-    Raises NotVerified where the signature is not valid or of another key, else EganError.
+    named: the caller asked for these weights. The secret, the verifier's own copy, is
+    cut and resized as for signing where it has another size. In the family `paper` a
+    picture carries no signature, and the secret, which is all that can be checked, has
+    to be there. Raises NotVerified where the signature is not valid or of another key,
+    else EganError.
     """
     pixels = fitting(loaded, "no signed picture has that size", RESIZED)
     signature = None
