@@ -8,6 +8,7 @@ import fuzz
 import pytest
 
 
+@pytest.mark.long
 def test_damaged_input_ends_in_words() -> None:
     survived = fuzz.fuzz(1500, seed=7)
     assert all(survived.values()), (

@@ -51,6 +51,7 @@ def test_wheel_carries_weights_man_pages_and_completion(wheel: Path) -> None:
         assert (data / path).stat().st_size > 0
 
 
+@pytest.mark.long
 def test_the_main_job_runs_from_the_wheel_with_its_own_weights(
     wheel: Path, tmp_path: Path
 ) -> None:

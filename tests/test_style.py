@@ -23,6 +23,7 @@ LIGHT = ("typer", "egan.terminal", "egan.errors", "egan.commands.options")
     ],
     ids=["ruff check", "ruff format", "mypy", "import-linter"],
 )
+@pytest.mark.long
 def test_style(words: tuple[str, ...]) -> None:
     done = subprocess.run(
         [sys.executable, *words],

@@ -96,6 +96,7 @@ def verdicts(model: EncryptGAN, sets: PictureSets) -> dict[int, AttackVerdict]:
     return {v.number: v for v in run_attacks(model, sets, BUDGET, 0)}
 
 
+@pytest.mark.long
 def test_every_attack_finds_its_planted_leak(
     verdicts: dict[int, AttackVerdict],
 ) -> None:

@@ -141,6 +141,7 @@ def test_shares_are_whole_and_apart(monkeypatch: pytest.MonkeyPatch) -> None:
         inputs.find(["x.png"], output="y.png")
 
 
+@pytest.mark.long
 def test_torchrun_splits_a_job(several: Path, weights: Path) -> None:
     Path("in/a.png").write_bytes(b"no picture")
     command = [
@@ -173,6 +174,7 @@ def test_torchrun_splits_a_job(several: Path, weights: Path) -> None:
 # Memory
 
 
+@pytest.mark.long
 def test_memory_stays_flat(here: Path, weights: Path) -> None:
     """128 pictures more: kept as arrays, the disguises alone would take 6 MB, and with all that is made of them 25 MB.
 

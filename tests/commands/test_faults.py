@@ -381,6 +381,7 @@ def test_a_file_system_without_unnamed_files(
 # Training
 
 
+@pytest.mark.long
 def test_interrupted_training_keeps_a_checkpoint(here: Path) -> None:
     for name in ("x", "y", "m"):
         Path(name).mkdir()

@@ -120,6 +120,7 @@ def test_a_checkpoint_of_another_method_is_refused(tmp_path: Path) -> None:
         trainer("munit", tmp_path).resume(tmp_path / "checkpoint.safetensors")
 
 
+@pytest.mark.long
 def test_two_processes_train_what_one_trains(
     run: Run, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

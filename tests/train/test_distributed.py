@@ -75,6 +75,7 @@ def distance(folder: Path, a: str, b: str) -> float:
     return float(np.sqrt(np.concatenate(squares).mean()))
 
 
+@pytest.mark.long
 def test_two_processes_train_what_one_trains(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_batch_that_cannot_be_shared_is_named(
     assert not (folder / "odd.safetensors").exists()
 
 
+@pytest.mark.long
 def test_a_dead_process_ends_the_run_with_words_and_its_last_checkpoint(
     folder: Path,
 ) -> None:
