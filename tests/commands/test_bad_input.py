@@ -180,21 +180,6 @@ def test_an_edited_note_of_boxes(note: str, cause: str, refused, here: Path) -> 
         refused(*command, cause=cause)
 
 
-def test_a_note_of_other_pixels_is_left_out_with_a_warning(
-    run: Run, refused, here: Path
-) -> None:
-    composed = Image.open("composite.png")
-    text = PngInfo()
-    text.add_text("egan:boxes", composed.text["egan:boxes"])
-    composed.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("m.png", pnginfo=text)
-    done = run(*ENCRYPT, "m.png", "--force")
-    assert done.status == 0
-    assert "egan: warning: m.png was changed after its message was pasted" in done.err
-    out = ENCRYPT[ENCRYPT.index("-o") + 1] if "-o" in ENCRYPT else "out.png"
-    cause = "has no note of where its message is"
-    refused("decrypt", "--priv", "priv.png", "--message", out, cause=cause)
-
-
 # Keys
 
 

@@ -7,15 +7,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from conftest import PATIENCE, Run, smooth
 from PIL import Image
 
 from egan.commands import batches, inputs
-from egan.core.encryptgan import EncryptGAN
+from egan.core.inference import KeyedModel
 from egan.errors import EganError
 from egan.pictures.sources import Source
 from egan.verbs.batching import batches as in_batches
@@ -60,14 +60,14 @@ def test_large_pictures_go_in_smaller_batches() -> None:
 def test_a_batch_too_large_for_the_memory_stops_nobody(
     run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = EncryptGAN.encrypt
+    real = KeyedModel.paint
 
-    def encrypt(self: EncryptGAN, composites: np.ndarray, *rest: object) -> np.ndarray:
-        if composites.shape[1] == 80:
-            torch.empty(2**60)
-        return real(self, composites, *rest)  # type: ignore[arg-type]
+    def paint(self: KeyedModel, side: str, pictures: np.ndarray, *rest: Any) -> Any:
+        if pictures.shape[1] == 80:
+            np.empty(2**50)
+        return real(self, side, pictures, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(EncryptGAN, "encrypt", encrypt)
+    monkeypatch.setattr(KeyedModel, "paint", paint)
     Path("out").mkdir()
     Image.fromarray(smooth(80, 80, 0)).save("large.png")
     done = run(*ENCRYPT, "large.png", "composite.png", "-d", "out")
@@ -178,7 +178,7 @@ def test_torchrun_splits_a_job(several: Path, weights: Path) -> None:
 def test_memory_stays_flat(here: Path, weights: Path) -> None:
     """128 pictures more: kept as arrays, the disguises alone would take 6 MB, and with all that is made of them 25 MB.
 
-    Python's and numpy's own memory is counted to the byte. Of the whole process, with torch in it, only the peak is known,
+    Python's and numpy's own memory is counted to the byte. Of the whole process only the peak is known,
     so malloc gets one arena and returns every large block at once; else that peak moves by tens of MB from run to run.
     """
     Image.fromarray(smooth(128, 128, 5)).save("large.png")
@@ -189,7 +189,7 @@ def test_memory_stays_flat(here: Path, weights: Path) -> None:
         for i in range(count):
             os.link("large.png", f"in{count}/{i}.png")
         program = (
-            "import tracemalloc; from egan.__main__ import main; import egan.core.encryptgan\n"
+            "import tracemalloc; from egan.__main__ import main; import egan.core.onnx_model\n"
             "tracemalloc.start()\n"
             "try: main()\n"
             "finally: print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0], "
