@@ -97,17 +97,23 @@ def test_nothing_is_unpickled(here: Path) -> None:
         assert done.returncode in (0, 1) and "unpickled" not in done.stderr, done.stderr
 
 
+def without_prose(path: Path) -> str:
+    """The code of a file, without comments and docstrings."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value = ast.Constant(...)
+    return ast.unparse(tree)
+
+
 def test_no_code_that_could_unpickle_or_evaluate() -> None:
     forbidden = re.compile(
         r"\bpickle|\bmarshal|\bshelve|joblib|\byaml\b|allow_pickle=True|\beval\(|\bexec\(|os\.system|shell=True|mktemp\("
     )
     for path in EGAN.rglob("*.py"):
-        for line in path.read_text().splitlines():
-            code = line.split("#")[0].replace("model.eval()", "").replace(".eval()", "")
-            if '"""' in code or code.lstrip().startswith(("from the", "no ")):
-                continue
-            match = forbidden.search(code)
-            assert match is None or "No pickle" in line, f"{path.name}: {line}"
+        code = re.sub(r"[\w.]*\.eval\(\)", "", without_prose(path))
+        for line in code.splitlines():
+            assert forbidden.search(line) is None, f"{path.name}: {line}"
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call) and ast.unparse(call.func) == "torch.load":
                 assert "weights_only=True" in ast.unparse(call), path.name
