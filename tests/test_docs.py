@@ -98,23 +98,41 @@ def test_every_page_is_installed() -> None:
     assert installed == expected
 
 
+def command_lines(path: Path) -> list[tuple[str, str]]:
+    """Every `egan COMMAND ...` in a text, as the command and the rest of its line.
+
+    Of a man page the examples alone are read, which are bold lines.
+    """
+    text = path.read_text()
+    if path.suffix in (".1", ".7"):
+        examples = re.findall(r"^\\fB(.*)\\fR$", text, re.MULTILINE)
+        text = "\n".join(examples).replace("\\-", "-")
+    text = text.replace("\\\n", " ")
+    return re.findall(r"(?<![\w.-])egan ([a-z]+)\b([^|`\n#]*)", text)
+
+
 def test_commands_in_the_readme_exist() -> None:
-    lines = re.findall(
-        r"(?<![\w.-])egan ([a-z]+)\b([^|`\n#]*)", (ROOT / "README.md").read_text()
-    )
-    used = [(name, rest) for name, rest in lines if name in GROUP.commands]
-    assert {name for name, _ in used} >= {
-        "keygen",
-        "compose",
-        "encrypt",
-        "decrypt",
-        "demo",
-    }
-    for name, rest in used:
+    used = {name for name, _ in command_lines(ROOT / "README.md")}
+    assert used >= {"keygen", "compose", "encrypt", "decrypt", "demo", "train"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "weights/README.md",
+        f"man/{SECURITY}",
+        *(f"man/{p}" for p in pages()),
+    ],
+)
+def test_options_in_the_texts_exist(name: str) -> None:
+    for command, rest in command_lines(ROOT / name):
+        if command not in GROUP.commands:
+            continue
         known = {
             option
-            for parameter in GROUP.commands[name].params
+            for parameter in GROUP.commands[command].params
             for option in parameter.opts
         }
         for option in re.findall(r"(?<!\S)--[a-z][a-z0-9-]+", rest):
-            assert option in known | {"--help"}, f"egan {name} {option}"
+            assert option in known | {"--help"}, f"egan {command} {option}"
