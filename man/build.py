@@ -88,7 +88,7 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "Pastes MESSAGE on COVER and writes the composite. The message's box is noted in the PNG, for egan-encrypt(1) to "
                 "seal. Without --at or --random the message goes to the middle. A message that does not fit is an error. The "
                 "cover is cropped around its centre and resized to 256x256 unless --cover-size says otherwise; sides must be "
-                "multiples of 16 from 64 up."
+                "64 pixels or more."
             ),
             (
                 "With -d the message is pasted on many covers, or where MESSAGE is a folder, the message of the cover's name."

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from egan.errors import EganError, Note
 from egan.pictures.boxes import MOST_BOXES, Box, boxes_text, noted_boxes
 from egan.pictures.files import Loaded, flatten
-from egan.pictures.sizes import Size, fits, parse_pair, parse_size
+from egan.pictures.sizes import SMALLEST, Size, fits, parse_pair, parse_size
 
 
 @dataclass(frozen=True)
@@ -40,28 +40,34 @@ def parse_place(text: str) -> Place:
 
 
 def fit_cover(
-    cover: Loaded, size: Size | None, option: str = "--cover-size"
+    cover: Loaded,
+    size: Size | None,
+    option: str = "--cover-size",
+    any_size: bool = False,
 ) -> NDArray[np.uint8]:
     """The cover cut around its centre to the proportions of `size`, and resized
     (Lanczos).
 
     size: None keeps the cover as it is. Less than 16 pixels a side are only cut off.
-    option: the one to change, in a message. Raises EganError for sides that are not
-    multiples of 16 from 64 up.
+    option: the one to change, in a message. Raises EganError for sides below 64, and
+    without any_size for those that are not multiples of 16.
     """
     pixels = flatten(cover)
     width, height = size or (pixels.shape[1], pixels.shape[0])
-    if not fits(width, height):
+    if any_size and min(width, height) < SMALLEST:
+        raise EganError(
+            f"a composite of {width}x{height} pixels is too small: "
+            f"sides must be {SMALLEST} or more",
+            f"try {option} {SMALLEST}",
+            2,
+        )
+    if not any_size and not fits(width, height):
         near = [max(64, 16 * round(side / 16)) for side in (width, height)]
         text = str(near[0]) if width == height else f"{near[0]}x{near[1]}"
-        hint = f"try {option} {text}"
-        if size is None and option == "--cover-size" and min(width, height) >= 64:
-            cut = f"{width // 16 * 16}x{height // 16 * 16}"
-            hint = f"{option} fit cuts it to {cut}, and {option} {text} resizes it"
         raise EganError(
             f"{width}x{height} pixels do not fit the networks: "
             "sides must be multiples of 16 from 64 up",
-            hint,
+            f"try {option} {text}",
             2,
         )
     left, top = (pixels.shape[1] - width) // 2, (pixels.shape[0] - height) // 2
@@ -210,7 +216,7 @@ class Recipe:
             raise EganError(
                 f"{cover.name} holds {len(boxes)} messages already", "that is the most"
             )
-        canvas = fit_cover(cover, wanted)
+        canvas = fit_cover(cover, wanted, any_size=True)
         pasted = fit_message(message, self.size)
         notes = [
             *cover.notes,

@@ -17,9 +17,12 @@ def limit_hint() -> str:
     return f"the most is {MOST_PIXELS // 1_000_000} megapixels; make it smaller first"
 
 
+SMALLEST = 64  # pixels of a side
+
+
 def fits(*sides: int) -> bool:
     """Whether the networks take these sides: multiples of 16 from 64 up."""
-    return all(side >= 64 and side % 16 == 0 for side in sides)
+    return all(side >= SMALLEST and side % 16 == 0 for side in sides)
 
 
 def parse_pair(text: str, what: str, separators: str = ",x") -> tuple[int, int]:

@@ -18,12 +18,12 @@ from egan.pictures import compose, files
 from egan.pictures.boxes import Box, noted_boxes
 from egan.pictures.files import Picture
 from egan.pictures.metrics import rmse
-from egan.pictures.sizes import Size, parse_size
+from egan.pictures.sizes import SMALLEST, Size, parse_size
 from egan.verbs.batching import keystreams, neutral, repeated, stacked
 from egan.verbs.job import Job, Look
 from egan.verbs.weights import Weights
 
-SMALLEST, STEP = 64, 16  # pixels of a side; the networks take multiples of 16
+STEP = 16  # pixels; the sides that networks take are multiples
 # RMSE of a whole picture on RGB in [0, 1]; a fair decode has 0.01 to 0.02.
 UNREADABLE = 0.1
 

@@ -139,8 +139,10 @@ def picture_facts(loaded: files.Loaded) -> Facts:
             **weights_named(found_signature.weights),
         }
     else:
+        parts = envelope.parts_of(loaded.pixels, loaded.name)
         facts |= {
-            **weights_named(envelope.weights_of(loaded.pixels, loaded.name)),
+            **weights_named(parts.weights),
+            "receivers at most": len(parts.each_slot()),
             "whole": True,
         }
     return facts

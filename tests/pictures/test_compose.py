@@ -125,9 +125,10 @@ def test_a_message_much_smaller_or_of_another_shape_is_told() -> None:
 
 def test_fit_cuts_a_cover_to_the_nearest_size_and_moves_no_pixel() -> None:
     odd = Loaded(smooth(135, 250, 3), None, "odd.png")
-    with pytest.raises(EganError) as caught:
-        Recipe(cover_size="keep").apply(odd, MESSAGE)
-    assert "--cover-size fit cuts it to 240x128" in caught.value.hint
+    whole, _, _ = Recipe(cover_size="keep").apply(odd, MESSAGE)
+    assert whole.shape == odd.pixels.shape
+    with pytest.raises(EganError, match="sides must be 64 or more"):
+        Recipe(cover_size="63").apply(odd, MESSAGE)
     assert np.array_equal(fit_cover(odd, (240, 128)), odd.pixels[3:131, 5:245])
     pixels, _, notes = Recipe(Place(0, 0), cover_size="fit").apply(odd, MESSAGE)
     assert pixels.shape == (128, 240, 3)
