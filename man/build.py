@@ -366,8 +366,9 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             (
                 "Checkpoints, a log of JSON lines, sample sheets and, where TensorBoard is installed, its event files go to --runs, which one "
                 "run has to itself; the checkpoint of another run that is there already is kept unless --force is given. "
-                "The first checkpoint is there once K has learned. Ctrl-C and SIGTERM save one that --resume goes on from exactly, with "
-                "the options that the run began with; those that --set, --batch and the like change are named. A run that diverges "
+                "The first checkpoint is there once K has learned. Ctrl-C and SIGTERM save one and "
+                "print the command that goes on exactly: --resume FILE is enough, because a checkpoint keeps the pictures' folders, "
+                "the output and all options of its run; options that are given with it and change the run are named. A run that diverges "
                 "stops and keeps its last good state."
             ),
             (

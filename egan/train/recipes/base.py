@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from egan.train import losses
 from egan.train.critics import augmented, noisy, over_scales
 from egan.train.options import RunOptions
 from egan.train.sampler import Sampler
+
+# Found out before the first step, to be recorded with the run
+Facts: TypeAlias = dict[str, str | float]
 
 
 class Method(abc.ABC):
@@ -50,18 +53,18 @@ class Method(abc.ABC):
         self.bf16 = options.bf16 and computes_bfloat16(self.device)
         torch.manual_seed(options.seed)
 
-    def prepare(self) -> dict[str, Any]:
+    def prepare(self) -> Facts:
         """What comes before the first step of a new run (K, closed-form starts).
 
         Returns facts to record.
         """
         return self.make_keys()
 
-    def make_keys(self) -> dict[str, Any]:
+    def make_keys(self) -> Facts:
         """Train K and freeze it, in a method that has one. Returns facts to record."""
         return {}
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         """What the options do not say and a resumed run must share, to be recorded."""
         return {}
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from egan.train import losses
 from egan.train.channels import choose, through
 from egan.train.key_network import Painter, train_key_network
 from egan.train.options import TrainOptions
-from egan.train.recipes.base import random_window
+from egan.train.recipes.base import Facts, random_window
 from egan.train.recipes.keyed import KeyedMethod, Pairs
 from egan.train.sampler import Sampler
 from egan.train.starting_codec import start_codec
@@ -167,13 +166,13 @@ class EganMethod(KeyedMethod):
         self.forward_pass = self.generators
         self.share_out()
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         used = self.perceptual is not None and (
             self.options.perceptual or self.options.perceptual_x
         )
         return {"perceptual_loss": "LPIPS-squeeze" if used else "none"}
 
-    def prepare(self) -> dict[str, Any]:
+    def prepare(self) -> Facts:
         """Set the starting codec of either direction, then K."""
         s, o = self.sampler.alone(), self.options
         composites, _ = s.composite(s.pictures(s.covers, 64), 3)
@@ -193,7 +192,7 @@ class EganMethod(KeyedMethod):
         )
         return self.make_keys()
 
-    def make_keys(self) -> dict[str, Any]:
+    def make_keys(self) -> Facts:
         """Train K and, where asked to, the painters with it."""
         s, o, m = self.sampler.alone(), self.options, self.model.options
         painters = []

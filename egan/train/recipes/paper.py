@@ -9,7 +9,6 @@ so that the networks learn to survive PNG.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from egan.train import losses
 from egan.train.critics import noisy
 from egan.train.key_network import train_key_network
 from egan.train.options import TrainOptions
-from egan.train.recipes.base import random_window, round8
+from egan.train.recipes.base import Facts, random_window, round8
 from egan.train.recipes.keyed import KeyedMethod, Pairs
 from egan.train.sampler import Sampler
 
@@ -78,7 +77,7 @@ class PaperMethod(KeyedMethod):
         self.forward_pass = self.generators
         self.share_out()
 
-    def make_keys(self) -> dict[str, Any]:
+    def make_keys(self) -> Facts:
         o, alone = self.options, self.sampler.alone()
         accuracy = train_key_network(
             self.model.K, alone, o.key_steps, size=o.key_size, show=self.show
