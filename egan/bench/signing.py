@@ -135,7 +135,10 @@ def measure_all(asked: Calibration, weights: Weights) -> dict[str, Any]:
 
 def sampled(folder: str, limit: int, seed: int) -> list[str]:
     """At most `limit` pictures of a folder, in a seeded order."""
-    paths = [source.path for source in walk(Path(folder)).sources]
+    found = walk(Path(folder))
+    for skipped in found.skipped:
+        terminal.warn(str(skipped))
+    paths = [source.path for source in found.sources]
     order = np.random.default_rng(seed).permutation(len(paths))
     return [paths[i] for i in order[:limit]]
 

@@ -26,7 +26,7 @@ from egan.pictures.output import (
     reporting,
     write_output,
 )
-from egan.pictures.sources import Source
+from egan.pictures.sources import Source, why_no_file
 from egan.verbs.batching import batches, no_memory, processes
 from egan.verbs.job import Job
 
@@ -196,6 +196,8 @@ class Writer:
                 if self.inputs.folder is not None:
                     with reporting(path):
                         Path(path).parent.mkdir(parents=True, exist_ok=True)
+                    if reason := why_no_file(Path(path)):
+                        raise EganError(f"cannot write {path}: it is {reason}")
                 check_output(path, self.inputs.force)
 
     def write(self, result: Result) -> None:

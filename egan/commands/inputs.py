@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from egan.errors import EganError
 from egan.pictures import files
 from egan.pictures.output import check_made, check_output
-from egan.pictures.sources import Source, walk
+from egan.pictures.sources import Source, walk, why_no_file
 from egan.pictures.streams import ENDINGS
 from egan.verbs.batching import processes
 
@@ -122,7 +122,12 @@ def find_sources(
             matches = sorted(glob.glob(name, recursive=True))
             if not matches:
                 raise EganError(f"no file matches {name}", status=2)
-            found += [Source(match, Path(match).stem) for match in matches]
+            for match in matches:
+                if reason := why_no_file(Path(match)):
+                    text = f"{match} is {reason}, so it is skipped"
+                    skipped.append(EganError(text))
+                else:
+                    found.append(Source(match, Path(match).stem))
         else:
             found.append(Source(name, Path(name).stem))
     if folder is not None:
@@ -206,6 +211,8 @@ def partner(other: str, source: Source) -> str:
             f"the folder {other} has no picture for {source.path}",
             f"it would be {near}.png",
         )
+    if reason := why_no_file(matches[0]):
+        raise EganError(f"{matches[0]} is {reason}, and no picture for {source.path}")
     return str(matches[0])
 
 
