@@ -1,4 +1,4 @@
-"""Sessions that a person could type: pipes, several messages, terminals, closed pipes, and what every file is."""
+"""Terminals, closed pipes, start-up, demo, and whatever of the commands no session can show."""
 
 from __future__ import annotations
 
