@@ -11,9 +11,8 @@ import pytest
 @pytest.mark.long
 def test_damaged_input_ends_in_words() -> None:
     survived = fuzz.fuzz(1500, seed=7)
-    assert all(survived.values()), (
-        survived
-    )  # some damage is harmless: the seeds themselves are whole
+    # Some damage is harmless: the seeds themselves are whole.
+    assert all(survived.values()), survived
 
 
 def test_a_parser_that_fails_is_noticed(

@@ -84,7 +84,9 @@ def test_the_main_job_runs_from_the_wheel_with_its_own_weights(
 
 
 def test_one_key_pair_serves_with_and_without_robustness() -> None:
-    """egan and robust have one K, so no key is drawn by other weights when both are used."""
+    """egan and robust have one K, so no key is drawn by other weights when both are
+    used.
+    """
     key_networks = {
         name: read_description(find_weights(name)).key_network for name in SHIPPED
     }
@@ -101,15 +103,15 @@ def test_shipped_weights_go_by_their_names(
     assert find_weights("egan") == find_weights(None)
     for name in SHIPPED:
         assert chosen_weights([Path(name)], []) == {name: find_weights(name)}
-    (
-        tmp_path / "egan"
-    ).mkdir()  # a folder without weights, as the source code's in a checkout, hides nothing
+    # A folder without weights, as the source code's in a checkout, hides nothing.
+    (tmp_path / "egan").mkdir()
     assert chosen_weights([Path("egan")], []) == {"egan": find_weights("egan")}
     (tmp_path / "mine").mkdir()
     alone = shutil.copy(find_weights("robust"), tmp_path / "mine/robust.safetensors")
     assert chosen_weights([tmp_path / "mine"], []) == {"egan": alone}
     monkeypatch.setenv("EGAN_WEIGHTS", "paper")
-    # Without a name: all that lie beside the installed weights, of which `robust` is of the family egan, too.
+    # Without a name: all that lie beside the installed weights, of which `robust` is of
+    # the family egan, too.
     assert chosen_weights([], ["egan", "paper"]) == {
         name: find_weights(name) for name in ("egan", "paper")
     }

@@ -1,4 +1,6 @@
-"""What a security review asks: shared keys, secrets in output, pickles, bombs, headers that lie, the source of chance."""
+"""What a security review asks: shared keys, secrets in output, pickles, bombs, headers
+that lie, the source of chance.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_a_private_key_that_others_can_read_is_warned_of(
 
 
 def test_no_secret_is_printed_or_written(run: Run, here: Path) -> None:
-    """Every output of every command that reads a private key, searched for its seed and what is derived from it."""
+    """Every output of every command that reads a private key, searched for its seed and
+    what is derived from it.
+    """
     private = keys.read_private(pixels("priv.png"), "priv.png")
     raw = (
         private.seed,
@@ -132,7 +136,9 @@ def test_published_weights_are_read_without_their_pickled_objects(
 
 
 def test_chance_is_the_operating_systems_where_it_matters() -> None:
-    """Keys, seeds and salts come from `secrets`; numpy's and Python's generators are for places, figures and training."""
+    """Keys, seeds and salts come from `secrets`; numpy's and Python's generators are
+    for places, figures and training.
+    """
     for path in (*(EGAN / "crypto").glob("*.py"), EGAN / "core/lock.py"):
         text = path.read_text()
         assert "np.random" not in text and "import random" not in text, path.name
@@ -156,11 +162,14 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def test_bombs_are_refused_in_little_memory(here: Path) -> None:
-    """A kilobyte or a megabyte that would become gigabytes: of pixels, of text, of a profile."""
+    """A kilobyte or a megabyte that would become gigabytes: of pixels, of text, of a
+    profile.
+    """
     zeros = zlib.compressobj(9)
+    # 1 GiB.
     packed = (
         b"".join(zeros.compress(bytes(1 << 20)) for _ in range(1024)) + zeros.flush()
-    )  # 1 GiB
+    )
     small = b"\x89PNG\r\n\x1a\n" + chunk(
         b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
     )
@@ -193,7 +202,8 @@ def test_bombs_are_refused_in_little_memory(here: Path) -> None:
     *words, peak = done.stderr.split("\n")[:-1]
     assert done.returncode in (0, 1) and "Traceback" not in done.stderr
     assert any("pixels is too large" in line for line in words)
-    assert int(peak) < 400_000  # KiB; the bombs hold 1 GiB each
+    # KiB; the bombs hold 1 GiB each.
+    assert int(peak) < 400_000
 
 
 # Safetensors headers that lie

@@ -33,8 +33,9 @@ def test_cyclegan_has_the_published_sizes() -> None:
 
 
 def test_munit_has_the_published_sizes() -> None:
-    # Content: 7x7 9,472, 4x4 131,200 and 524,544, eight 3x3 of 590,080. Style: the same three, two 4x4 of 1,048,832,
-    # 1x1 2,056. Decoder: eight 3x3, 5x5 819,328 and 204,864, layer norms 256 and 128, 7x7 9,411; MLP 1,120,768.
+    # Content: 7x7 9,472, 4x4 131,200 and 524,544, eight 3x3 of 590,080. Style: the same
+    # three, two 4x4 of 1,048,832, 1x1 2,056. Decoder: eight 3x3, 5x5 819,328 and
+    # 204,864, layer norms 256 and 128, 7x7 9,411; MLP 1,120,768.
     content = 9_472 + 131_200 + 524_544 + 8 * 590_080
     style = 9_472 + 131_200 + 524_544 + 2 * 1_048_832 + 2_056
     decoder = 8 * 590_080 + 819_328 + 204_864 + 256 + 128 + 9_411
@@ -52,9 +53,10 @@ def test_munit_has_the_published_sizes() -> None:
 
 
 def test_drit_has_the_published_sizes() -> None:
-    # Content, own: 7x7 9,472, 3x3 73,856 and 295,168, six of 590,080; shared: two. Attribute: 4x4 3,136, pooling
-    # blocks 119,104, 393,728 and 824,000, two linear of 2,056. Generator, own: six 3x3 of 264 channels, transposed
-    # 272 to 136 and 144 to 72, layer norms, 1x1 of 80; shared: two 3x3 of 256.
+    # Content, own: 7x7 9,472, 3x3 73,856 and 295,168, six of 590,080; shared: two.
+    # Attribute: 4x4 3,136, pooling blocks 119,104, 393,728 and 824,000, two linear of
+    # 2,056. Generator, own: six 3x3 of 264 channels, transposed 272 to 136 and 144 to
+    # 72, layer norms, 1x1 of 80; shared: two 3x3 of 256.
     content = 2 * (9_472 + 73_856 + 295_168 + 6 * 590_080) + 2 * 590_080
     attribute = 2 * (3_136 + 119_104 + 393_728 + 824_000 + 2 * 2_056)
     own = (
@@ -75,9 +77,8 @@ def test_drit_has_the_published_sizes() -> None:
         assert model.encode("x", picture).shape == (1, 256, 64, 64)
         assert [v.shape for v in model.attribute["y"](picture)] == [(1, 8), (1, 8)]
         assert model.hide(picture, picture).shape == picture.shape
-        critic = drit.ContentCritic(
-            64, 54
-        )  # 216 pixels, the published size: three 7x7, one 4x4, one 1x1
+        # 216 pixels, the published size: three 7x7, one 4x4, one 1x1.
+        critic = drit.ContentCritic(64, 54)
         assert parameters(critic) == 3 * (49 * 256**2 + 256) + (16 * 256**2 + 256) + 257
         assert critic(torch.empty(1, 256, 54, 54)).shape == (1, 1, 1, 1)
 
@@ -99,7 +100,8 @@ def test_multi_scale_critic_has_the_published_size() -> None:
 
 
 def test_baluja_has_fifteen_convolutions_of_50_filters_a_network() -> None:
-    # A k x k layer costs 50 * 50 k^2 + 50; k^2 sums to 50 over the branches. First: from 3 or 153 channels; joint: 150.
+    # A k x k layer costs 50 * 50 k^2 + 50; k^2 sums to 50 over the branches. First:
+    # from 3 or 153 channels; joint: 150.
     middle = 3 * (2_500 * 50 + 150) + (7_500 * 50 + 150)
     prepare = (150 * 50 + 150) + middle
     conceal = (153 * 50 * 50 + 150) + middle + 453

@@ -1,4 +1,6 @@
-"""`egan bench --attacks`: every attack finds the leak that is planted for it, breaks what is broken, and holds on egan."""
+"""`egan bench --attacks`: every attack finds the leak that is planted for it, breaks
+what is broken, and holds on egan.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def model(weights: Path) -> EncryptGAN:
 
 
 class Veil(nn.Module):
-    """A working channel as the paper's: a public, smooth function of picture and key image, and its inverse."""
+    """A working channel as the paper's: a public, smooth function of picture and key
+    image, and its inverse.
+    """
 
     def __init__(self, inverse: bool) -> None:
         super().__init__()
@@ -140,13 +144,14 @@ def test_a_lossy_channel_and_a_lossless_one(verdicts: dict[int, AttackVerdict]) 
         > details["JPEG quality"]["95"] + 3
         > details["JPEG quality"]["50"] + 6
     )
-    assert (
-        max(details["JPEG 4:2:0 quality"].values()) < details["PNG"] - 10
-    )  # without fine chroma no payload is left
+    # Without fine chroma no payload is left.
+    assert max(details["JPEG 4:2:0 quality"].values()) < details["PNG"] - 10
 
 
 def test_the_paper_s_scheme_is_broken(paper: EncryptGAN, sets: PictureSets) -> None:
-    """The key comes from the public cover, and a decoder learns F's inverse from public inputs."""
+    """The key comes from the public cover, and a decoder learns F's inverse from public
+    inputs.
+    """
     found = {
         v.number: v for v in run_attacks(paper, sets, BUDGET, 0, (1, 2, 3, 4, 5, 8))
     }
@@ -164,7 +169,8 @@ def test_an_attack_that_misses_its_leak_fails_the_command(
     run: Run, weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Marked, "levels", 0)  # planted, but not there
+    # The leak is planted, but it is not there.
+    monkeypatch.setattr(Marked, "levels", 0)
     done = run(
         "bench",
         "--weights",
@@ -182,9 +188,8 @@ def test_an_attack_that_misses_its_leak_fails_the_command(
         and "planted leak was not found by attack 6" in done.err
         and "--budget" in done.err
     )
-    (attack,) = json.loads(done.out)["egan"][
-        "attacks"
-    ]  # what was found is printed all the same
+    # What was found is printed all the same.
+    (attack,) = json.loads(done.out)["egan"]["attacks"]
     assert attack["number"] == 6 and attack["control"]["finding"] == "held"
 
 

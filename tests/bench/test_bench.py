@@ -1,4 +1,6 @@
-"""`egan bench`: answers known in advance, on pictures made here and an untrained model that is a codec by construction."""
+"""`egan bench`: answers known in advance, on pictures made here and an untrained model
+that is a codec by construction.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def one_thread() -> Iterator[None]:
 
 
 def smooth(count: int, side: int, seed: int) -> np.ndarray:
-    """Pictures that the 12 phases of a cell can hold; photographs of 64 pixels are too busy for an untrained codec."""
+    """Pictures that the 12 phases of a cell can hold; photographs of 64 pixels are too
+    busy for an untrained codec.
+    """
     coarse = np.random.default_rng(seed).integers(
         0, 256, (count, 4, 4, 3), dtype=np.uint8
     )
@@ -147,9 +151,8 @@ def test_known_pixel_figures() -> None:
     assert decibels(0.01) == pytest.approx(20)
     half = black.copy()
     half[:8] = 255
-    assert blind_mse(half) == pytest.approx(
-        0.25
-    )  # the mean colour is half way to either
+    # The mean colour is half way to either.
+    assert blind_mse(half) == pytest.approx(0.25)
     assert blind_mse(white) == 0
 
 
@@ -163,7 +166,8 @@ def test_identity_channel(pairs: HeldOutPairs) -> None:
             and row.message_ssim == 1
             and row.encryption_mse == 0
         )
-        assert row.excess == math.inf  # every wrong key reads the message: a leak shows
+        # Every wrong key reads the message: a leak shows.
+        assert row.excess == math.inf
     figures = summarise(rows, METRICS, 0)
     assert (
         figures["message"]["psnr"] is None
@@ -196,7 +200,9 @@ def test_table_does_not_depend_on_the_batch_size(
             assert first == second, figure
             if first is None:
                 assert third is None and "lpips" in column
-            else:  # a kernel for another batch may round the last bit of a float32, and then a pixel by one level
+            # A kernel for another batch may round the last bit of a float32, and then a
+            # pixel by one level.
+            else:
                 assert first == pytest.approx(third, rel=1e-4), figure
 
 
@@ -291,7 +297,8 @@ def test_learned_metrics_are_zero_between_equal_pictures(
 ) -> None:
     cpu = torch.device("cpu")
     lpips = load_lpips("squeeze", backbone, cpu)
-    small = pairs.composites[:, :20, :20]  # under 64 pixels: resized
+    # Under 64 pixels: resized.
+    small = pairs.composites[:, :20, :20]
     assert (
         np.abs(lpips(small, small)).max() == 0 and lpips(small[:1], small[1:2])[0] > 0
     )
@@ -348,7 +355,8 @@ def test_interval_holds_the_mean_and_repeats() -> None:
 
 def test_interval_of_a_rate_says_how_little_no_hit_of_few_proves() -> None:
     low, high = rate_interval(0, 10)
-    assert low == 0 and high == pytest.approx(0.2775, abs=1e-3)  # Wilson 1927
+    # Wilson 1927.
+    assert low == 0 and high == pytest.approx(0.2775, abs=1e-3)
     assert rate_interval(10, 10)[0] == pytest.approx(1 - high)
 
 
@@ -385,7 +393,8 @@ def test_speed_is_measured_beside_a_resnet(
 
 
 def test_utilisation_is_never_above_one_however_busy_the_machine_was() -> None:
-    done, peak = typical_and_peak([3.0, 4.0, 9.0], [1.0, 2.0])  # products were slowed
+    # Products were slowed.
+    done, peak = typical_and_peak([3.0, 4.0, 9.0], [1.0, 2.0])
     assert (done, peak) == (4.0, 9.0)
     assert typical_and_peak([3.0], [12.0, 6.0]) == (3.0, 12.0)
 

@@ -66,7 +66,8 @@ def test_methods_are_trained_alike_and_an_interrupted_run_goes_on(
         ]
         assert {"psnr", "kid"} <= set(training["curve"][0])
     assert "wrong_psnr" in found["paper"]["training"]["curve"][0]
-    assert found["paper"]["n"] == found["baluja"]["n"] == 4  # held out of 16
+    # Held out of 16.
+    assert found["paper"]["n"] == found["baluja"]["n"] == 4
 
     folder = here / "all"
     assert (folder / "figure-3-methods.png").stat().st_size > 1000

@@ -1,4 +1,6 @@
-"""`egan bench --figures`, `--report`, `--payloads` and `--ablation`: sessions on tiny weights, and answers known in advance."""
+"""`egan bench --figures`, `--report`, `--payloads` and `--ablation`: sessions on tiny
+weights, and answers known in advance.
+"""
 
 from __future__ import annotations
 
@@ -115,9 +117,8 @@ def test_figures_and_report(
     thief = [
         float(r["message PSNR, dB"]) for r in rows if r["curve"] == "as egan decrypts"
     ]
-    assert (
-        known[0] == thief[0] and max(thief[1:]) < known[0] - 10
-    )  # one level of noise is another key
+    # One level of noise is another key.
+    assert known[0] == thief[0] and max(thief[1:]) < known[0] - 10
     page = (here / "page.html").read_text()
     assert (
         page.startswith("<!doctype html>") and page.count("data:image/png;base64,") == 9

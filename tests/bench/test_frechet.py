@@ -28,7 +28,8 @@ def flowers(count: int, side: int, seed: int) -> np.ndarray:
     )
 
 
-@pytest.mark.parametrize("count", [7, 40])  # fewer and more than the 12 features
+# Fewer and more than the 12 features.
+@pytest.mark.parametrize("count", [7, 40])
 def test_frechet_of_equal_covariances_is_the_squared_distance_of_the_means(
     count: int,
 ) -> None:

@@ -1,4 +1,6 @@
-"""The networks against published sizes, the budgets of the default family, and the lock in the middle of F."""
+"""The networks against published sizes, the budgets of the default family, and the lock
+in the middle of F.
+"""
 
 import dataclasses
 import math
@@ -126,11 +128,12 @@ def test_a_key_image_with_levels_holds_how_light_a_picture_is() -> None:
 
 def test_the_curve_of_key_images_with_levels() -> None:
     network = KeyNetwork(4, levels=True)
+    # 255 m / (1 + m), halves to even.
     for bias, level in (
         (0.0, 0),
         (1.0, 128),
         (4.0, 204),
-    ):  # 255 m / (1 + m), halves to even
+    ):
         torch.nn.init.zeros_(network.convs[0].weight)
         torch.nn.init.constant_(network.convs[0].bias, bias)
         key = network.key_image(torch.rand(1, 3, 64, 64), (1, 1, 1))
@@ -162,7 +165,9 @@ def test_components_come_back_from_their_phases() -> None:
 
 
 def test_a_turn_misread_beside_its_neighbours_is_put_right() -> None:
-    """Noise that takes a coarse phase past pi, and one that takes it three quarters of a fine turn off."""
+    """Noise that takes a coarse phase past pi, and one that takes it three quarters of
+    a fine turn off.
+    """
     components = torch.full((1, 1, 8, 8), 0.98)
     angle = torch.cat((REACH * components, VERNIER * REACH * components), 1)
     angle[0, 0, 2, 2] += 0.7
@@ -212,7 +217,9 @@ def test_quantised_phases_are_bytes_with_a_gradient() -> None:
 def test_disguise_is_a_function_of_locked_bytes_and_public_key_alone(
     tiny_model: EncryptGAN,
 ) -> None:
-    """Two messages, with keystreams that make their locked bytes equal, give one disguise, bit for bit."""
+    """Two messages, with keystreams that make their locked bytes equal, give one
+    disguise, bit for bit.
+    """
     rng = np.random.default_rng(3)
     one, two = (rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8) for _ in range(2))
     key = rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
@@ -224,9 +231,8 @@ def test_disguise_is_a_function_of_locked_bytes_and_public_key_alone(
     assert (first == second).all()
     painted = tiny_model.render(lock(a1, k1), key)
     assert (first == tiny_model.levels("F", painted)).all()
-    assert (
-        tiny_model.encrypt(two, key, k1) != first
-    ).any()  # the control: without that, they differ
+    # The control: without that, they differ.
+    assert (tiny_model.encrypt(two, key, k1) != first).any()
 
 
 def test_no_gradient_goes_round_the_lock(tiny_model: EncryptGAN) -> None:
@@ -303,11 +309,11 @@ def test_cuda_agrees_with_the_cpu(tiny_model: EncryptGAN) -> None:
 def test_painting_is_scaled_into_the_room_that_the_carriers_leave() -> None:
     painted = torch.tensor([1.25, -0.5, 0.0]).view(1, 3, 1, 1)
     base = torch.tensor([0.0, 0.0, 0.9]).view(1, 3, 1, 1)
-    assert room_beside(base, painted).item() == pytest.approx(0.8)  # 0.8 x 1.25 = 1
+    # 0.8 x 1.25 = 1.
+    assert room_beside(base, painted).item() == pytest.approx(0.8)
     base = torch.tensor([-0.25, -0.75, 0.0]).view(1, 3, 1, 1)
-    assert room_beside(base, painted).item() == pytest.approx(
-        0.5
-    )  # -0.75 - 0.5 x 0.5 = -1
+    # -0.75 - 0.5 x 0.5 = -1.
+    assert room_beside(base, painted).item() == pytest.approx(0.5)
     assert room_beside(0 * base, painted / 2).item() == 1
 
 
@@ -317,7 +323,8 @@ def test_what_f_paints_fits_into_8_bits_and_stays_beside_the_carriers(
     decoder = tiny_model.F.decoder
     with torch.no_grad():
         head = decoder.head[HIDE]
-        head.weight.mul_(40)  # far brighter and darker than any picture
+        # Far brighter and darker than any picture.
+        head.weight.mul_(40)
         z = unit_phases(torch.randint(0, 256, (2, tiny_model.options.phases, 16, 16)))
         picture = decoder(z, torch.rand(2, 3, 64, 64) * 2 - 1, HIDE)
         carriers = decoder.payload(torch.cat((z[:, 0], z[:, 1]), 1))
@@ -331,9 +338,8 @@ def test_rounding_against_a_weight() -> None:
     values = torch.tensor([[0.4, 9.6], [0.4, -3.0], [200.7, 300.0]])
     plain = torch.tensor([[0.0, 10.0], [0.0, 0.0], [201.0, 255.0]])
     assert torch.equal(round_against(values, torch.eye(3)), plain)
-    sums = torch.ones(2, 2) + 1e-3 * torch.eye(
-        2
-    )  # almost only the sum of both errors counts: one takes up the other's
+    # Almost only the sum of both errors counts: one takes up the other's.
+    sums = torch.ones(2, 2) + 1e-3 * torch.eye(2)
     assert round_against(torch.tensor([[0.4], [0.4]]), sums).flatten().tolist() == [
         0,
         1,
@@ -355,9 +361,11 @@ def test_rounding_keeps_off_the_carriers(tiny_model: EncryptGAN) -> None:
         on = torch.eye(48) - decoder.beside_carriers()
         return torch.einsum("ij,njhw->nihw", on, cells).square().sum().item()
 
-    # 1/12 a dimension is what rounding one by one leaves; measured on the default weights: 0.39 of it
+    # 1/12 a dimension is what rounding one by one leaves; measured on the default
+    # weights: 0.39 of it
     assert on_carriers(levels) < 0.6 * on_carriers(exact.round())
-    assert (levels - exact).abs().mean() < 0.6  # plain rounding: 0.25
+    # Plain rounding: 0.25.
+    assert (levels - exact).abs().mean() < 0.6
     assert np.array_equal(
         to_bytes(levels / 127.5 - 1), levels.permute(0, 2, 3, 1).byte().numpy()
     )
@@ -366,7 +374,9 @@ def test_rounding_keeps_off_the_carriers(tiny_model: EncryptGAN) -> None:
 def test_exact_measuring_finds_every_phase_whatever_is_painted(
     tiny_model: EncryptGAN, tmp_path: Path
 ) -> None:
-    """Carriers that moved, a painter gone wild: the inverse of the carriers reads them, and training sees that at once."""
+    """Carriers that moved, a painter gone wild: the inverse of the carriers reads them,
+    and training sees that at once.
+    """
     model = EncryptGAN(dataclasses.replace(tiny_model.options, exact_measuring=True))
     model.load_state_dict(tiny_model.state_dict())
     torch.manual_seed(3)
@@ -384,7 +394,8 @@ def test_exact_measuring_finds_every_phase_whatever_is_painted(
         )
         measured = revealer.measure(picture, key, hider)
         assert torch.allclose(measured, sent, atol=1e-3)
-        # Measured and sent are the same for any carriers, so there is nothing to gain by moving them.
+        # Measured and sent are the same for any carriers, so there is nothing to gain
+        # by moving them.
         (slope,) = torch.autograd.grad(
             (measured - sent.roll(1, 0)).square().sum(), carriers
         )

@@ -1,4 +1,6 @@
-"""Keys and envelopes: what opens and what does not, for whom, and what an outsider sees."""
+"""Keys and envelopes: what opens and what does not, for whom, and what an outsider
+sees.
+"""
 
 import numpy as np
 import pytest
@@ -80,7 +82,8 @@ def test_two_pairs_from_one_face_differ_and_stay_near_it() -> None:
     assert one.seed != two.seed
     assert pub1.fingerprint != pub2.fingerprint
     moved = one.picture.astype(int) - face
-    assert np.abs(moved).max() <= 2  # one level of noise, one of the header
+    # One level of noise, one of the header.
+    assert np.abs(moved).max() <= 2
     outside = ~header.mask(face.shape, keys.PRIVATE_BODY.size)
     inside = outside & (face > 0) & (face < 255)
     counts = np.bincount((moved + 1)[inside], minlength=3)
@@ -124,7 +127,8 @@ def test_a_fingerprint_covers_the_keys_and_every_sample_but_not_the_headers_bits
     seen[~used] ^= 1
     whiter = keys.read_public(header.embed(seen, Kind.PUBLIC_KEY, body), "pub.png")
     assert whiter.fingerprint != public.fingerprint
-    parts = [16, 16 + 32 + 1100]  # a byte of X25519's and of ML-KEM's key
+    # A byte of X25519's and of ML-KEM's key.
+    parts = [16, 16 + 32 + 1100]
     for at in parts:
         changed = bytearray(body)
         changed[at] ^= 1
@@ -310,9 +314,12 @@ def test_unused_slots_and_padding_must_be_zero(pair) -> None:
     boxes = ((1, 1, 5, 5),)
     _, plain = opened_bytes(sealed_to(public, picture=picture, boxes=boxes), private)
     assert envelope.unseal(resealed(picture, plain, public), private, "d.png")
-    zeros = [i for i in range(37 + 8, 37 + 128)]  # unused boxes
-    zeros += list(range(LETTER.size, len(plain)))  # no note
-    zeros += [229 + 7]  # a date without a signature
+    # Unused boxes.
+    zeros = [i for i in range(37 + 8, 37 + 128)]
+    # No note.
+    zeros += list(range(LETTER.size, len(plain)))
+    # A date without a signature.
+    zeros += [229 + 7]
     for at in zeros[::9] + zeros[-2:]:
         changed = bytearray(plain)
         changed[at] = 1
@@ -358,7 +365,9 @@ def test_each_receiver_costs_one_slot_and_their_number_is_padded() -> None:
 
 
 def test_no_receiver_learns_who_the_others_are(pairs) -> None:
-    """Slots that nobody can open look like the others, and all are in an order by chance."""
+    """Slots that nobody can open look like the others, and all are in an order by
+    chance.
+    """
     sealed = sealed_to(*(p for _, p in pairs[:3]), picture=noise(256, 256))
     parts = envelope.parts_of(sealed, "d.png")
     assert len(parts.each_slot()) == 4

@@ -8,7 +8,8 @@ from egan.crypto.header import Kind
 from egan.errors import EganError
 
 RNG = np.random.default_rng(4)
-QUICK = 4  # log2 of scrypt's N
+# log2 of scrypt's N.
+QUICK = 4
 
 
 def noise(height: int = 64, width: int = 64) -> np.ndarray:
@@ -48,7 +49,8 @@ def test_a_locked_key_is_noise_that_says_nothing_of_the_key(private) -> None:
     assert one.shape == (80, 80, 3)
     assert (one != two).mean() > 0.99
     counts = np.bincount(one.reshape(-1), minlength=256)
-    assert counts.min() > 30 and counts.max() < 130  # of 75 on average
+    # Each level comes 75 times on average.
+    assert counts.min() > 30 and counts.max() < 130
     part = private.picture.tobytes()[3000:3032]
     assert part not in one.tobytes()
     with pytest.raises(EganError, match="a private key with a passphrase"):

@@ -48,9 +48,8 @@ def test_a_key_pair_comes_back_from_its_pictures(
     x: np.ndarray, y: np.ndarray, weights: bytes
 ) -> None:
     private, public = make_pair(x, y, weights)
-    assert (
-        np.abs(private.picture.astype(int) - x).max() <= 2
-    )  # a random level, and the header's bit
+    # A random level, and the header's bit.
+    assert np.abs(private.picture.astype(int) - x).max() <= 2
     assert np.abs(public.picture.astype(int) - y).max() <= 1
     again = read_public(public.picture, "pub.png")
     assert (again.fingerprint, again.network) == (private.fingerprint, weights)

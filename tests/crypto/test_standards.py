@@ -52,7 +52,8 @@ def test_the_suite_of_envelopes_opens_the_vector_of_its_draft() -> None:
 
 
 def test_hpke_with_x25519_opens_the_vector_of_rfc_9180() -> None:
-    vector = {  # appendix A.2.1
+    # Appendix A.2.1.
+    vector = {
         "info": "4f6465206f6e2061204772656369616e2055726e",
         "enc": "1afa08d3dec047a643885163f1180476fa7ddb54c6a8029ea33f95796bf2ac4a",
         "aad": "436f756e742d30",
@@ -122,7 +123,8 @@ def test_other_ed25519_keys_that_are_no_points_are_refused() -> None:
         Ed25519PrivateKey.generate().public_key().public_bytes_raw(), "little"
     )
     y = honest % 2**255
-    while True:  # half of all numbers are no y of a point
+    # Half of all numbers are no y of a point.
+    while True:
         y += 1
         try:
             points.check_ed25519(y.to_bytes(32, "little"))

@@ -234,7 +234,8 @@ def test_a_png_holds_the_pixels_and_the_text() -> None:
     with Image.open(io.BytesIO(data)) as image:
         assert image.text == {"egan:boxes": "[]"}
         assert np.array_equal(np.asarray(image), RGB)
-    turned = RGB[::-1, ::-1]  # not contiguous
+    # Not contiguous.
+    turned = RGB[::-1, ::-1]
     assert np.array_equal(read(png_bytes(turned)), turned)
 
 
@@ -391,7 +392,8 @@ def test_no_change_of_a_picture_with_a_header_goes_unseen(
 @settings(max_examples=60, deadline=None)
 @given(PICTURES)
 def test_no_header_is_found_in_other_pictures(picture: np.ndarray) -> None:
-    picture.reshape(-1)[:32] &= 0xFE  # four zero bytes are no magic
+    # Four zero bytes are no magic.
+    picture.reshape(-1)[:32] &= 0xFE
     assert header.find(picture) is None
 
 

@@ -1,4 +1,6 @@
-"""Recipes of the compared methods: losses at known values, published schedules, and each overfits two pictures."""
+"""Recipes of the compared methods: losses at known values, published schedules, and
+each overfits two pictures.
+"""
 
 import math
 
@@ -52,7 +54,8 @@ def smooth(seed: int) -> np.ndarray:
 def make(family: str, **settings: object) -> UnkeyedMethod:
     torch.manual_seed(0)
     values = {"batch": 4, "discriminator_width": 4, **settings}
-    if family == "baluja":  # has no discriminator
+    # Has no discriminator.
+    if family == "baluja":
         del values["discriminator_width"]
     options = BASELINE_TRAINING[family](**values)
     made = recipe(family)(TINY[family], options, FourPictures())
@@ -83,7 +86,8 @@ def test_drit_losses() -> None:
     )
     zero = torch.zeros(2, 8)
     assert drit.kl_loss(zero, zero).item() == 0
-    assert drit.kl_loss(zero + 1, zero).item() == 4  # 8 numbers, 1/2 each
+    # 8 numbers, 1/2 each.
+    assert drit.kl_loss(zero + 1, zero).item() == 4
     assert drit.kl_loss(zero, zero + math.log(4)).item() == pytest.approx(
         4 * (3 - math.log(4))
     )
@@ -107,7 +111,9 @@ class Scale(nn.Module):
 
 
 def test_cyclegan_losses_of_networks_that_change_nothing() -> None:
-    """With F = G = identity and D = 0: cycle and identity 0, each generator (0 - 1)^2, each discriminator (1 + 0) / 2."""
+    """With F = G = identity and D = 0: cycle and identity 0, each generator (0 - 1)^2,
+    each discriminator (1 + 0) / 2.
+    """
     method = make("cyclegan")
     method.model.F, method.model.G = Scale(1.0), Scale(1.0)
     method.critics["x"], method.critics["y"] = Scale(0.0), Scale(0.0)
@@ -123,7 +129,9 @@ def test_cyclegan_losses_of_networks_that_change_nothing() -> None:
 
 
 def test_cyclegan_weights_are_the_published_ones() -> None:
-    """F doubles and G changes nothing: both cycles are off by |x|, F's identity by |y|, G's by 0; weights 10 and 5."""
+    """F doubles and G changes nothing: both cycles are off by |x|, F's identity by |y|,
+    G's by 0; weights 10 and 5.
+    """
     method = make("cyclegan")
     method.model.F, method.model.G = Scale(2.0), Scale(1.0)
     x, y, _ = method.batch()
@@ -145,7 +153,8 @@ def test_the_image_pool_keeps_fifty_and_hands_out_older_ones() -> None:
     out = pool(numbered[50:])[:, 0, 0, 0]
     older = (out < torch.arange(50.0, 400.0)).float()
     assert 0.4 < older.mean() < 0.6
-    assert len(set(out.tolist())) == 350  # nothing comes out twice
+    # Nothing comes out twice.
+    assert len(set(out.tolist())) == 350
     assert (cyclegan.ImagePool(0, 2)(numbered) == numbered).all()
 
 

@@ -1,4 +1,6 @@
-"""Training in several processes, started by torchrun as a person would, against one process with the same batch."""
+"""Training in several processes, started by torchrun as a person would, against one
+process with the same batch.
+"""
 
 import os
 import signal
@@ -180,7 +182,8 @@ def test_a_dead_process_ends_the_run_with_words_and_its_last_checkpoint(
 
 def test_processes_that_torchrun_did_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
-    monkeypatch.setenv("WORLD_SIZE", "2")  # of something else
+    # Of something else.
+    monkeypatch.setenv("WORLD_SIZE", "2")
     with joined(cpu) as found:
         assert found == (Place(), cpu)
     monkeypatch.setenv("RANK", "0")
