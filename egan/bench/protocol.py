@@ -20,7 +20,9 @@ import numpy as np
 from egan.bench.data import PictureSets
 from egan.bench.features import PictureDistance
 from egan.bench.metrics import blind_mse, ssim
+from egan.core.inference import KeyedModel
 from egan.core.model import Model, Pictures
+from egan.crypto import envelope, header
 from egan.crypto.keystream import keystream
 from egan.pictures.metrics import decibels, mse
 from egan.pictures.squares import Square
@@ -191,12 +193,25 @@ class Channel:
         for part in progress(parts, len(parts), "encrypt and decrypt"):
             k = self.keystreams([("pair", i) for i in part])
             begin = time.perf_counter()
-            disguises.append(
-                self.model.encrypt(self.pairs.composites[part], self.public[part], k)
-            )
+            disguises.append(self.as_sent(part, k))
             decodes.append(self.model.decrypt(disguises[-1], self.private[part], k))
             seconds += [(time.perf_counter() - begin) / len(part)] * len(part)
         return np.concatenate(disguises), np.concatenate(decodes), seconds
+
+    def as_sent(self, part: Sequence[int], k: Pictures | None) -> Pictures:
+        """Disguises with a header of random bits, as long as that of an envelope for one
+        receiver; without one where the model has no lock.
+        """
+        composites, public = self.pairs.composites[part], self.public[part]
+        if not isinstance(self.model, KeyedModel) or not self.model.locked:
+            return self.model.encrypt(composites, public, k)
+        shape = composites.shape[1:]
+        even = header.mask(shape, envelope.plan(shape, 1).body)
+        disguises = self.model.encrypt(composites, public, k, even)
+        for i, disguise in zip(part, disguises, strict=True):
+            random = np.random.default_rng((self.seed, i))
+            disguise[even] |= random.integers(0, 2, int(even.sum()), dtype=np.uint8)
+        return disguises
 
     def wrong(
         self,

@@ -128,6 +128,9 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Identity(EncryptGAN):
     """A channel that changes nothing, whatever the key."""
 
+    # So its disguises get no header, which would change them.
+    locked = False  # type: ignore[assignment]
+
     def encrypt(self, composites, keys, keystreams):  # type: ignore[no-untyped-def]
         return composites.copy()
 
@@ -178,7 +181,8 @@ def test_identity_channel(pairs: HeldOutPairs) -> None:
 
 
 def test_codec_with_right_and_wrong_keys(rows: list[Row]) -> None:
-    assert np.mean([row.message_psnr for row in rows]) > 25
+    # A header takes the lowest bit of every sample at 64x64.
+    assert np.mean([row.message_psnr for row in rows]) > 22
     for row in rows:
         assert row.wrong_keys == len(rows) - 1
         assert row.excess is not None and row.security_psnr_max is not None
