@@ -38,7 +38,9 @@ from egan.core.tiles import Tile, tiles
 ALIGN = 16
 # The pixels of the largest tile with its border: more take more memory, fewer see more
 # borders.
-LARGEST_TILE = 3_800_000
+LARGEST_TILE = 2_600_000
+# Cells that are rounded together
+CELLS = 65_536
 # K halves a picture six times, and looks half a cell of the last map beyond its edge.
 KEY_ALIGN = KEY_BORDER = 64
 
@@ -128,12 +130,17 @@ class KeyedModel(Model):
         if not self.locked:
             return super().levels(side, paint, even)
         weight = self.carriers(side).weight
-        mask = None if even is None else columns_of(even)
         out = np.empty(paint.shape, np.uint8)
+        height, width = paint.shape[1:3]
+        # Bands of large pictures, since what is rounded is copied twice
+        band = max(1, CELLS // (width // CELL)) * CELL
         for levels, picture in zip(out, paint, strict=True):
-            rounded = closed_form.round_against(columns_of(picture), weight, mask)
-            shape = (-1, picture.shape[0] // CELL, picture.shape[1] // CELL)
-            levels[:] = closed_form.picture_of(rounded.reshape(shape))
+            for rows in parts(height, band):
+                mask = None if even is None else columns_of(even[rows])
+                values = columns_of(picture[rows])
+                rounded = closed_form.round_against(values, weight, mask)
+                shape = (-1, len(picture[rows]) // CELL, width // CELL)
+                levels[rows] = closed_form.picture_of(rounded.reshape(shape))
         return out
 
     def decrypt(

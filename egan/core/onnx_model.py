@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import re
 from typing import Any, cast
@@ -28,6 +30,11 @@ from egan.errors import NO_MEMORY, EganError
 SIDES: tuple[Side, ...] = ("F", "G")
 OLDEST = (1, 18)
 MOST_THREADS = 16
+# Pixels of a tile from which on memory is looked after
+LARGE = 500_000
+# A number of malloc.h, and the bytes from which on an array is mapped
+M_MMAP_THRESHOLD = -3
+MAPPED = 4 * 2**20
 
 
 class OnnxModel(KeyedModel):
@@ -55,6 +62,10 @@ class OnnxModel(KeyedModel):
     def run(self, stage: str, *inputs: NDArray) -> list[NDArray]:
         session = self.session(stage)
         names = inputs_of(stage)
+        height, width = size_of(inputs[-1], stage)
+        large = height * width >= LARGE
+        if large:
+            keep_heap_small()
         feed = {
             n: np.ascontiguousarray(one) for n, one in zip(names, inputs, strict=True)
         }
@@ -62,7 +73,8 @@ class OnnxModel(KeyedModel):
             outputs = session.run(list(outputs_of(stage)), feed)
         except Exception as error:
             raise self.failure(stage, error) from error
-        height, width = size_of(inputs[-1], stage)
+        if large:
+            give_back_memory()
         for output, shape in zip(
             outputs, self.made(stage, len(inputs[0]), height, width), strict=True
         ):
@@ -159,6 +171,7 @@ def session_options(ort: Any) -> Any:
     options.inter_op_num_threads = 1
     # Waiting threads sleep: spinning would take other processes' time, and gains little.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_cpu_mem_arena = False
     options.log_severity_level = 4
     return options
 
@@ -172,6 +185,18 @@ def threads() -> int:
     wanted = re.match(r"\s*0*([1-9]\d{0,3})\b", os.environ.get("OMP_NUM_THREADS", ""))
     most = int(wanted[1]) if wanted else MOST_THREADS
     return min(cores, most, MOST_THREADS)
+
+
+def keep_heap_small() -> None:
+    """Have the C library (glibc) map large arrays one by one: holes between them cost half as much again."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED)
+
+
+def give_back_memory() -> None:
+    """Have the C library (glibc) give what is free back to the system, of which it keeps much."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def import_runtime() -> Any:

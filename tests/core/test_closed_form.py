@@ -224,3 +224,13 @@ def test_carriers_come_from_the_stored_tensors(tiny_model: EncryptGAN) -> None:
     laid = tiny_model.F.decoder.payload(z.flatten(1, 2))[0].numpy()
     ours = np.einsum("ij,jhw->ihw", made.matrix, complex_parts(z))
     assert np.allclose(ours + made.offset[:, None, None], laid, atol=1e-5)
+
+
+def test_bands_are_rounded_as_the_whole_is(
+    tiny_model: EncryptGAN, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted = RNG.uniform(0, 255, (1, 96, 64, 3)).astype(np.float32)
+    even = RNG.random((96, 64, 3)) < 0.05
+    whole = tiny_model.levels("F", painted, even)
+    monkeypatch.setattr("egan.core.inference.CELLS", 50)
+    assert (tiny_model.levels("F", painted, even) != whole).mean() < 1e-3
