@@ -37,6 +37,7 @@ from egan.pictures.sizes import parse_size
 from egan.verbs import hide, keys, unhide
 from egan.verbs import sign as signing
 from egan.verbs.batching import batches
+from egan.verbs.capsules import Robust
 from egan.verbs.job import Job
 from egan.verbs.keygen import key_pair
 from egan.verbs.weights import Weights, find_weights
@@ -54,7 +55,8 @@ class Decrypted:
     fingerprint of who signed it; None: anyone may have sent it. note: the bytes that
     travelled with it. seconds, comment: when it was signed, since 1970 (UTC) by the sender's
     clock, and with what words. authentic: it is proven to be
-    what was sealed for this key. notes: what else a user should know.
+    what was sealed for this key. notes: what else a user should know. source: "network", or
+    "capsule" where the disguise was re-encoded on its way; capsule: facts about that.
     """
 
     picture: Image.Image
@@ -66,6 +68,8 @@ class Decrypted:
     note: bytes = b""
     seconds: int | None = None
     comment: str = ""
+    source: str = "network"
+    capsule: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,7 @@ class EncryptGAN:
         note: str | bytes = b"",
         comment: str = "",
         size: int | tuple[int, int] | None = None,
+        robust: str | None = None,
     ) -> Image.Image: ...
     @overload
     def encrypt(
@@ -187,6 +192,7 @@ class EncryptGAN:
         note: str | bytes = b"",
         comment: str = "",
         size: int | tuple[int, int] | None = None,
+        robust: str | None = None,
     ) -> list[Image.Image]: ...
     def encrypt(
         self,
@@ -197,6 +203,7 @@ class EncryptGAN:
         note: str | bytes = b"",
         comment: str = "",
         size: int | tuple[int, int] | None = None,
+        robust: str | None = None,
     ) -> Any:
         """The disguise of a composite, or of each of a list; of any size from 64 pixels up.
 
@@ -204,13 +211,15 @@ class EncryptGAN:
         key, for the receiver to know; comment: a short text that is signed too. flower: what
         disguises are to look like instead of the flower of the public key; the receiver needs
         nothing of it. note: text or bytes that travel exactly. size: the longer side, or
-        width and height, to resize to first. Raises EganError where a picture has too little
-        room for all that.
+        width and height, to resize to first. robust: "any" adds a capsule that JPEG and
+        resizing leave readable, "jpeg" one with better copies for JPEG alone. Raises EganError
+        where a picture has too little room for all that.
         """
         keyed = [public_key(one) for one in several(public)]
         signer = Signing(private_key(sign), comment) if sign is not None else None
         look = None if flower is None else loaded(flower)
         exact = note.encode() if isinstance(note, str) else note
+        survives = None if robust is None else Robust.named(robust)
 
         def read(one: Picture) -> Job:
             picture = loaded(one)
@@ -224,7 +233,7 @@ class EncryptGAN:
         return each(
             composite,
             read,
-            lambda jobs: hide.encrypt(jobs, keyed, signer, look),
+            lambda jobs: hide.encrypt(jobs, keyed, signer, look, survives),
             lambda _job, pixels: image_of(pixels),
         )
 
@@ -257,9 +266,7 @@ class EncryptGAN:
         known = [public_key(one) for one in several(sender)]
 
         def read(one: Picture) -> Job:
-            picture = loaded(
-                one, True, damaged or self.weights.robust or not self.weights.locked
-            )
+            picture = loaded(one, exact=True, lossy=True)
             return unhide.open_disguise(
                 picture,
                 picture.name,
@@ -287,6 +294,8 @@ class EncryptGAN:
                 job.note,
                 sender.seconds if sender else None,
                 sender.comment if sender else "",
+                "network" if job.found is None else "capsule",
+                job.found.facts() if job.found else None,
             )
 
         return each(disguise, read, lambda jobs: unhide.decrypt(jobs, key), made)

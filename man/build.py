@@ -133,6 +133,15 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "signed too. A disguise that is not signed says nothing of who made it: anyone can have."
             ),
             (
+                "--robust adds a capsule to the brightness of the disguise: boxes, small copies of the messages and of the "
+                "cover, the note and the signature, sealed on their own. JPEG of quality 60, resizing to three quarters and noise "
+                "leave it readable; cropping does not. egan says how good the copies are, in dB. --jpeg-only leaves room for "
+                "better ones where nothing but JPEG of quality 75 or more is on the way. Both sides of the picture must be 128 "
+                "pixels or more, and there is one receiver. Below about 512x512 pixels there is room for X25519 alone: "
+                "whoever keeps such a picture and owns a quantum computer later opens its capsule. Anyone can tell that there "
+                "is a capsule. A picture without --robust must reach its receiver as it is."
+            ),
+            (
                 "--flower names a picture for the disguise to look like in place of the public key's flower, so that one key can have "
                 "many. The receiver needs nothing of it. A public key that other weights drew may need it: egan says so."
             ),
@@ -151,6 +160,10 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             (
                 "A disguise that looks like this rose",
                 "egan encrypt --pub pub.png --flower rose.jpg composite.png -o flower.png",
+            ),
+            (
+                "For a messenger that re-encodes pictures",
+                "egan encrypt --pub pub.png --robust composite.png -o flower.png",
             ),
             (
                 "To two people, with a note",
@@ -186,6 +199,12 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "With --from only what the holder of that key signed, for this receiver, is decoded; with several, what one of "
                 "them signed. The signer's fingerprint, date and comment are printed where there are some; else that anyone may "
                 "have sent it. A letter that comes twice has the same date twice."
+            ),
+            (
+                "A disguise of egan encrypt --robust opens although it was re-encoded, resized, or cut out of a screenshot with its plain "
+                "border: boxes, messages, note and sender then come from its capsule, exactly as they were sealed, and the pictures "
+                "are smaller copies. egan says so, and --json names the source: network or capsule. The size that was sent is found "
+                "by itself. A cropped or turned picture does not open."
             ),
             (
                 "--note writes the note that came with the picture to standard output, exactly; on a terminal its control "
@@ -370,12 +389,6 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
                 "print the command that goes on exactly: --resume FILE is enough, because a checkpoint keeps the pictures' folders, "
                 "the output and all options of its run; options that are given with it and change the run are named. A run that diverges "
                 "stops and keeps its last good state."
-            ),
-            (
-                "--robust makes a model whose disguises can be decoded after JPEG, noise or resizing, at a price: four strong phases a cell "
-                "in the brightness instead of thirteen faint ones in the colours, so the decode is coarser and the disguise shows it. The pixel "
-                "header does not survive such a channel; egan bench --attacks measures what does. With --from it takes weights that were "
-                "trained so."
             ),
             (
                 "torchrun --nproc-per-node N -m egan train ... trains in N processes, one a GPU, that share each batch. Gradients are "

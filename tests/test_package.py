@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from egan.bench.contestants import chosen_weights
-from egan.core.weights import read_description
 from egan.errors import EganError
 from egan.verbs.weights import SHIPPED, find_weights
 
@@ -83,16 +82,6 @@ def test_the_main_job_runs_from_the_wheel_with_its_own_weights(
     assert made["contact-sheet"].std() > 30
 
 
-def test_one_key_pair_serves_with_and_without_robustness() -> None:
-    """egan and robust have one K, so no key is drawn by other weights when both are
-    used.
-    """
-    key_networks = {
-        name: read_description(find_weights(name)).key_network for name in SHIPPED
-    }
-    assert key_networks["egan"] == key_networks["robust"] != key_networks["paper"]
-
-
 def test_shipped_weights_go_by_their_names(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -107,11 +96,10 @@ def test_shipped_weights_go_by_their_names(
     (tmp_path / "egan").mkdir()
     assert chosen_weights([Path("egan")], []) == {"egan": find_weights("egan")}
     (tmp_path / "mine").mkdir()
-    alone = shutil.copy(find_weights("robust"), tmp_path / "mine/robust.safetensors")
+    alone = shutil.copy(find_weights("egan"), tmp_path / "mine/other.safetensors")
     assert chosen_weights([tmp_path / "mine"], []) == {"egan": alone}
     monkeypatch.setenv("EGAN_WEIGHTS", "paper")
-    # Without a name: all that lie beside the installed weights, of which `robust` is of
-    # the family egan, too.
+    # Without a name: all that lie beside the installed weights.
     assert chosen_weights([], ["egan", "paper"]) == {
         name: find_weights(name) for name in ("egan", "paper")
     }

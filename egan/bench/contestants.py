@@ -64,13 +64,6 @@ def chosen_weights(weights: Sequence[Path], methods: Sequence[str]) -> dict[str,
             raise EganError(f"{path} is no weights file", status=2)
         if family is None or (methods and family not in methods):
             continue
-        if (
-            path.stem in SHIPPED
-            and path.stem != family
-            and path.with_stem(family) in listed
-        ):
-            # More weights of the family egan, beside egan's own.
-            continue
         if family in found:
             raise EganError(
                 f"two weights files of the method {family}: {found[family]} and {path}",
@@ -127,14 +120,11 @@ def family_of(path: Path) -> str | None:
 
 
 def row_names(paths: Sequence[Path]) -> list[str]:
-    """One name per weights file: the family for one alone (`robust` for that), else the
+    """One name per weights file: the family for one alone, else the
     file's stem, else its whole path.
     """
     if len(paths) == 1:
-        family = family_of(paths[0]) or "egan"
-        return [
-            paths[0].stem if family in FAMILIES and paths[0].stem in SHIPPED else family
-        ]
+        return [family_of(paths[0]) or "egan"]
     stems = Counter(path.stem for path in paths)
     names = [path.stem if stems[path.stem] == 1 else str(path) for path in paths]
     if len(set(names)) < len(names):

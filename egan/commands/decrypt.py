@@ -138,10 +138,9 @@ def decrypt(
     known = [keys.read_public(sender) for sender in senders or ()]
     wanted = Messages(message or every, number, every or directory is not None)
     authentic: list[bool] = []
-    lossy = damaged or weights_file.robust or not weights_file.locked
 
     def read(source: Source) -> Job:
-        loaded = files.read_exact(source.path, lossy)
+        loaded = files.read_exact(source.path, lossy=True)
         job = unhide.open_disguise(
             loaded,
             source.path,
@@ -359,5 +358,7 @@ def tell_json(job: Job) -> None:
         "comment": job.sender.comment if job.sender else None,
         "note_bytes": len(job.note),
         "weights": job.weights.id.hex() if job.weights else None,
+        "source": "network" if job.found is None else "capsule",
+        "capsule": job.found.facts() if job.found else None,
     }
     print(codec.dumps(facts))

@@ -11,6 +11,7 @@ from egan.commands.options import (
     Device,
     Folder,
     Force,
+    Json,
     Listed,
     Out,
     PassphraseFd,
@@ -99,7 +100,22 @@ def encrypt(
             help="Resize first: the longer side, or width and height [default: as it is].",
         ),
     ] = None,
+    robust: Annotated[
+        bool,
+        typer.Option(
+            "--robust",
+            help="Add a capsule that JPEG and resizing leave readable, with smaller copies of the messages.",
+        ),
+    ] = False,
+    jpeg_only: Annotated[
+        bool,
+        typer.Option(
+            "--jpeg-only",
+            help="With --robust: better copies, which survive JPEG of quality 75 or more and no resizing.",
+        ),
+    ] = False,
     passphrase_fd: PassphraseFd = None,
+    json: Json = False,
     output: Out = None,
     directory: Folder = None,
     listed: Listed = None,
@@ -118,15 +134,29 @@ def encrypt(
     from egan.commands import inputs as finding
     from egan.pictures import files
     from egan.verbs import hide
+    from egan.verbs.capsules import Robust
     from egan.verbs.job import Look
 
     if comment is not None and sign is None:
         raise EganError("--comment is for --sign", status=2)
+    if jpeg_only and not robust:
+        raise EganError("--jpeg-only is for --robust", status=2)
+    if json and directory is None and output in (None, "-"):
+        raise EganError(
+            "standard output takes either the picture or the words",
+            "name a file with -o",
+            2,
+        )
     others = (*(pub or ()), sign, flower, note_file)
     found = finding.find(inputs, listed, directory, output, force, others)
     exact = note_of(note, note_file)
     weights_file = finding.open_weights(weights, device)
     receivers, look = receivers_of(weights_file, pub, expect or (), flower)
+    survives = None
+    if robust:
+        survives = Robust.JPEG if jpeg_only else Robust.ANY
+        if not weights_file.locked:
+            raise EganError("--robust needs weights with a lock", "leave it out", 2)
     signing = None
     if sign is not None:
         signing = signing_of(sign, comment or "", passphrase_fd)
@@ -141,13 +171,32 @@ def encrypt(
         return job
 
     def work(jobs: Sequence[Job]) -> list[Result]:
-        disguises = hide.encrypt(jobs, receivers, signing, look)
+        disguises = hide.encrypt(jobs, receivers, signing, look, survives)
+        for job in jobs if json else ():
+            tell_json(job)
         return [
             batches.Result(job, disguise)
             for job, disguise in zip(jobs, disguises, strict=True)
         ]
 
     batches.run(found, batches.Verb(read, work, "encrypting"))
+
+
+def tell_json(job: Job) -> None:
+    """One JSON object about a disguise."""
+    import json as codec
+
+    width, height = job.shown_size
+    facts = {
+        "file": job.name,
+        "width": width,
+        "height": height,
+        "messages": [list(box) for box in job.boxes],
+        "note_bytes": len(job.note),
+        "weights": job.weights.id.hex() if job.weights else None,
+        "capsule": job.laid.facts() if job.laid else None,
+    }
+    print(codec.dumps(facts))
 
 
 def note_of(text: str | None, file: str | None) -> bytes:

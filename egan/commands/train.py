@@ -79,14 +79,6 @@ def train(
             help="SqueezeNet 1.1 (safetensors) for the perceptual loss, for a machine offline.",
         ),
     ] = None,
-    robust: Annotated[
-        str | None,
-        typer.Option(
-            "--robust",
-            metavar="LIST",
-            help="Channels a disguise should survive: jpeg, noise, resize, with commas.",
-        ),
-    ] = None,
     resume: Annotated[
         str | None,
         typer.Option(
@@ -141,7 +133,6 @@ def train(
     from egan.train.request import Request, check
 
     named = {
-        "robust": robust,
         "steps": steps,
         "minutes": minutes,
         "batch": batch,

@@ -47,12 +47,6 @@ class Model(abc.ABC):
         return False
 
     @property
-    def robust(self) -> bool:
-        """Whether the model was trained with `--robust`, so that disguises carry a spare envelope."""
-        options = self.training_summary.get("options")
-        return self.locked and isinstance(options, dict) and bool(options.get("robust"))
-
-    @property
     def batch(self) -> int:
         """Pictures a pass. The same on every CPU, so that results are the same too."""
         return BATCH

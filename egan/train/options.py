@@ -12,8 +12,6 @@ from egan.core.options import Described
 from egan.errors import EganError
 from egan.pictures.sizes import fits
 
-# The channels of `egan.train.channels`.
-ROBUST = ("jpeg", "noise", "resize")
 # The changes of `egan.train.critics`.
 AUGMENT = ("color", "translation", "cutout")
 # Largest whole number of an option.
@@ -133,8 +131,6 @@ class TrainOptions(RunOptions):
     backward_every: int = 3
     # Standard deviation of the noise on the disguise, after rounding.
     noise: float = 0.002
-    # Channels that a disguise should survive.
-    robust: tuple[str, ...] = ()
     # Standard deviation of the noise on the input of discriminators.
     input_noise: float = 0.03
     # Real pictures get a payload too, so that D judges the painting alone.
@@ -177,11 +173,6 @@ class TrainOptions(RunOptions):
             if name not in AUGMENT:
                 raise EganError(
                     f"unknown augmentation {name!r}", f"known: {', '.join(AUGMENT)}", 2
-                )
-        for channel in self.robust:
-            if channel not in ROBUST:
-                raise EganError(
-                    f"unknown channel {channel!r}", f"known: {', '.join(ROBUST)}", 2
                 )
 
 

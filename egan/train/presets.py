@@ -70,17 +70,6 @@ PRESETS: dict[str, tuple[Values, Values]] = {
     ),
 }
 
-# Few and strong phases survive JPEG and resizing. A network learns what JPEG does to
-# carriers.
-ROBUST: tuple[Values, Values] = (
-    {
-        "phases": 4,
-        "verniers": 0,
-        "exact_measuring": False,
-    },
-    {"amplitude": 32.0, "grain": 0.0, "perceptual": 5.0, "adversarial": 0.0},
-)
-
 # Methods that the paper compares with; `published` follows their own papers.
 # `tiny` is a first try: about a quarter of the width, and a higher rate, since the
 # published ones are for days on a GPU.
@@ -115,8 +104,7 @@ def parse_options(
 
     training: options of a run to go on with, in place of the preset's.
 
-    Raises EganError for unknown names, for a start of another method, and for channels
-    that a model cannot learn to survive.
+    Raises EganError for unknown names and for a start of another method.
     """
     if start is not None:
         preset = preset_of_start(start, method, preset)
@@ -124,8 +112,6 @@ def parse_options(
     preset = preset or next(iter(presets))
     check_preset(preset, method, presets)
     model_values, train_values = (dict(values) for values in presets[preset])
-    if names_channels(settings):
-        model_values, train_values = model_values | ROBUST[0], ROBUST[1] | train_values
     if start is not None:
         model_values = dataclasses.asdict(start)
     if training is not None:
@@ -142,7 +128,6 @@ def parse_options(
         options = train_class.from_dict(train_values)
     except EganError as error:
         raise EganError(str(error), error.hint, 2) from error
-    check_robust(model, options)
     return model, options
 
 
@@ -176,12 +161,6 @@ def preset_of_start(
     return preset or ("paper" if start.family == "paper" else None)
 
 
-def names_channels(settings: Sequence[str]) -> bool:
-    """Whether the setting `robust` is there and not empty."""
-    given = [s.removeprefix("robust=") for s in settings if s.startswith("robust=")]
-    return any(text.strip(",") for text in given)
-
-
 def set_values(
     settings: Sequence[str], fields: Mapping[str, tuple[OptionField, Values]]
 ) -> None:
@@ -199,26 +178,6 @@ def set_values(
             )
         field, values = fields[name]
         values[name] = parse_value(name, text, field.default)
-
-
-def check_robust(model: ModelOptions | BaselineOptions, options: RunOptions) -> None:
-    """Raises EganError for a model that cannot learn to survive these channels."""
-    if not isinstance(options, TrainOptions) or not isinstance(model, ModelOptions):
-        return
-    if not options.robust:
-        return
-    if model.family == "paper":
-        raise EganError(
-            "the family paper has no robust training",
-            "leave out --robust, or --preset paper",
-            2,
-        )
-    if model.exact_measuring:
-        raise EganError(
-            "these networks measure phases by a fixed rule, so they cannot learn what a channel does",
-            "--robust starts from nothing, or with --from from weights that were trained with it",
-            2,
-        )
 
 
 def option_classes(

@@ -63,23 +63,6 @@ def chroma_carriers(count: int) -> Tensor:
     ).float()
 
 
-def robust_carriers(count: int) -> Tensor:
-    """`count` orthonormal directions (count, 48) that JPEG and resizing leave alone the
-    longest: low frequencies of luma, then of chroma. The mean and the slope of a cell
-    come at the very end, so the flower has them to itself for up to 39 carriers: where
-    they are payload, edges come out as a mosaic of cells.
-    """
-    ranked = sorted(
-        (u + v <= 1, u + v + 4 * (c > 0), c, u, v)
-        for c in range(3)
-        for u in range(CELL)
-        for v in range(CELL)
-    )
-    return torch.from_numpy(
-        np.stack([cosine(c, u, v) for *_, c, u, v in ranked[:count]])
-    ).float()
-
-
 def cosine(colour: int, u: int, v: int) -> NDArray[np.float64]:
     """One of the 48 orthonormal cosines of a cell: colour 0 is luma, 1 and 2 are
     chroma; u and v the frequencies.
@@ -122,14 +105,12 @@ def start_codec(
     sink: LockedGenerator,
     pictures: Tensor,
     amplitude: float = 4.0,
-    robust: bool = False,
 ) -> None:
     """Set the linear maps of source (which hides) and sink (which reveals) so that sink
     undoes source through 8 bits.
 
     pictures (N, 3, H, W) in [-1, 1] are like those to hide, and give the principal
-    components; amplitude is the size of a carrier in 8-bit levels per cell; robust puts
-    the carriers where JPEG leaves them.
+    components; amplitude is the size of a carrier in 8-bit levels per cell.
     """
     cell, (phases, verniers) = 3 * CELL**2, source.payload
     count = phases - verniers
@@ -138,7 +119,7 @@ def start_codec(
     sizes = component_sizes(
         (cell_rows(pictures.cpu()) - mean) @ basis.T, basis, verniers
     )
-    carriers = (robust_carriers if robust else chroma_carriers)(2 * phases)
+    carriers = chroma_carriers(2 * phases)
     level = amplitude / 127.5
 
     weight, bias = clear(source.encoder.direct[HIDE])

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from egan.crypto import envelope, header, spare
+from egan.crypto import envelope, header
 from egan.crypto.envelope import Letter, Signing
 from egan.crypto.keys import PrivateKey, PublicKey
 from egan.crypto.keystream import SEED_BYTES, keystream
@@ -19,7 +20,9 @@ from egan.pictures.boxes import Box, noted_boxes
 from egan.pictures.files import Picture
 from egan.pictures.metrics import rmse
 from egan.pictures.sizes import SMALLEST, Size, parse_size
+from egan.verbs import capsules
 from egan.verbs.batching import keystreams, neutral, repeated, stacked
+from egan.verbs.capsules import Robust
 from egan.verbs.job import Job, Look
 from egan.verbs.weights import Weights
 
@@ -103,12 +106,14 @@ def encrypt(
     receivers: Sequence[PublicKey] | Look,
     signing: Signing | None = None,
     flower: files.Loaded | None = None,
+    robust: Robust | None = None,
 ) -> list[Picture]:
     """Disguises, uint8 (H, W, 3), of composites of one size, envelopes sealed.
 
     receivers: their public keys; the disguise shows the first one's flower. signing: by whom
-    the letters are signed. flower: what the disguises are to look like instead. Raises
-    EganError where a disguise could not be read, or has no room for its letter.
+    the letters are signed. flower: what the disguises are to look like instead. robust:
+    what they are to survive, by a capsule that each job then tells of. Raises EganError
+    where a disguise could not be read, or has no room for its letter or capsule.
     """
     weights = weights_of(jobs)
     keys = keystreams(jobs)
@@ -121,7 +126,13 @@ def encrypt(
         painted = weights.model.encrypt(stacked(jobs), look, keys)
     else:
         even = header.mask(jobs[0].pixels.shape, body_of(jobs, receivers, signing))
-        painted = weights.gan.encrypt(stacked(jobs), look, keys, even)
+        if robust is None:
+            painted = weights.gan.encrypt(stacked(jobs), look, keys, even)
+        else:
+            paints = weights.gan.paint("F", stacked(jobs), look, keys)
+            for job, paint in zip(jobs, paints, strict=True):
+                paint[:] = with_capsule(job, paint, even, receivers, signing, robust)
+            painted = weights.gan.levels("F", paints, even)
     if flower is None and first.network != weights.key_network:
         if weights.locked:
             check_readable(
@@ -134,15 +145,42 @@ def encrypt(
     disguises = list(painted)
     if not weights.locked:
         return disguises
-    if weights.robust:
-        disguises = [
-            spare.add(disguise, first, job.seed, job.boxes, weights.id)
-            for disguise, job in zip(disguises, jobs, strict=True)
-        ]
     return [
         envelope.seal(disguise, receivers, letter_of(job), weights.id, signing)
         for disguise, job in zip(disguises, jobs, strict=True)
     ]
+
+
+def with_capsule(
+    job: Job,
+    paint: NDArray[np.float32],
+    even: NDArray[np.bool_],
+    receivers: Sequence[PublicKey],
+    signing: Signing | None,
+    robust: Robust,
+) -> NDArray[np.float32]:
+    """A paint (H, W, 3) with a capsule, and what that holds noted in the job."""
+    if len(receivers) > 1:
+        raise EganError(
+            "a capsule is for one receiver", "leave out --robust, or name one --pub", 2
+        )
+    gan = weights_of([job]).gan
+    width, height = job.shown_size
+    carried = capsules.Cargo(
+        job.pixels[:height, :width], job.boxes, job.note, receivers[0], signing
+    )
+
+    # Stands for the header, which is written last.
+    header_bits = np.random.default_rng(0).integers(0, 2, paint.shape, np.uint8) & even
+
+    def rounded(laid: NDArray[np.float32]) -> Picture:
+        return gan.levels("F", laid[None], even)[0] | header_bits
+
+    laid, job.laid = capsules.lay(
+        paint, gan.carriers("F").matrix, rounded, carried, robust
+    )
+    job.notes.append(Note(job.laid.words))
+    return laid
 
 
 def letter_of(job: Job) -> Letter:

@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from egan.core import modulation
 from egan.core.weights import (
     ID_BYTES,
     key_network_id,
@@ -16,11 +17,12 @@ from egan.core.weights import (
     read_header,
     weights_id,
 )
-from egan.crypto import envelope, header, keys, passphrase, signatures
+from egan.crypto import capsule, envelope, header, keys, passphrase, signatures
 from egan.crypto.header import Kind
 from egan.errors import EganError
 from egan.pictures import files
 from egan.pictures.boxes import noted_boxes
+from egan.verbs import capsules
 from egan.verbs.weights import shipped_as
 
 Facts = dict[str, Any]
@@ -112,7 +114,7 @@ def picture_facts(loaded: files.Loaded) -> Facts:
     if found is None:
         if boxes:
             facts |= {"kind": "composite", "messages": [list(box) for box in boxes]}
-        return facts
+        return facts | capsule_facts(loaded)
     kind, _ = found
     facts["kind"] = kind.words.removeprefix("a ")
     if kind is Kind.PUBLIC_KEY:
@@ -144,8 +146,21 @@ def picture_facts(loaded: files.Loaded) -> Facts:
             **weights_named(parts.weights),
             "receivers at most": len(parts.each_slot()),
             "whole": True,
+            **capsule_facts(loaded),
         }
     return facts
+
+
+def capsule_facts(loaded: files.Loaded) -> Facts:
+    """Bytes and KEM of a capsule that the picture shows at its own size, if any."""
+    reading = modulation.find(loaded.pixels @ modulation.LUMA)
+    if reading is None:
+        return {}
+    height, width = loaded.pixels.shape[:2]
+    blocks = modulation.block_count(height, width)
+    length = capsule.sealed_bytes(reading.rung, blocks)
+    kem = capsules.kem_name(capsule.is_hybrid(length))
+    return {"capsule": {"bytes": length, "kem": kem}}
 
 
 def weights_named(identity: bytes) -> Facts:

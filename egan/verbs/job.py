@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from egan.crypto.signatures import Signature
     from egan.verbs.weights import Weights
 
+if TYPE_CHECKING:
+    from egan.verbs.capsules import Found, Laid
+
 RESIZED = "it was cropped or resized; ask for the original file"
 
 
@@ -26,7 +29,8 @@ class Job:
 
     pixels: uint8 (H, W, 3). size: width and height that are shown, where pixels were added
     for the networks' sake, right and below. seed: of the keystream, 32 bytes; empty without
-    a lock. note: what travels exactly beside the picture. sender: who signed a letter.
+    a lock. note: what travels exactly beside the picture. sender: who signed a letter. laid:
+    the capsule that was put into a disguise; found: the one that was read instead of it.
     secret: the verifier's copy of a secret image. authentic: what is decoded is proven to
     be as it was sealed for this key.
     """
@@ -39,6 +43,8 @@ class Job:
     size: tuple[int, int] | None = None
     note: bytes = b""
     sender: Sender | None = None
+    laid: Laid | None = None
+    found: Found | None = None
     signature: Signature | None = None
     secret: Picture | None = None
     authentic: bool = True

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from egan.crypto import envelope, header, spare
+from egan.crypto import envelope, header
 from egan.crypto.keys import PrivateKey, PublicKey, grouped
 from egan.crypto.signatures import NotVerified
-from egan.errors import EganError
+from egan.errors import EganError, Note
 from egan.pictures import files
 from egan.pictures.boxes import CHUNK
 from egan.pictures.files import Picture
+from egan.verbs import capsules
 from egan.verbs.batching import keystreams, repeated, stacked
 from egan.verbs.hide import weights_of
 from egan.verbs.job import RESIZED, Job, Look, fitting
@@ -40,42 +41,75 @@ def open_disguise(
             f"{loaded.name} is a composite, and no disguise",
             "encrypt it first: decrypt takes what `egan encrypt` has made of it",
         )
-    pixels = fitting(loaded, "no disguise has that size", RESIZED)
     if not isinstance(private, PrivateKey) or not weights.locked:
+        pixels = fitting(loaded, "no disguise has that size", RESIZED)
         return open_unlocked(loaded, pixels, source, weights, senders)
-    job = Job(source, pixels, weights, notes=list(loaded.notes))
+    job = Job(source, files.flatten(loaded), weights, notes=list(loaded.notes))
     try:
-        identity = envelope.weights_of(pixels, loaded.name)
-        job.weights = made_by(identity, weights, named, loaded.name)
-        opened = envelope.unseal(pixels, private, loaded.name)
-        if opened is None:
-            raise EganError(
-                f"{loaded.name} does not open: this is the wrong private key, or the picture was altered",
-                f"the key here belongs to the public key {grouped(private.fingerprint)}",
-            )
+        open_envelope(job, loaded, private, weights, named)
     except envelope.Refused:
         raise
     except EganError as error:
-        rest = spare.find(pixels, private, weights.id) if weights.robust else None
-        if rest and not damaged and not senders:
-            raise EganError(
-                f"{loaded.name} was altered since it was encrypted, but its spare envelope opens with this key",
-                "--damaged reads what is left of it",
-            ) from error
-        if not damaged or senders:
-            raise
-        job.authentic = False
-        job.warn(f"{error}; decoded all the same: {NOBODY_VOUCHES}", urgent=True)
-        job.seed = private.wrong_keystream_seed(envelope.digest_of(pixels))
-        if rest:
-            job.seed, job.boxes = rest
-        return job
-    job.sender = opened.sender
+        if not open_capsule(job, loaded, private, error):
+            if not damaged or senders:
+                if loaded.lossy:
+                    raise files.keeps_nothing(loaded.name, loaded.lossy) from error
+                raise
+            pixels = fitting(loaded, "no disguise has that size", RESIZED)
+            job.authentic = False
+            job.warn(f"{error}; decoded all the same: {NOBODY_VOUCHES}", urgent=True)
+            job.seed = private.wrong_keystream_seed(envelope.digest_of(pixels))
+            return job
     check_sender(loaded.name, job.sender, senders)
-    letter = opened.letter
-    job.seed, job.size, job.boxes = letter.seed, letter.size, letter.boxes
-    job.note = letter.note
     return job
+
+
+def open_envelope(
+    job: Job, loaded: files.Loaded, private: PrivateKey, weights: Weights, named: bool
+) -> None:
+    """Take seed, boxes, note and sender from an envelope. Raises EganError."""
+    fitting(loaded, "no disguise has that size", RESIZED)
+    identity = envelope.weights_of(job.pixels, loaded.name)
+    job.weights = made_by(identity, weights, named, loaded.name)
+    opened = envelope.unseal(job.pixels, private, loaded.name)
+    if opened is None:
+        raise EganError(
+            f"{loaded.name} does not open: this is the wrong private key, or the picture was altered",
+            f"the key here belongs to the public key {grouped(private.fingerprint)}",
+        )
+    letter = opened.letter
+    job.sender, job.seed, job.size = opened.sender, letter.seed, letter.size
+    job.boxes, job.note = letter.boxes, letter.note
+
+
+def open_capsule(
+    job: Job, loaded: files.Loaded, private: PrivateKey, error: EganError
+) -> bool:
+    """Whether a capsule opens where the envelope does not, for the reason `error`; then
+    everything is taken from it.
+
+    Raises Refused for content that its receiver must not take, and says of a capsule that
+    cannot be read why.
+    """
+    whole = header.claimed_kind(job.pixels) is not None
+    try:
+        found = capsules.find(job.pixels, private, own_size_only=whole)
+    except capsules.Unreadable as unreadable:
+        raise EganError(f"{loaded.name}: {unreadable}", unreadable.hint) from error
+    if found is None:
+        return False
+    content = found.opened.content
+    job.found, job.pixels = found, found.picture
+    job.sender, job.size = found.opened.sender, content.size
+    job.boxes, job.note = content.boxes, content.note
+    width, height = found.size
+    job.notes.append(
+        Note(
+            f"re-encoded on its way, and sent as {width}x{height} pixels: messages, note and "
+            "sender come from its capsule, exactly as they were sealed"
+        )
+    )
+    return True
 
 
 def open_unlocked(
@@ -122,13 +156,22 @@ def check_sender(
 
 
 def decrypt(jobs: Sequence[Job], private: PrivateKey | Look) -> list[Picture]:
-    """Recovered composites, uint8 (H, W, 3) in their true sizes, of disguises of one size."""
-    key = repeated(private.image, len(jobs))
-    model = weights_of(jobs).model
-    decoded = model.decrypt(stacked(jobs), key, keystreams(jobs))
+    """Recovered composites, uint8 (H, W, 3) in their true sizes, of disguises of one size.
+
+    Those of which a capsule was found are what that draws.
+    """
+    whole = [job for job in jobs if job.found is None]
+    decoded: list[Picture] = []
+    if whole:
+        key = repeated(private.image, len(whole))
+        model = weights_of(whole).model
+        decoded = list(model.decrypt(stacked(whole), key, keystreams(whole)))
+    pictures = iter(decoded)
     return [
-        picture[: job.shown_size[1], : job.shown_size[0]]
-        for job, picture in zip(jobs, decoded, strict=True)
+        (next(pictures) if job.found is None else job.pixels)[
+            : job.shown_size[1], : job.shown_size[0]
+        ]
+        for job in jobs
     ]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from egan.core.inference import KeyedModel
     from egan.core.model import Model
 
-SHIPPED = (*FAMILIES, "robust")  # what the package has weights of
+SHIPPED = tuple(FAMILIES)  # what the package has weights of
 
 
 class Weights:
@@ -44,12 +44,6 @@ class Weights:
     def locked(self) -> bool:
         """Whether the generators carry the phase lock (family `egan`)."""
         return self.options.family == "egan"
-
-    @property
-    def robust(self) -> bool:
-        """Whether the model was trained with `--robust`: disguises carry a spare envelope."""
-        options = self.training.get("options")
-        return self.locked and isinstance(options, dict) and bool(options.get("robust"))
 
     @property
     def note(self) -> Note | None:

@@ -91,7 +91,6 @@ def fake_trainer(
 
 RUNS = {
     "egan": ("egan", "tiny", [*KEYED, "width=8"]),
-    "robust": ("egan", "tiny", [*KEYED, "width=8", "robust=noise,resize"]),
     "paper": ("egan", "paper", [*KEYED, "resnet_width=4"]),
     "critics": ("egan", "tiny", [*KEYED, *CRITICS, "width=8"]),
     "cyclegan": ("cyclegan", "tiny", [*SMALL, "width=4"]),

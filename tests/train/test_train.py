@@ -1,7 +1,6 @@
 """The losses at known values, the starting codec, and a tiny run: it learns, it resumes exactly, it repeats."""
 
 import dataclasses
-import io
 import json
 import math
 import os
@@ -14,20 +13,17 @@ import numpy as np
 import pytest
 import torch
 from conftest import Run
-from PIL import Image
 from safetensors.torch import load_file
-from scipy.fft import dctn
 
 from egan.core.encryptgan import EncryptGAN
 from egan.core.export import export_graphs
 from egan.core.load import load_model
 from egan.core.options import ModelOptions
 from egan.core.phases import rotate_phases
-from egan.core.tensors import to_bytes, to_unit
+from egan.core.tensors import to_unit
 from egan.errors import EganError
 from egan.train import losses
 from egan.train import trainer as loop
-from egan.train.channels import YCC, jpeg_like, quantised, through
 from egan.train.checkpoint import fits, save_checkpoint
 from egan.train.key_network import Painter, train_key_network
 from egan.train.options import TrainOptions
@@ -40,7 +36,6 @@ from egan.train.starting_codec import (
     cell_rows,
     chroma_carriers,
     principal_components,
-    robust_carriers,
     start_codec,
 )
 from egan.train.trainer import Trainer
@@ -160,22 +155,6 @@ def test_carriers_are_orthonormal_and_leave_luma_alone() -> None:
     assert torch.allclose(carriers @ carriers.T, torch.eye(24), atol=1e-6)
     grey = torch.ones(3)[:, None] * torch.randn(1, 16)
     assert (carriers @ grey.flatten()).abs().max() < 1e-5
-
-
-def test_robust_carriers_are_brightness_without_the_mean_and_the_slope_of_a_cell() -> (
-    None
-):
-    carriers = robust_carriers(8)
-    assert torch.allclose(carriers @ carriers.T, torch.eye(8), atol=1e-6)
-    colours = carriers.reshape(8, 3, 4, 4).numpy()
-    assert np.allclose(colours, colours[:, :1], atol=1e-6)  # red, green and blue alike
-    waves = dctn(colours[:, 0], axes=(1, 2), norm="ortho")
-    assert np.abs(waves[:, [0, 0, 1], [0, 1, 0]]).max() < 1e-6
-    lowest = {(0, 2), (1, 1), (2, 0), (0, 3), (1, 2), (2, 1), (3, 0), (1, 3)}
-    assert {
-        tuple(map(int, np.unravel_index(np.abs(w).argmax(), (4, 4)))) for w in waves
-    } == lowest
-    assert robust_carriers(40).shape == (40, 48)  # as many as 20 phases need
 
 
 def test_principal_components_rebuild_what_they_span() -> None:
@@ -630,95 +609,7 @@ def test_settings_reach_the_right_options_and_unknown_ones_are_named() -> None:
         assert caught.value.hint
 
 
-def test_robust_settings_are_a_start_that_others_can_change() -> None:
-    model, train = parse_options("tiny", ["robust=jpeg,noise", "amplitude=20"])
-    assert (model.phases, model.verniers, train.robust, train.amplitude) == (
-        4,
-        0,
-        ("jpeg", "noise"),
-        20,
-    )
-    assert (train.perceptual, parse_options("egan", ["robust=jpeg"])[1].perceptual) == (
-        0,
-        5,
-    )  # type: ignore[union-attr]
-    with pytest.raises(EganError, match="unknown channel"):
-        parse_options("tiny", ["robust=jpeg,blur"])
-
-
-@pytest.mark.parametrize("name", ["jpeg", "noise", "resize"])
-def test_a_channel_changes_a_picture_a_little_and_passes_the_gradient(
-    name: str,
-) -> None:
-    red = smooth(2, 64, 5) // 4 + np.array(
-        [190, 120, 60], np.uint8
-    )  # no block's mean is so near to grey that JPEG drops it
-    picture = to_unit(red).requires_grad_()
-    out = through(picture, name, np.random.default_rng(1))
-    assert out.shape == picture.shape
-    assert 0 < (out - picture).abs().mean() < 0.1
-    out.sum().backward()
-    assert picture.grad is not None
-    assert picture.grad.sum().item() == pytest.approx(picture.numel(), rel=1e-3)
-    assert through(picture, None, np.random.default_rng(1)) is picture
-
-
-def test_what_jpeg_does_to_a_gradient() -> None:
-    fine = torch.full((1, 2, 8, 8), 1e-3)
-    grey = torch.rand(1, 1, 20, 24).expand(-1, 3, -1, -1) * 2 - 1  # luma alone
-    assert torch.allclose(jpeg_like(grey, fine), grey, atol=1e-5)
-    board = (torch.arange(16)[:, None] + torch.arange(16)) % 2 * 2.0 - 1
-    chroma = (
-        torch.linalg.inv(YCC)[:, 1][None, :, None, None] * board / 4
-    )  # Cb of +-1/4 in turn, no luma
-    assert jpeg_like(chroma, fine).abs().max() < 1e-5
-    # A flat block of v has one coefficient, 8 v. A quarter of a step is cubed, a step and a half stays.
-    table = torch.full((1, 8, 8), 12.75)  # of 255: steps of 0.1 in [-1, 1]
-    for units, kept in ((0.25, 1 / 64), (1.5, 1.5)):
-        flat = torch.full((1, 1, 8, 16), units * 0.1 / 8)
-        assert torch.allclose(
-            quantised(flat, table), torch.full_like(flat, kept * 0.1 / 8), atol=1e-6
-        )
-    # A pixel's luma follows itself; its chroma the mean of four, 9/16 of its own (triangle filter), a quarter of that each.
-    picture = (torch.rand(1, 3, 16, 16) * 2 - 1).requires_grad_()
-    planes = torch.einsum("dc,nchw->dnhw", YCC, jpeg_like(picture, fine))[:2, 0, 5, 5]
-    luma, blue = (
-        torch.autograd.grad(plane, picture, retain_graph=True)[0] for plane in planes
-    )
-    assert torch.allclose(luma[0, :, 5, 5], YCC[0], atol=1e-4)
-    for y, x in ((4, 4), (4, 5), (5, 4), (5, 5)):
-        assert torch.allclose(blue[0, :, y, x], 9 / 64 * YCC[1], atol=1e-4)
-
-
-def test_a_robust_start_decodes_after_jpeg_and_the_default_does_not() -> None:
-    """The starting codecs alone, through real JPEG at quality 90."""
-    pictures = to_unit(smooth(6, 64, 9))
-
-    def decode(robust: bool, **options) -> float:
-        torch.manual_seed(0)
-        model = EncryptGAN(dataclasses.replace(TINY, **options))
-        start_codec(model.F, model.G, pictures, 32.0 if robust else 4.0, robust)  # type: ignore[arg-type]
-        keys = np.zeros((6, 64, 64, 3), np.uint8)
-        k = np.random.default_rng(0).integers(
-            0, 256, (6, *model.keystream_shape(64, 64)), dtype=np.uint8
-        )
-        disguises = []
-        for disguise in model.encrypt(to_bytes(pictures), keys, k):
-            buffer = io.BytesIO()
-            Image.fromarray(disguise).save(buffer, "JPEG", quality=90)
-            disguises.append(np.asarray(Image.open(buffer)))
-        found = model.decrypt(np.stack(disguises), keys, k)
-        return float(
-            -10 * np.log10(np.mean((found / 255.0 - to_bytes(pictures) / 255.0) ** 2))
-        )
-
-    assert decode(True, phases=4, verniers=0) > 20
-    assert decode(False) < 12
-
-
-def test_robust_and_published_training_run(tmp_path: Path) -> None:
-    run = prepared(tmp_path / "robust", robust=("jpeg", "noise", "resize"), steps=2)
-    run.run()
+def test_published_training_runs(tmp_path: Path) -> None:
     method = PaperMethod(
         dataclasses.replace(
             TINY,

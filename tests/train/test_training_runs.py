@@ -184,8 +184,6 @@ def test_whoever_interrupts_the_learning_of_keys_is_told(
 @pytest.mark.parametrize(
     ("words", "cause"),
     [
-        ("--preset paper --robust jpeg", "the family paper has no robust training"),
-        ("--from w.safetensors --robust jpeg", "they cannot learn what a channel does"),
         (
             "--from w.safetensors --preset paper",
             "of the family egan, not of preset paper",

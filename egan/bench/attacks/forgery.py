@@ -21,7 +21,7 @@ from egan.bench.attacks.scene import Budget, Random, Scene
 from egan.bench.attacks.verdict import AttackVerdict, Score
 from egan.bench.intervals import rate_interval
 from egan.core.model import Pictures
-from egan.crypto import envelope, header, passphrase, signatures
+from egan.crypto import capsule, envelope, header, passphrase, signatures
 from egan.crypto.header import Kind
 from egan.crypto.keys import PrivateKey, PublicKey, make_pair
 from egan.errors import EganError
@@ -30,6 +30,8 @@ from egan.errors import EganError
 TRIES = 25
 # Every header bit is flipped in a picture of this many pixels a side.
 CORNER = 64
+# Sealed bytes of the capsules that are altered.
+CAPSULE_BYTES = 416
 WORDS = "open sesame"
 # log2 of scrypt's cost here, which is low: this tries the header, not the passphrase.
 LOG_N = 4
@@ -85,6 +87,7 @@ def forgeries(scene: Scene, budget: Budget) -> AttackVerdict:
         [(kind, opens(p, p, private)) for kind, p in letters]
         + [(kind, verifies(p, p, public)) for kind, p in pictures]
         + [(kind, unlocks(p)) for kind, p in locked]
+        + list(on_capsules(people, random))
     )
     control = accepted(
         [(kind, opens(p, sent[0], private)) for kind, p in moved]
@@ -94,6 +97,9 @@ def forgeries(scene: Scene, budget: Budget) -> AttackVerdict:
         opens(sent[0].copy(), sent[0], private)
         and verifies(signed[0].copy(), signed[0], public)
         and unlocks(passphrase.lock(private, WORDS, LOG_N))
+    )
+    score.details["capsules replayed or moved to another picture"] = (
+        "open with their own content: they vouch for nothing else"
     )
     score.details["unaltered copies replayed"] = "accepted" if genuine else "refused"
     return AttackVerdict(
@@ -387,6 +393,54 @@ def on_signatures(
             made(new, committed, SMALL_ORDER + signer[32:], trivial),
         )
     yield "signature, format 1 replayed", format_1(signed[0], Kind.SIGNED)
+
+
+def on_capsules(people: People, random: Random) -> Iterator[tuple[str, bool]]:
+    """What can be done to sealed capsules that the sender signed, by kind, and whether a
+    receiver then takes one for the sender's.
+    """
+    (owner, public), (friend, friend_public) = people.owner, people.friend
+    (sender, _), (thief, _) = people.sender, people.thief
+
+    def accepts(sealed: bytes, private: PrivateKey) -> bool:
+        try:
+            found = capsule.opened(sealed, private)
+        except EganError:
+            return False
+        if found is None or found.sender is None:
+            return False
+        return found.sender.fingerprint == sender.fingerprint
+
+    def signed(note: bytes, by: PrivateKey, to: PublicKey = public) -> bytes:
+        content = capsule.Content((256, 256), note=note)
+        return capsule.packed(content, envelope.Signing(by), to)
+
+    plain = signed(b"a note", sender)
+    sealed = capsule.seal(plain, public, CAPSULE_BYTES)
+    for i in range(8 * len(sealed)):
+        broken = bytearray(sealed)
+        broken[i // 8] ^= 1 << i % 8
+        yield "capsule, one bit", accepts(bytes(broken), owner)
+    for _ in range(TRIES):
+        other = capsule.seal(signed(random.bytes(6), sender), public, CAPSULE_BYTES)
+        cut = int(random.integers(1, len(sealed)))
+        mixed = sealed[:cut] + other[cut:]
+        yield "capsule, half of another", accepts(mixed, owner)
+        elsewhere = capsule.seal(plain, friend_public, CAPSULE_BYTES)
+        yield "capsule, passed on by its receiver", accepts(elsewhere, friend)
+        yield "capsule, sealed to another receiver", accepts(elsewhere, owner)
+        forged = signed(b"b note", thief).replace(thief.identity, sender.identity)
+        forged = capsule.seal(forged, public, CAPSULE_BYTES)
+        yield (
+            "capsule, signed by another key in the sender's name",
+            accepts(forged, owner),
+        )
+        altered = capsule.seal(
+            plain.replace(b"a note", b"b note"), public, CAPSULE_BYTES
+        )
+        yield "capsule, signed and its note altered", accepts(altered, owner)
+        own = capsule.seal(signed(b"c note", thief), public, CAPSULE_BYTES)
+        yield "capsule, the thief's own", accepts(own, owner)
 
 
 def on_passphrases(private: PrivateKey) -> Iterator[Forgery]:

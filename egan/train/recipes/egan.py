@@ -11,7 +11,6 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +20,6 @@ from egan.core.networks import HIDE, REVEAL, LockedGenerator
 from egan.core.options import ModelOptions
 from egan.core.phases import quantise_phases, rotate_phases
 from egan.train import losses
-from egan.train.channels import choose, through
 from egan.train.key_network import Painter, train_key_network
 from egan.train.options import TrainOptions
 from egan.train.recipes.base import Facts, random_window
@@ -71,21 +69,19 @@ class LockedCycle(nn.Module):
     DistributedDataParallel.
     """
 
-    def __init__(self, model: EncryptGAN, random: np.random.Generator) -> None:
+    def __init__(self, model: EncryptGAN) -> None:
         super().__init__()
         assert isinstance(model.F, LockedGenerator)
         assert isinstance(model.G, LockedGenerator)
-        self.F, self.G, self.random = model.F, model.G, random
+        self.F, self.G = model.F, model.G
 
-    def forward(
-        self, b: Batch, backward: bool, channel: str | None = None
-    ) -> tuple[Cycle, Cycle | None, Tensor]:
+    def forward(self, b: Batch, backward: bool) -> tuple[Cycle, Cycle | None, Tensor]:
         """The cycle X-Y-X, the cycle Y-X-Y where asked for, and the grain of the first
         few disguises.
         """
 
         def travel(picture: Tensor) -> Tensor:
-            return through(picture, channel, self.random) + b.noise
+            return picture + b.noise
 
         there = cycle(
             self.F, self.G, b.composite, b.ky, b.kx, b.keystream, b.used, travel
@@ -113,7 +109,7 @@ def cycle(
     used: Tensor,
     travel: Callable[[Tensor], Tensor],
 ) -> Cycle:
-    """Hide a picture, round to 8 bits, send it through a channel, and reveal it with
+    """Hide a picture, round to 8 bits, let it travel, and reveal it with
     the keystream `used`.
     """
     sent = quantise_phases(hider.encode(picture, hide_key))
@@ -162,7 +158,7 @@ class EganMethod(KeyedMethod):
     ) -> None:
         super().__init__(model_options, options, sampler)
         self.perceptual = perceptual
-        self.generators = LockedCycle(self.model, sampler.random)
+        self.generators = LockedCycle(self.model)
         self.forward_pass = self.generators
         self.share_out()
 
@@ -181,14 +177,12 @@ class EganMethod(KeyedMethod):
             self.generators.G,
             composites,
             o.amplitude,
-            bool(o.robust),
         )
         start_codec(
             self.generators.G,
             self.generators.F,
             s.pictures(s.disguises, 64),
             o.amplitude,
-            bool(o.robust),
         )
         return self.make_keys()
 
@@ -277,11 +271,7 @@ class EganMethod(KeyedMethod):
         batch = self.draw(backward)
         window = random_window(batch.x.shape[-1], o.critic_crop, self.sampler)
         with self.autocast():
-            there, back, grain = self.forward_pass(
-                batch,
-                backward,
-                choose(o.robust, self.sampler.random) if o.robust else None,
-            )
+            there, back, grain = self.forward_pass(batch, backward)
             terms = self.terms(batch, there, window)
             terms["grain"] = o.grain * grain
             if back:

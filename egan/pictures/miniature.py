@@ -1,0 +1,235 @@
+"""Pictures in a few hundred bytes: AV1 still images without the container and headers that
+cost as much as the picture.
+
+A miniature is one byte, how many parts in 32 of its side were kept, and an AV1 frame (AV1
+bitstream specification, section 5). The container (AVIF) and the sequence header are written
+anew when it is read, from the size that the reader knows. At these sizes AV1 needs a quarter
+less than WebP for the same PSNR.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+
+import numpy as np
+from PIL import Image
+
+from egan.errors import EganError
+from egan.pictures.files import Picture
+from egan.pictures.metrics import psnr
+
+# Of a side, in parts of 32: what is tried, largest first.
+SCALES = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+# Bits for each pixel below which a smaller scale is always better.
+LEAST_BITS = 0.1
+# Set in the first byte where a sequence header is kept.
+OWN_SEQUENCE = 0x80
+# Of the encoder, 0 to 10: for what is kept, and to find the scale.
+SPEED, HASTY = 3, 8
+# Bytes that headers of their own cost the frames that are made in haste.
+UNEQUAL = 16
+# How many times larger a frame is for one step of quality, as a logarithm.
+SLOPE = 0.025
+TRIES = 9
+LARGEST_SIDE = 4096
+# What Pillow and the parser here raise for data that is no picture.
+DAMAGE = (OSError, ValueError, SyntaxError, IndexError, MemoryError, RuntimeError)
+# AV1's kinds of OBU, with the flag that a size follows.
+TEMPORAL_DELIMITER, SEQUENCE, FRAME = b"\x12\x00", 0x0A, 0x32
+# Profile 1 (4:4:4), still picture with a reduced header, level 2.0.
+START = "0011100000"
+# What libaom's encoder allows in frames at SPEED, and full-range BT.601 colour.
+TOOLS = "011011010000000100001101000001101001"
+
+
+def fit(picture: Picture, budget: int) -> bytes | None:
+    """The miniature of uint8 (H, W, 3) nearest to it in at most `budget` bytes; None where
+    there is none so small.
+    """
+    chosen, score = 0, -1.0
+    height, width = picture.shape[:2]
+    for scale in SCALES:
+        pixels = scaled(width, scale) * scaled(height, scale)
+        if pixels > 8 * budget / LEAST_BITS:
+            continue
+        found = encoded(picture, scale, budget + UNEQUAL, HASTY)
+        if found is None:
+            continue
+        near = psnr(draw(found, width, height), picture)
+        if near <= score:
+            break
+        chosen, score = scale, near
+    for scale in SCALES[SCALES.index(chosen) :] if chosen else ():
+        found = encoded(picture, scale, budget, SPEED)
+        if found is not None:
+            return found
+    return None
+
+
+def encoded(picture: Picture, scale: int, budget: int, speed: int) -> bytes | None:
+    """The best miniature of that scale in at most `budget` bytes."""
+    height, width = picture.shape[:2]
+    small = Image.fromarray(picture)
+    size = scaled(width, scale), scaled(height, scale)
+    if size != small.size:
+        small = small.resize(size, Image.Resampling.LANCZOS)
+    best: bytes | None = None
+    low, high, quality = -1, 101, 40
+    for _ in range(TRIES):
+        made = stripped(small, quality, speed, scale)
+        if len(made) <= budget:
+            best, low = made, quality
+        else:
+            high = quality
+        if high - low <= 1 or 0.97 * budget <= len(made) <= budget:
+            break
+        step = math.floor(math.log(budget / len(made)) / SLOPE)
+        quality = min(max(quality + step, low + 1), high - 1)
+    return best
+
+
+def scaled(side: int, scale: int) -> int:
+    return max(1, side * scale // SCALES[0])
+
+
+def stripped(picture: Image.Image, quality: int, speed: int, scale: int) -> bytes:
+    """A miniature of a picture that was scaled already."""
+    out = io.BytesIO()
+    picture.save(out, "AVIF", quality=quality, subsampling="4:4:4", speed=speed)
+    data = out.getvalue()
+    data = data[data.index(b"mdat") + 4 :].removeprefix(TEMPORAL_DELIMITER)
+    sequence, frame = units(data)
+    if sequence == sequence_header(*picture.size):
+        return bytes([scale]) + frame
+    return bytes([scale | OWN_SEQUENCE]) + data
+
+
+def draw(data: bytes, width: int, height: int) -> Picture:
+    """The picture, uint8 (height, width, 3), of a miniature that was made of that size.
+
+    Raises EganError for anything that `fit` does not write, before it is decoded where its
+    size is not the one that is expected.
+    """
+    damaged = EganError("a miniature is damaged")
+    scale = data[0] & ~OWN_SEQUENCE if data else 0
+    if scale not in SCALES or max(width, height) > LARGEST_SIDE:
+        raise damaged
+    size = scaled(width, scale), scaled(height, scale)
+    sequence, frame = sequence_header(*size), data[1:]
+    try:
+        if data[0] & OWN_SEQUENCE:
+            sequence, frame = units(data[1:])
+        if size_of(sequence) != size:
+            raise damaged
+        unit = TEMPORAL_DELIMITER + obu(SEQUENCE, sequence) + obu(FRAME, frame)
+        with Image.open(io.BytesIO(contained(unit, *size)), formats=("AVIF",)) as image:
+            if image.size != size or getattr(image, "n_frames", 1) != 1:
+                raise damaged
+            small = image.convert("RGB")
+    except DAMAGE as error:
+        raise damaged from error
+    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def sequence_header(width: int, height: int) -> bytes:
+    """The sequence header that the encoder writes at SPEED for a small picture."""
+    bits = START
+    sides = (width - 1, height - 1)
+    lengths = [max(1, side.bit_length()) for side in sides]
+    bits += "".join(f"{length - 1:04b}" for length in lengths)
+    bits += "".join(f"{s:0{n}b}" for s, n in zip(sides, lengths, strict=True))
+    bits += TOOLS
+    bits += "0" * (-len(bits) % 8)
+    return int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+def size_of(sequence: bytes) -> tuple[int, int]:
+    """Width and height in the sequence header of a still picture. Raises ValueError."""
+    bits = "".join(f"{byte:08b}" for byte in sequence[:16])
+    if bits[3:5] != "11":
+        raise ValueError("not a reduced header")
+    across, down = int(bits[10:14], 2) + 1, int(bits[14:18], 2) + 1
+    middle = 18 + across
+    return int(bits[18:middle], 2) + 1, int(bits[middle : middle + down], 2) + 1
+
+
+def units(data: bytes) -> tuple[bytes, bytes]:
+    """The sequence header and the frame of exactly one picture. Raises ValueError."""
+    sequence, rest = unit_of(data, SEQUENCE)
+    frame, rest = unit_of(rest, FRAME)
+    if rest:
+        raise ValueError("more than one frame")
+    return sequence, frame
+
+
+def unit_of(data: bytes, kind: int) -> tuple[bytes, bytes]:
+    """The content of the first unit, which must be of that kind, and what follows it."""
+    size, at = 0, 1
+    while at <= 4:
+        size |= (data[at] & 0x7F) << (7 * (at - 1))
+        at += 1
+        if data[at - 1] < 0x80:
+            break
+    if data[0] != kind or at + size > len(data):
+        raise ValueError("not a unit of this kind")
+    return data[at : at + size], data[at + size :]
+
+
+def obu(kind: int, content: bytes) -> bytes:
+    """A unit: kind, length in base 128 with the low digits first, content."""
+    size, digits = len(content), []
+    while True:
+        size, digit = divmod(size, 128)
+        digits.append(digit | (0x80 if size else 0))
+        if not size:
+            return bytes([kind, *digits]) + content
+
+
+def box(kind: bytes, *parts: bytes, version: int | None = None) -> bytes:
+    """A box of the ISO base media file format; with a version, a full box without flags."""
+    content = b"" if version is None else bytes([version, 0, 0, 0])
+    content += b"".join(parts)
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def contained(unit: bytes, width: int, height: int) -> bytes:
+    """An AVIF file of one picture, 8 bits, 4:4:4 (ISO/IEC 23008-12, AVIF 1.1)."""
+
+    def file(offset: int) -> bytes:
+        item = struct.pack(">2HB", 1, 0, 0)[:4]
+        where = struct.pack(">BBHHHHII", 0x44, 0, 1, 1, 0, 1, offset, len(unit))
+        meta = box(
+            b"meta",
+            box(b"hdlr", bytes(4) + b"pict" + bytes(13), version=0),
+            box(b"pitm", struct.pack(">H", 1), version=0),
+            box(b"iloc", where, version=0),
+            box(
+                b"iinf",
+                struct.pack(">H", 1),
+                box(b"infe", item, b"av01\0", version=2),
+                version=0,
+            ),
+            box(
+                b"iprp",
+                box(
+                    b"ipco",
+                    box(b"ispe", struct.pack(">II", width, height), version=0),
+                    box(b"pixi", b"\3\x08\x08\x08", version=0),
+                    box(b"av1C", b"\x81\x20\0\0"),
+                    box(b"colr", b"nclx", struct.pack(">3HB", 1, 13, 6, 0x80)),
+                ),
+                box(
+                    b"ipma",
+                    struct.pack(">IHB", 1, 1, 4),
+                    b"\x01\x02\x83\x04",
+                    version=0,
+                ),
+            ),
+            version=0,
+        )
+        return box(b"ftyp", b"avif" + bytes(4) + b"avifmif1miafMA1A") + meta
+
+    start = file(0)
+    return file(len(start) + 8) + box(b"mdat", unit)
