@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Steps of the gradient search.
 STEPS = 80
 
+SEARCH = "gradient search through F from the public key alone"
+
 
 @dataclass(frozen=True)
 class Signed:
@@ -42,74 +44,69 @@ class Signed:
     decoded: list[Picture]
 
 
+# A forger makes picture i: the forged picture, with public key i, and the secret that
+# it is to show.
+Forger = Callable[[int], tuple[Picture, Picture]]
+
+
 def try_all(
     weights: Weights, signed: Signed, threshold: float, tries: int, seed: int
 ) -> dict[str, Any]:
-    """Per attempt: how many of how many pass the match, and how many pass verify. None:
-    the question has no sense.
+    """By attempt: how many of how many pass the match, and how many pass verify.
+
+    None means that there is no signature to pass. tries: of the gradient search.
     """
     random = np.random.default_rng(seed)
     count = min(len(signed.secrets) - 1, 20)
     found: dict[str, Any] = {}
-
-    def verdict(picture: Picture, public: keys.PublicKey, secret: Picture) -> bool:
-        return passes(weights, picture, public, secret, threshold)
-
-    def attempt(
-        name: str, forge: Callable[[int], tuple[Picture, Picture]], of: int
-    ) -> None:
-        """forge(i): a forged picture, with public key i, and the secret that it is to
-        show.
-        """
+    for name, forge in forgers(weights, signed, random).items():
+        of = min(tries, count) if name == SEARCH else count
         match = full = 0
         for i in range(of):
             picture, secret = forge(i)
             public = signed.pairs[i][1]
-            full += verdict(picture, public, secret)
+            full += passes(weights, picture, public, secret, threshold)
             match += shows(weights, picture, public, secret, threshold)
-        found[name] = {
-            "of": of,
-            "match": match,
-            "verify": full if weights.locked else None,
-        }
+        verified = full if weights.locked else None
+        found[name] = {"of": of, "match": match, "verify": verified}
+    return found
+
+
+def forgers(
+    weights: Weights, signed: Signed, random: np.random.Generator
+) -> dict[str, Forger]:
+    """The forgers by name; those that forge signatures only where there are some."""
+    secrets, pictures = signed.secrets, signed.pictures
 
     def own_key(i: int) -> tuple[Picture, Picture]:
         other = signed.pairs[(i + 1) % len(signed.pairs)][0]
-        return sign(weights, other, signed.secrets[i]), signed.secrets[i]
+        return sign(weights, other, secrets[i]), secrets[i]
 
     def searched(i: int) -> tuple[Picture, Picture]:
-        return search(
-            weights, signed.pairs[i][1], signed.secrets[i], signed.pictures[i], random
-        ), signed.secrets[i]
+        public = signed.pairs[i][1]
+        found = search(weights, public, secrets[i], pictures[i], random)
+        return found, secrets[i]
 
-    attempt(
-        "the signer's own, shown again (replay)",
-        lambda i: (signed.pictures[i], signed.secrets[i]),
-        count,
-    )
-    attempt("signed with the forger's own private key", own_key, count)
-    attempt(
-        "gradient search through F from the public key alone",
-        searched,
-        min(tries, count),
-    )
+    found: dict[str, Forger] = {
+        "the signer's own, shown again (replay)": lambda i: (pictures[i], secrets[i]),
+        "signed with the forger's own private key": own_key,
+        SEARCH: searched,
+    }
     if weights.locked:
-        others = [(signed.pictures[i], signed.pictures[i + 1]) for i in range(count)]
-        attempt(
-            "a genuine signature on another signed picture (splice)",
-            lambda i: (graft(*others[i]), signed.secrets[i + 1]),
-            count,
-        )
-        attempt(
-            "two genuine pictures, half of each",
-            lambda i: (halves(*others[i]), signed.secrets[i]),
-            count,
-        )
-        attempt(
-            "one sample changed by one level",
-            lambda i: (nudged(others[i][0], random), signed.secrets[i]),
-            count,
-        )
+        found |= {
+            "a genuine signature on another signed picture (splice)": lambda i: (
+                graft(pictures[i], pictures[i + 1]),
+                secrets[i + 1],
+            ),
+            "two genuine pictures, half of each": lambda i: (
+                halves(pictures[i], pictures[i + 1]),
+                secrets[i],
+            ),
+            "one sample changed by one level": lambda i: (
+                nudged(pictures[i], random),
+                secrets[i],
+            ),
+        }
     return found
 
 

@@ -182,43 +182,21 @@ def tries(
     yield "no-key-at-all", box.cut(disguise[None])
     random = few.random(4, i)
     others = np.array([j for j in range(len(everyone.exact)) if j != i] or [i])
-    distance = [
-        np.square(everyone.exact[j].astype(float) - everyone.exact[i]).mean()
-        for j in others
-    ]
-    named = {
-        "zeros": np.zeros_like(disguise),
-        "noise": random.integers(0, 256, disguise.shape, dtype=np.uint8),
-        "public-key": few.public[i],
-        "mean-key": everyone.exact[others].mean(0).round().astype(np.uint8),
-        "nearest-key": everyone.exact[others[int(np.argmin(distance))]],
-    }
-    for name, key in named.items():
-        stream = (
-            forced_stream(scheme, disguise, PrivateKey(key)) if scheme.locked else None
-        )
+    for name, key in trivial_pictures(few, everyone, i, others, random).items():
+        stream = None
+        if scheme.locked:
+            stream = forced_stream(scheme, disguise, PrivateKey(key))
         yield name, box.cut(scheme.reveal(disguise[None], key[None], stream))
     if scheme.locked:
-        zero = np.zeros(
-            (1, *scheme.model.keystream_shape(few.side, few.side)), np.uint8
-        )
-        yield (
-            "zero-keystream",
-            box.cut(scheme.reveal(disguise[None], few.exact[i][None], zero)),
-        )
-        decode = one_encoding(scheme, disguise, few.exact[i])
+        shape = (1, *scheme.model.keystream_shape(few.side, few.side))
+        zero, key = np.zeros(shape, np.uint8), few.exact[i]
+        revealed = scheme.reveal(disguise[None], key[None], zero)
+        yield "zero-keystream", box.cut(revealed)
+        decode = one_encoding(scheme, disguise, key)
         for part in chunks(range(budget.keys), budget.batch):
-            keys = [PrivateKey(shaken(few.exact[i], random)) for _ in part]
-            yield (
-                "wrong-key",
-                box.cut(
-                    decode(
-                        np.concatenate(
-                            [forced_stream(scheme, disguise, k) for k in keys]
-                        )
-                    )
-                ),
-            )
+            wrong = [PrivateKey(shaken(key, random)) for _ in part]
+            streams = [forced_stream(scheme, disguise, k) for k in wrong]
+            yield "wrong-key", box.cut(decode(np.concatenate(streams)))
         return
     for part in chunks(range(budget.keys), budget.batch):
         chosen = everyone.pairs.covers[random.choice(others, len(part))].copy()
@@ -227,16 +205,25 @@ def tries(
             cover[:] = np.roll(
                 cover[:, :: random.choice((-1, 1))], random.integers(-16, 17, 2), (0, 1)
             )
-        yield (
-            "wrong-key",
-            box.cut(
-                scheme.reveal(
-                    np.repeat(disguise[None], len(part), 0),
-                    everyone.key_images(chosen, "private_layers"),
-                    None,
-                )
-            ),
-        )
+        images = everyone.key_images(chosen, "private_layers")
+        repeated = np.repeat(disguise[None], len(part), 0)
+        yield "wrong-key", box.cut(scheme.reveal(repeated, images, None))
+
+
+def trivial_pictures(
+    few: Scene, everyone: Scene, i: int, others: NDArray[np.int64], random: Random
+) -> dict[str, Pictures]:
+    """Key images (S, S, 3) that anybody can make, by name; others: indices but i."""
+    exact = everyone.exact
+    distance = [np.square(exact[j].astype(float) - exact[i]).mean() for j in others]
+    shape = few.disguises[i].shape
+    return {
+        "zeros": np.zeros(shape, np.uint8),
+        "noise": random.integers(0, 256, shape, dtype=np.uint8),
+        "public-key": few.public[i],
+        "mean-key": exact[others].mean(0).round().astype(np.uint8),
+        "nearest-key": exact[others[int(np.argmin(distance))]],
+    }
 
 
 def shaken(key: Pictures, random: Random) -> Pictures:
