@@ -1,9 +1,9 @@
 """Files in: one picture from a path or standard input, as 8-bit RGB.
 
-`read_picture` reads what people show: orientation applied, colours in sRGB. `read_exact`
-reads what carries bits in its pixels, which nothing may touch: keys, disguises and signed
-pictures. Only the formats of `streams.FORMATS` are opened, and none starts a program. What
-goes wrong is an EganError that names the file.
+`read_picture` reads what people show: orientation applied, colours in sRGB.
+`read_exact` reads what carries bits in its pixels, which nothing may touch: keys,
+disguises and signed pictures. Only the formats of `streams.FORMATS` are opened, and
+none starts a program. What goes wrong is an EganError that names the file.
 """
 
 from __future__ import annotations
@@ -26,25 +26,27 @@ from PIL import Image, ImageFile
 
 from egan.errors import EganError, Note, reason_of
 from egan.pictures import colour, netpbm, streams, tiff
+from egan.pictures.sizes import MOST_PIXELS, limit_hint
 from egan.pictures.streams import FORMATS, Stream
 
-MOST_PIXELS = 50_000_000
 MOST_BYTES = 512 * 1024 * 1024
-# Processor time that reading one picture may take; a photograph of 50 megapixels takes 2.
+# Processor time that one picture may take; a photograph of 50 megapixels takes 2.
 MOST_SECONDS = 20.0
 STDIN = "-"
 # Without a handler, what Pillow complains of goes to standard error as it is.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
-Picture = NDArray[np.uint8]  # (H, W, 3), or (H, W) of alpha
+# (H, W, 3), or (H, W) of alpha.
+Picture = NDArray[np.uint8]
 
 
 @dataclass
 class Loaded:
-    """A picture that was read: uint8 pixels (H, W, 3), alpha (H, W) or None, and egan's PNG texts.
+    """A picture that was read.
 
-    notes: what a caller may want to tell of how it was read. lossy: the format in
-    words where it does not keep samples to the bit, else empty.
+    pixels: uint8 (H, W, 3). alpha: uint8 (H, W), or None. text: egan's own PNG texts.
+    notes: what a caller may want to tell of how it was read. lossy: the format in words
+    where it does not keep samples to the bit, else empty.
     """
 
     pixels: Picture
@@ -70,7 +72,10 @@ def one_standard_input(*sources: str | None) -> None:
 
 
 def read_bytes(source: str) -> bytes:
-    """The bytes of a file, or of standard input for `-`. Raises EganError for what cannot be read."""
+    """The bytes of a file, or of standard input for `-`.
+
+    Raises EganError for what cannot be read.
+    """
     try:
         if source == STDIN:
             if sys.stdin is None:
@@ -112,9 +117,9 @@ def reading(source: str) -> Iterator[None]:
 def read_picture(source: str) -> Loaded:
     """Read one picture as people see it: 8-bit sRGB and alpha, the right way up.
 
-    Raises EganError, naming the file, for anything that is no single whole picture of at
-    most 50 megapixels in one of the formats of `streams.FORMATS`, and for samples whose
-    white is unknown.
+    Raises EganError, naming the file, for anything that is no single whole picture of
+    at most 50 megapixels in one of the formats of `streams.FORMATS`, and for samples
+    whose white is unknown.
     """
     return picture_of(read_bytes(source), shown(source))
 
@@ -122,9 +127,9 @@ def read_picture(source: str) -> Loaded:
 def read_exact(source: str, lossy: bool = False) -> Loaded:
     """Read one picture that carries bits: pixels as they are stored, in 8-bit RGB.
 
-    No profile, orientation or transparency is applied; a note says so where a file has one,
-    since other programs show such a picture otherwise. lossy: take formats that lose bits
-    too, and tell in `Loaded.lossy`. Raises EganError as `read_picture` does.
+    No profile, orientation or transparency is applied; a note says so where a file has
+    one, since other programs show such a picture otherwise. lossy: take formats that
+    lose bits too, and tell in `Loaded.lossy`. Raises EganError as `read_picture` does.
     """
     return exact_picture_of(read_bytes(source), shown(source), lossy)
 
@@ -164,11 +169,13 @@ TAKERS: dict[str, Callable[[bytes], Stream]] = {
 
 
 def take_apart(data: bytes, name: str) -> Stream:
-    """The picture file in some bytes. Raises EganError for what is none that egan reads."""
+    """The picture file in some bytes. Raises EganError for what is none that egan
+    reads.
+    """
     kind = streams.kind_of(data)
     if not kind:
         raise EganError(*streams.words_for(data, name))
-    if kind != "PPM" and kind not in plugins():
+    if not readable(kind):
         raise EganError(
             f"{name} is {kind}, which the Pillow installed here cannot read",
             "save it as PNG, or install a newer Pillow",
@@ -183,18 +190,21 @@ def take_apart(data: bytes, name: str) -> Stream:
     return stream
 
 
+PLUGINS = {"PNG": "Png", "JPEG": "Jpeg", "WEBP": "WebP", "TIFF": "Tiff"}
+PLUGINS |= {"BMP": "Bmp", "GIF": "Gif", "PPM": "Ppm", "AVIF": "Avif"}
+
+
 @functools.cache
-def plugins() -> frozenset[str]:
-    """Those of the formats that Pillow reads here. AVIF came with Pillow 11.3."""
-    modules = ("Png", "Jpeg", "WebP", "Tiff", "Bmp", "Gif", "Avif")
-    for module in modules:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(f"PIL.{module}ImagePlugin")
-    return frozenset(FORMATS) & frozenset(Image.OPEN)
+def readable(kind: str) -> bool:
+    """Whether the Pillow that is installed here reads a format. AVIF came with 11.3."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module(f"PIL.{PLUGINS[kind]}ImagePlugin")
+    return kind in Image.OPEN
 
 
 class Timed(io.BytesIO):
-    """Bytes of a file that a decoder may not read from for longer than a person would wait.
+    """Bytes of a file that a decoder may not read from for longer than a person would
+    wait.
 
     Processor time of this thread is counted, so that a busy machine changes nothing.
     """
@@ -211,12 +221,13 @@ class Timed(io.BytesIO):
 
 @contextlib.contextmanager
 def decoding(name: str, kind: str = "file") -> Iterator[None]:
-    """What Pillow raises for a picture that it cannot read, as an EganError that names it."""
+    """Turn what Pillow raises for a picture that it cannot read into an EganError."""
     try:
         yield
     except Image.UnidentifiedImageError as error:
         raise EganError(
-            f"{name} is not a picture that can be read: a damaged {kind}, or one of a rare kind",
+            f"{name} is not a picture that can be read: "
+            f"a damaged {kind}, or one of a rare kind",
             "save it as an ordinary PNG",
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -226,10 +237,6 @@ def decoding(name: str, kind: str = "file") -> Iterator[None]:
     # For damaged data Pillow's decoders raise almost anything.
     except Exception as error:
         raise EganError(f"{name} is damaged or truncated: {error}") from error
-
-
-def limit_hint() -> str:
-    return f"the most is {MOST_PIXELS // 1_000_000} megapixels; make it smaller first"
 
 
 def check_size(width: int, height: int, name: str) -> None:
@@ -271,10 +278,11 @@ def decode_stream(stream: Stream, name: str, exact: bool) -> Loaded:
 
 
 def decode(im: Image.Image, name: str, exact: bool = False) -> Loaded:
-    """The picture of a Pillow image that a caller has in memory, as the readers read it.
+    """The picture of a Pillow image that a caller has in memory, as the readers read
+    it.
 
-    Raises EganError for one that was opened from a format that egan does not read, since to
-    load it could start a program.
+    Raises EganError for one that was opened from a format that egan does not read,
+    since to load it could start a program.
     """
     if isinstance(im, ImageFile.ImageFile) and im.format not in (*FORMATS, "MPO"):
         raise EganError(
@@ -363,6 +371,8 @@ def finish(
             alpha = turned(alpha, turn)
         return Loaded(turned(pixels, turn), alpha, name, stream.text)
     marks = list(stream.marks)
+    if colour.conversion(stream.profile, im.mode) is not None:
+        marks.append("a colour profile")
     if turn != 1:
         marks.append("an orientation")
     if alpha is not None:
@@ -370,14 +380,14 @@ def finish(
     notes = []
     if marks:
         words = " and ".join(marks)
-        text = f"{name} has {words}, so other programs show it otherwise than its pixels are"
+        text = f"{name} has {words}, so other programs show it otherwise"
         notes.append(Note(text, warning=True))
     pixels = np.array(im.convert("RGB"))
     return Loaded(pixels, None, name, stream.text, notes, stream.lossy)
 
 
 def orientation(stream: Stream) -> int:
-    """How a picture is to be turned, 1 to 8 as in EXIF, from whatever of its metadata can be read."""
+    """How a picture is to be turned, 1 to 8 as in EXIF, from what can be read of it."""
     found = stream.tags.get(tiff.ORIENTATION, (0,))[0]
     exif = stream.exif.removeprefix(streams.EXIF)
     if not found and exif[:4] in (b"II*\0", b"MM\0*"):
@@ -406,7 +416,10 @@ def turned(pixels: Picture, turn: int) -> Picture:
 
 @functools.cache
 def quiet_libtiff() -> None:
-    """Stop libtiff from printing lines of its own about damaged files; Pillow raises an error for them anyway."""
+    """Stop libtiff from printing lines of its own about damaged files.
+
+    Pillow raises an error for them anyway.
+    """
     with (
         contextlib.suppress(OSError, AttributeError, IndexError),
         open("/proc/self/maps") as maps,
