@@ -140,6 +140,14 @@ def decrypt(
     authentic: list[bool] = []
 
     def read(source: Source) -> Job:
+        try:
+            return opened(source)
+        except EganError as error:
+            if json:
+                tell_failure(source.path, error)
+            raise
+
+    def opened(source: Source) -> Job:
         loaded = files.read_exact(source.path, lossy=True)
         job = unhide.open_disguise(
             loaded,
@@ -176,22 +184,17 @@ def decrypt(
             for result in wanted.results(job, picture)
         ]
 
-    verb = batches.Verb(read, work, "decrypting", wanted.suffixes, writes=writes)
+    verb = batches.Verb(
+        read,
+        work,
+        "decrypting",
+        wanted.suffixes,
+        hushed=EganError if status else None,
+        writes=writes,
+    )
     try:
         batches.run(found, verb)
     except EganError as error:
-        if json and found.alone:
-            import json as codec
-
-            print(
-                codec.dumps(
-                    {
-                        "file": found.sources[0].path,
-                        "opens": False,
-                        "reason": str(error),
-                    }
-                )
-            )
         if status and error.status == 1:
             raise typer.Exit(1) from None
         raise
@@ -361,4 +364,14 @@ def tell_json(job: Job) -> None:
         "source": "network" if job.found is None else "capsule",
         "capsule": job.found.facts() if job.found else None,
     }
+    print(codec.dumps(facts))
+
+
+def tell_failure(path: str, error: EganError) -> None:
+    """One JSON object about a disguise that did not open."""
+    import json as codec
+
+    from egan.pictures import files
+
+    facts = {"file": files.shown(path), "opens": False, "reason": str(error)}
     print(codec.dumps(facts))
