@@ -192,8 +192,8 @@ PROSE: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
         [
             (
                 "Turns disguises back into composites. A wrong private key, and a picture of which any sample was changed, is "
-                "refused with status 1; --force decodes all the same, to noise, with a keystream derived from the wrong key. It says so "
-                "even with --quiet, since --force may have been meant for the output file."
+                "refused with status 1. --damaged decodes it all the same, exits with 3, and says, even with --quiet, that nobody "
+                "vouches for it: anyone who has your public key can have made it."
             ),
             (
                 "With --from only what the holder of that key signed, for this receiver, is decoded; with several, what one of "
