@@ -61,6 +61,12 @@ def test_five_minutes_of_the_readme(run: Run, desk: Path) -> None:
     assert pixels("found.png").shape == pixels("note.png").shape
     assert psnr(pixels("recovered.png"), pixels("composite.png")) > 22
 
+    robust, found = session("What you can hide, and in what")
+    typed(robust, run)
+    Image.open("robust.png").save("what-arrived.jpg", quality=75)
+    typed(found, run)
+    assert pixels("copy.png").shape == pixels("note.png").shape
+
     typed("egan keygen cover.jpg rose.jpg --pub ann-pub.png --priv ann-priv.png", run)
     for section in ("Signing", "Several messages"):
         for line in session(section):
