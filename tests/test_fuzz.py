@@ -9,6 +9,7 @@ import pytest
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_damaged_input_ends_in_words() -> None:
     survived = fuzz.fuzz(1500, seed=7)
     # Some damage is harmless: the seeds themselves are whole.

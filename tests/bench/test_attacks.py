@@ -40,6 +40,9 @@ from egan.core.load import load_model
 from egan.core.options import ModelOptions
 from egan.errors import EganError
 
+# All begin early and in one process, which makes what they share once.
+pytestmark = pytest.mark.long
+
 BUDGET = Budget(steps=24, keys=4, batch=12)
 
 
@@ -100,7 +103,6 @@ def verdicts(model: EncryptGAN, sets: PictureSets) -> dict[int, AttackVerdict]:
     return {v.number: v for v in run_attacks(model, sets, BUDGET, 0)}
 
 
-@pytest.mark.long
 def test_every_attack_finds_its_planted_leak(
     verdicts: dict[int, AttackVerdict],
 ) -> None:
