@@ -14,7 +14,7 @@ import torch
 from conftest import Run
 from torch import Tensor, nn
 
-from egan.bench.attacks import forgery, learned, run
+from egan.bench.attacks import channel, forgery, learned, run
 from egan.bench.attacks.run import ATTACKS, check_controls, run_attacks
 from egan.bench.attacks.scene import (
     Budget,
@@ -39,6 +39,7 @@ from egan.core.encryptgan import EncryptGAN
 from egan.core.load import load_model
 from egan.core.options import ModelOptions
 from egan.errors import EganError
+from egan.verbs.capsules import Robust
 
 # All begin early and in one process, which makes what they share once.
 pytestmark = pytest.mark.long
@@ -148,6 +149,15 @@ def test_a_lossy_channel_and_a_lossless_one(verdicts: dict[int, AttackVerdict]) 
     )
     # Without fine chroma no payload is left.
     assert max(details["JPEG 4:2:0 quality"].values()) < details["PNG"] - 10
+
+
+def test_capsules_survive_what_the_payload_does_not(weights: Path) -> None:
+    scene = Scene.make(Scheme(load_model(weights)), load_smoke(192, 2, 1), 0)
+    found = channel.capsules_after(scene, Robust.JPEG)
+    assert found["PNG"]["opens"] == found["JPEG 75"]["opens"] == "2 of 2"
+    assert found["JPEG 75"]["psnr"] == found["PNG"]["psnr"] > 15
+    assert found["WebP 80"]["opens"] == "0 of 2"
+    assert found["WebP 80"]["psnr"] is None
 
 
 def test_the_paper_s_scheme_is_broken(paper: EncryptGAN, sets: PictureSets) -> None:

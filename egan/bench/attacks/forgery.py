@@ -411,11 +411,11 @@ def on_capsules(people: People, random: Random) -> Iterator[tuple[str, bool]]:
             return False
         return found.sender.fingerprint == sender.fingerprint
 
-    def signed(note: bytes, by: PrivateKey, to: PublicKey = public) -> bytes:
-        content = capsule.Content((256, 256), note=note)
+    def signed(message: bytes, by: PrivateKey, to: PublicKey = public) -> bytes:
+        content = capsule.Content((256, 256), ((0, 0, 8, 8),), (message,))
         return capsule.packed(content, envelope.Signing(by), to)
 
-    plain = signed(b"a note", sender)
+    plain = signed(b"message a", sender)
     sealed = capsule.seal(plain, public, CAPSULE_BYTES)
     for i in range(8 * len(sealed)):
         broken = bytearray(sealed)
@@ -429,17 +429,17 @@ def on_capsules(people: People, random: Random) -> Iterator[tuple[str, bool]]:
         elsewhere = capsule.seal(plain, friend_public, CAPSULE_BYTES)
         yield "capsule, passed on by its receiver", accepts(elsewhere, friend)
         yield "capsule, sealed to another receiver", accepts(elsewhere, owner)
-        forged = signed(b"b note", thief).replace(thief.identity, sender.identity)
+        forged = signed(b"message b", thief).replace(thief.identity, sender.identity)
         forged = capsule.seal(forged, public, CAPSULE_BYTES)
         yield (
             "capsule, signed by another key in the sender's name",
             accepts(forged, owner),
         )
         altered = capsule.seal(
-            plain.replace(b"a note", b"b note"), public, CAPSULE_BYTES
+            plain.replace(b"message a", b"message b"), public, CAPSULE_BYTES
         )
-        yield "capsule, signed and its note altered", accepts(altered, owner)
-        own = capsule.seal(signed(b"c note", thief), public, CAPSULE_BYTES)
+        yield "capsule, signed and its message altered", accepts(altered, owner)
+        own = capsule.seal(signed(b"message c", thief), public, CAPSULE_BYTES)
         yield "capsule, the thief's own", accepts(own, owner)
 
 
