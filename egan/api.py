@@ -1,7 +1,9 @@
-"""egan in Python: `from egan import EncryptGAN`, the commands' verbs on pictures in memory, for notebooks and programs.
+"""egan in Python: `from egan import EncryptGAN`, the commands' verbs on pictures in
+memory, for notebooks and programs.
 
-Pictures go in as Pillow images, uint8 arrays (H, W, 3) or (H, W), or paths, and come out as Pillow images. Every verb is a few lines over
-`egan.verbs`, as the commands are, so both do the same. What goes wrong is an EganError with a hint.
+Pictures go in as Pillow images, uint8 arrays (H, W, 3) or (H, W), or paths, and come
+out as Pillow images. Every verb is a few lines over `egan.verbs`, as the commands are,
+so both do the same. What goes wrong is an EganError with a hint.
 
     gan = EncryptGAN.load()
     private, public = gan.keygen("face.png", "flower.png")
@@ -9,8 +11,8 @@ Pictures go in as Pillow images, uint8 arrays (H, W, 3) or (H, W), or paths, and
     disguise = gan.encrypt(composite, public)
     gan.decrypt(disguise, private).messages[0]
 
-A process that used it cannot fork: the threads of the networks do not come along, and the
-child waits for ever. Start workers first, or with multiprocessing's "spawn".
+A process that used it cannot fork: the threads of the networks do not come along, and
+the child waits for ever. Start workers first, or with multiprocessing's "spawn".
 """
 
 from __future__ import annotations
@@ -49,13 +51,13 @@ Picture = Image.Image | NDArray[np.uint8] | str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Decrypted:
-    """What a disguise decodes to.
+    """The decode of a disguise.
 
     picture: the composite. messages: cut out of it, in the order of boxes. sender: the
-    fingerprint of who signed it; None: anyone may have sent it. note: the bytes that
-    travelled with it. seconds, comment: when it was signed, since 1970 (UTC) by the sender's
-    clock, and with what words. authentic: it is proven to be
-    what was sealed for this key. notes: what else a user should know. source: "network", or
+    fingerprint of the signer; None means that anyone may have sent it. note: the bytes
+    that travelled with it. seconds, comment: the time of signing, since 1970 (UTC) by
+    the sender's clock, and the signed words. authentic: it is proven to be as it was
+    sealed for this key. notes: further facts for a user. source: "network", or
     "capsule" where the disguise was re-encoded on its way; capsule: facts about that.
     """
 
@@ -74,11 +76,12 @@ class Decrypted:
 
 @dataclass(frozen=True)
 class Verified:
-    """What `verify` found. True where the signature is valid and the secret, if any, matches.
+    """The result of `verify`: true where the signature is valid and the secret, if any,
+    matches.
 
-    reason: why not, in words; empty where verified. score, threshold: RMSE on RGB in [0, 1];
-    None without a secret. exact: whether the very same secret was signed, to the last bit.
-    picture: the decoded secret image.
+    reason: why not, in words; empty where verified. score, threshold: RMSE on RGB in
+    [0, 1]; None without a secret. exact: whether the very same secret was signed, to
+    the last bit. picture: the decoded secret image.
     """
 
     verified: bool
@@ -95,7 +98,9 @@ class Verified:
 
 
 class EncryptGAN:
-    """A model with its verbs. notes: what a user of these weights should know, in words."""
+    """A model with its verbs. notes: what a user of these weights should know, in
+    words.
+    """
 
     def __init__(self, weights: Weights, named: bool = True) -> None:
         self.weights = weights
@@ -105,10 +110,12 @@ class EncryptGAN:
     def load(
         cls, weights: str | os.PathLike[str] | None = None, device: str = "auto"
     ) -> EncryptGAN:
-        """The model of a weights file: the one given, else $EGAN_WEIGHTS, else egan's own.
+        """The model of a weights file: the one given, else $EGAN_WEIGHTS, else egan's
+        own.
 
         device: "auto" (CUDA where there is one), "cpu" or "cuda". Raises EganError for
-        weights that cannot be used, and for such without a lock that are not given here.
+        weights that cannot be used, and for such without a lock that are not given
+        here.
         """
         found = Weights(find_weights(None if weights is None else os.fspath(weights)))
         found.device = device
@@ -153,11 +160,12 @@ class EncryptGAN:
         size: int | tuple[int, int] | None = None,
         cover_size: int | tuple[int, int] | None = 256,
     ) -> Image.Image:
-        """Paste a message on a cover; its box is noted in `info`, where `encrypt` finds it.
+        """Paste a message on a cover; its box is noted in `info`, where `encrypt` finds
+        it.
 
-        at: margins in pixels, negative from the right or bottom; None is the middle. size:
-        the message's longer side, or width and height. cover_size: the cover is cut and
-        resized to it; None leaves it as it is.
+        at: margins in pixels, negative from the right or bottom; None is the middle.
+        size: the message's longer side, or width and height. cover_size: the cover is
+        cut and resized to it; None leaves it as it is.
         """
         place = None
         if at is not None:
@@ -205,15 +213,16 @@ class EncryptGAN:
         size: int | tuple[int, int] | None = None,
         robust: str | None = None,
     ) -> Any:
-        """The disguise of a composite, or of each of a list; of any size from 64 pixels up.
+        """The disguise of a composite, or of each of a list; of any size from 64 pixels
+        up.
 
-        public: the receiver's public key, or several receivers'. sign: the sender's private
-        key, for the receiver to know; comment: a short text that is signed too. flower: what
-        disguises are to look like instead of the flower of the public key; the receiver needs
-        nothing of it. note: text or bytes that travel exactly. size: the longer side, or
-        width and height, to resize to first. robust: "any" adds a capsule that JPEG and
-        resizing leave readable, "jpeg" one with better copies for JPEG alone. Raises EganError
-        where a picture has too little room for all that.
+        public: the receiver's public key, or several receivers'. sign: the sender's
+        private key, for the receiver to know; comment: a short text that is signed too.
+        flower: what disguises are to look like instead of the flower of the public key;
+        the receiver needs nothing of it. note: text or bytes that travel exactly. size:
+        the longer side, or width and height, to resize to first. robust: "any" adds a
+        capsule that JPEG and resizing leave readable, "jpeg" one with better copies for
+        JPEG alone. Raises EganError where a picture has too little room for all that.
         """
         keyed = [public_key(one) for one in several(public)]
         signer = Signing(private_key(sign), comment) if sign is not None else None
@@ -258,9 +267,9 @@ class EncryptGAN:
     ) -> Any:
         """What a disguise, or each of a list, decodes to.
 
-        sender: refuse what none of these public keys signed. damaged: decode also what does
-        not authenticate; nobody vouches for that, and `authentic` is false. Raises EganError
-        for what does not open.
+        sender: refuse what none of these public keys signed. damaged: decode also what
+        does not authenticate; nobody vouches for that, and `authentic` is false. Raises
+        EganError for what does not open.
         """
         key = private_key(private)
         known = [public_key(one) for one in several(sender)]
@@ -346,9 +355,11 @@ class EncryptGAN:
         threshold: float | None = None,
         exact: bool = False,
     ) -> Verified:
-        """Whether a picture is signed with the private half of `public`, and shows `secret`.
+        """Whether a picture is signed with the private half of `public`, and shows
+        `secret`.
 
-        Does not raise for a picture that is not verified: the answer is false and says why.
+        Does not raise for a picture that is not verified: the answer is false and says
+        why.
         """
         key = public_key(public)
         picture = loaded(signed, True, not self.weights.locked)
@@ -399,9 +410,11 @@ def several(given: Any) -> list[Any]:
 
 
 def loaded(picture: Picture, exact: bool = False, lossy: bool = False) -> files.Loaded:
-    """A picture of any kind as 8-bit RGB and alpha, with egan's note of boxes where it has one.
+    """A picture of any kind as 8-bit RGB and alpha, with egan's note of boxes where it
+    has one.
 
-    exact: it carries bits in its pixels; lossy: also where it comes from a lossy format.
+    exact: it carries bits in its pixels; lossy: also where it comes from a lossy
+    format.
     """
     if isinstance(picture, str | os.PathLike):
         if exact:
@@ -477,9 +490,11 @@ def public_key(key: PublicKey | Picture) -> PublicKey:
 def save(
     picture: Image.Image, path: str | os.PathLike[str], force: bool = False
 ) -> None:
-    """Write an image as PNG, whole or not at all, with egan's note of boxes and no other metadata.
+    """Write an image as PNG, whole or not at all, with egan's note of boxes and no
+    other metadata.
 
-    Raises EganError for another ending than .png and, without `force`, for a file that exists.
+    Raises EganError for another ending than .png and, without `force`, for a file that
+    exists.
     """
     name = os.fspath(path)
     check_output(name, force)

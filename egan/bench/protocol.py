@@ -199,8 +199,8 @@ class Channel:
         return np.concatenate(disguises), np.concatenate(decodes), seconds
 
     def as_sent(self, part: Sequence[int], k: Pictures | None) -> Pictures:
-        """Disguises with a header of random bits, as long as that of an envelope for one
-        receiver; without one where the model has no lock.
+        """Disguises with a header of random bits, as long as that of an envelope for
+        one receiver; without one where the model has no lock.
         """
         composites, public = self.pairs.composites[part], self.public[part]
         if not isinstance(self.model, KeyedModel) or not self.model.locked:

@@ -32,8 +32,8 @@ def cell_means(picture: Picture) -> Picture:
 def nearness(weights: Weights, face: Loaded, flower: Loaded, key: int) -> list[float]:
     """PSNR in dB of disguise to flower, of samples and of cell means, for all SIZES.
 
-    The key pair is drawn at `key` pixels, and the composite, here a face alone, at each of
-    the sizes.
+    The key pair is drawn at `key` pixels, and the composite, here a face alone, at each
+    of the sizes.
     """
     x, y = (compose.fit_cover(one, (key, key)) for one in (face, flower))
     _, public = keygen.key_pair(weights, x, y)

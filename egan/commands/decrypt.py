@@ -40,7 +40,8 @@ EXAMPLES = (
     "egan decrypt --priv priv.png --note disguise.png",
     "egan decrypt --priv priv.png --json disguise.png",
 )
-DAMAGED = 3  # the exit status of what was decoded though nobody vouches for it
+# The exit status for a picture that was decoded though nobody vouches for it.
+DAMAGED = 3
 
 
 def decrypt(

@@ -85,7 +85,7 @@ class Carriers:
 
     @functools.cached_property
     def weight(self) -> Floats:
-        """What an error of rounding counts, for `round_against`: (48, 48)."""
+        """The cost of rounding errors, for `round_against`: (48, 48)."""
         return np.eye(len(self.beside), dtype=np.float32) - (1 - BESIDE) * self.beside
 
     def measure(self, picture: Pictures | Floats) -> Floats:

@@ -173,7 +173,7 @@ class KeyedModel(Model):
         keystreams: Pictures | None = None,
         progress: Progress | None = None,
     ) -> Pictures:
-        """What a signed picture decodes to, F(s, K(y)), to be compared with the secret;
+        """The decode of a signed picture, F(s, K(y)), to be compared with the secret;
         arguments as in `paint`.
         """
         return self.reveal("F", signed, keys, keystreams, progress)
@@ -191,8 +191,8 @@ class KeyedModel(Model):
     def phase_bytes(
         self, pictures: Pictures, keys: Pictures, side: Side = "F"
     ) -> Pictures:
-        """What a generator's encoder makes of pictures: phases a in Z_256, uint8 (N, P,
-        H/4, W/4), before the lock.
+        """A generator's encoding of pictures before the lock: phases a in Z_256, uint8
+        (N, P, H/4, W/4).
         """
         size = check_sides(pictures)
         out = np.empty((len(pictures), *self.keystream_shape(*size)), np.uint8)
@@ -240,8 +240,8 @@ class KeyedModel(Model):
         keystreams: Pictures | None,
         progress: Progress | None = None,
     ) -> Pictures:
-        """What a generator decodes pictures to that the other side painted: uint8 (N,
-        H, W, 3).
+        """A generator's decode of pictures that the other side painted: uint8 (N, H, W,
+        3).
         """
         size = check_sides(pictures)
         if not self.locked:

@@ -1,7 +1,9 @@
-"""What every trained model is, whatever runtime its networks run on: EncryptGAN and the methods it is compared with.
+"""The interface of every trained model, on any runtime: EncryptGAN and the methods it
+is compared with.
 
-Pictures are uint8 (N, H, W, 3). A paint is what a generator paints before it is rounded: float32 of the same shape,
-in levels 0 to 255. Sides are "F" (X to Y) and "G" (Y to X). Nothing here imports torch.
+Pictures are uint8 (N, H, W, 3). A paint is the picture that a generator paints before
+it is rounded: float32 of the same shape, in levels 0 to 255. Sides are "F" (X to Y) and
+"G" (Y to X). Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -23,11 +25,14 @@ Side = Literal["F", "G"]
 # Told after every part of the work how many parts are done, of how many.
 Progress = Callable[[int, int], None]
 
-BATCH = 8  # pictures a pass on a CPU: enough to fill the cores, with flat memory
+# Pictures in one pass on a CPU. This many fill the cores, with flat memory.
+BATCH = 8
 
 
 class Model(abc.ABC):
-    """The networks of one weights file. locked: they carry the phase lock. keyed: their users hold key images."""
+    """The networks of one weights file. locked: they carry the phase lock. keyed: their
+    users hold key images.
+    """
 
     keyed: bool = True
     options: Any
@@ -38,7 +43,7 @@ class Model(abc.ABC):
     training_summary: dict[str, Any]
 
     def describe(self, found: Described) -> None:
-        """Take over what a weights file says of itself."""
+        """Take over the description in a weights file."""
         self.id, self.key_network = found.id, found.key_network
         self.training_summary = found.training
 
@@ -68,16 +73,20 @@ class Model(abc.ABC):
         keystreams: Pictures | None,
         progress: Progress | None = None,
     ) -> Floats:
-        """What a generator hides pictures in, before it is rounded: float32 (N, H, W, 3) in levels 0 to 255.
+        """The paint of a generator that hides pictures: float32 (N, H, W, 3) in levels
+        0 to 255, before rounding.
 
-        keys: key images (N, h, w, 3) of any size, resized to the pictures. keystreams: uint8 (N, P, H/4, W/4)
-        of the phase lock, None without one. Raises EganError for a size that the networks do not take.
+        keys: key images (N, h, w, 3) of any size, resized to the pictures. keystreams:
+        uint8 (N, P, H/4, W/4) of the phase lock, None without one. Raises EganError for
+        a size that the networks do not take.
         """
 
     def levels(
         self, side: Side, paint: Floats, even: NDArray[np.bool_] | None = None
     ) -> Pictures:
-        """A paint (N, H, W, 3) on whole levels. even: bool (H, W, 3), samples that come out even (`round_against`)."""
+        """A paint (N, H, W, 3) on whole levels. even: bool (H, W, 3), samples that come
+        out even (`round_against`).
+        """
         if even is not None:
             raise ValueError("a method without a lock has no header to make room for")
         return whole_levels(paint)
@@ -90,7 +99,9 @@ class Model(abc.ABC):
         even: NDArray[np.bool_] | None = None,
         progress: Progress | None = None,
     ) -> Pictures:
-        """Disguises e = F(composite, K(y)) of uint8 composites (N, H, W, 3); arguments as in `paint` and `levels`."""
+        """Disguises e = F(composite, K(y)) of uint8 composites (N, H, W, 3); arguments
+        as in `paint` and `levels`.
+        """
         painted = self.paint("F", composites, keys, keystreams, progress)
         return self.levels("F", painted, even)
 
@@ -102,7 +113,9 @@ class Model(abc.ABC):
         keystreams: Pictures | None = None,
         progress: Progress | None = None,
     ) -> Pictures:
-        """Recovered composites r = G(e, K(x)) of uint8 disguises (N, H, W, 3); arguments as in `paint`."""
+        """Recovered composites r = G(e, K(x)) of uint8 disguises (N, H, W, 3);
+        arguments as in `paint`.
+        """
 
 
 def whole_levels(paint: Floats) -> Pictures:
@@ -111,7 +124,9 @@ def whole_levels(paint: Floats) -> Pictures:
 
 
 def check_sides(pictures: Pictures) -> tuple[int, int]:
-    """Height and width of pictures (N, H, W, 3). Raises EganError where they do not fit the networks."""
+    """Height and width of pictures (N, H, W, 3). Raises EganError where they do not fit
+    the networks.
+    """
     height, width = pictures.shape[1:3]
     if not fits(height, width):
         raise EganError(

@@ -1,15 +1,16 @@
-"""Bits in the low frequencies of a picture's luma, which JPEG and resizing leave readable (DESIGN 10).
+"""Bits in the low frequencies of a picture's luma, which JPEG and resizing leave
+readable (DESIGN 10).
 
-Quantisation index modulation (Chen and Wornell 2001) of the lowest coefficients of 32x32
-blocks: a coefficient moves most of the way to the nearest point of a lattice that its
-symbol shifts. It is laid on the paint, before rounding, and what the carriers of the
-default payload measure is restored, so the two do not disturb each other. Pilots, known
-symbols among the others, tell whether there is anything, which rung of payload it has, and
-how much the picture was blurred and brightened on its way.
+Quantisation index modulation (Chen and Wornell 2001) of the lowest coefficients of
+32x32 blocks: a coefficient moves most of the way to the nearest point of a lattice that
+its symbol shifts. It is laid on the paint, before rounding, and what the carriers of
+the default payload measure is restored, so the two do not disturb each other. Pilots,
+known symbols among the others, tell whether there is anything, which rung of payload it
+has, and how much the picture was blurred and brightened on its way.
 
 Luma is float64 (H, W) in levels 0 to 255. "Positions" are the coefficients of all whole
-blocks, block after block, the lowest of a block first. Phases and shifts are in parts of a
-coefficient's step.
+blocks, block after block, the lowest of a block first. Phases and shifts are in parts
+of a coefficient's step.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ TRUST = 24
 # Gaussian blurs (standard deviation in pixels) and gains that are undone on trial.
 BLURS = tuple(i / 10 for i in range(11))
 GAINS = np.concatenate(([1.0], np.arange(0.84, 1.165, 0.01)))
-# Standard deviations of the pilots' score; without a capsule the best of all trials stays
-# below 5.
+# Standard deviations of the pilots' score; without a capsule the best of all trials
+# stays below 5.
 CERTAIN = 5.5
 
 
@@ -167,7 +168,8 @@ def lay(
     """A paint (H, W, 3) in levels with bits (room,) and a rung, 0 to 31, laid on it.
 
     carriers: (48, n), spanning all patterns of a cell by which the payload is measured.
-    Both sides are multiples of 4. Rounding and clipping the result are left to the caller.
+    Both sides are multiples of 4. Rounding and clipping the result are left to the
+    caller.
     """
     height, width, _ = paint.shape
     picture = paint.astype(np.float64)
@@ -189,11 +191,11 @@ def lay(
 
 
 class Reading:
-    """What a picture has at every position, once its pilots are found.
+    """The symbols of a picture at every position, once its pilots are found.
 
-    rung: what the pilots say. score: how surely, in standard deviations. phases: (blocks,
-    COEFFICIENTS). kappa: how reliable they are, the concentration of a von Mises
-    distribution around the true shift.
+    rung: from the pilots. score: their certainty, in standard deviations. phases:
+    (blocks, COEFFICIENTS). kappa: the reliability of phases, as the concentration of a
+    von Mises distribution around the true shift.
     """
 
     def __init__(self, found: Floats, rung: int, score: float) -> None:
@@ -254,7 +256,8 @@ class Reading:
 def class_kappa(cosines: Floats, positions: Places) -> Floats:
     """Kappa (COEFFICIENTS,) by class, from cosines at positions.
 
-    Each class is drawn to the mean that noise of one level in all coefficients would give.
+    Each class is drawn to the mean that noise of one level in all coefficients would
+    give.
     """
     kind = positions % COEFFICIENTS // CLASS
     sums = np.bincount(kind, cosines, COEFFICIENTS // CLASS)
@@ -291,9 +294,9 @@ def deblurred(luma: Floats, blurs: tuple[float, ...]) -> Iterator[Floats]:
 def find(
     luma: Floats, blurs: tuple[float, ...] = BLURS, gains: Floats = GAINS
 ) -> Reading | None:
-    """What a picture of its original size carries; None where no pilots are seen.
+    """The symbols in a picture of its original size; None where no pilots are seen.
 
-    Of all blurs and gains, those count that bring out the pilots best.
+    Of all blurs and gains those are taken that bring out the pilots best.
     """
     blocks = block_count(*luma.shape)
     if not blocks:

@@ -1,4 +1,6 @@
-"""EncryptGAN on ONNX Runtime: the stages' graphs and their weights, from the weights file alone, without torch."""
+"""EncryptGAN on ONNX Runtime: the stages' graphs and their weights, from the weights
+file alone, without torch.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +109,9 @@ class OnnxModel(KeyedModel):
             raise EganError(f"cannot read weights {self.path}: {error}") from error
 
     def session(self, stage: str) -> Any:
-        """The session of a stage. Raises EganError for a graph that is not as it should be."""
+        """The session of a stage. Raises EganError for a graph that is not as it should
+        be.
+        """
         if stage not in self.sessions:
             self.sessions[stage] = self.make_session(stage)
         return self.sessions[stage]
@@ -140,7 +144,9 @@ class OnnxModel(KeyedModel):
         return session
 
     def failure(self, stage: str, error: Exception) -> Exception:
-        """What an error of ONNX Runtime means: no memory, no thread, or a graph that does not work."""
+        """The meaning of an error of ONNX Runtime: no memory, no thread, or a graph
+        that does not work.
+        """
         words = str(error).lower()
         if isinstance(error, MemoryError) or any(w in words for w in NO_MEMORY):
             return MemoryError(words)
@@ -169,7 +175,8 @@ def session_options(ort: Any) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads()
     options.inter_op_num_threads = 1
-    # Waiting threads sleep: spinning would take other processes' time, and gains little.
+    # Waiting threads sleep: spinning would take other processes' time, and gains
+    # little.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 4
@@ -177,7 +184,9 @@ def session_options(ort: Any) -> Any:
 
 
 def threads() -> int:
-    """As many as there are cores for this process, or as $OMP_NUM_THREADS says, if that is fewer."""
+    """As many as there are cores for this process, or as $OMP_NUM_THREADS says, if that
+    is fewer.
+    """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -188,19 +197,25 @@ def threads() -> int:
 
 
 def keep_heap_small() -> None:
-    """Have the C library (glibc) map large arrays one by one: holes between them cost half as much again."""
+    """Have the C library (glibc) map large arrays one by one: holes between them cost
+    half as much again.
+    """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED)
 
 
 def give_back_memory() -> None:
-    """Have the C library (glibc) give what is free back to the system, of which it keeps much."""
+    """Make the C library (glibc) return free memory to the system; it keeps much of it
+    otherwise.
+    """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def import_runtime() -> Any:
-    """The package onnxruntime. Raises EganError where it cannot be loaded or is too old."""
+    """The package onnxruntime. Raises EganError where it cannot be loaded or is too
+    old.
+    """
     try:
         import onnxruntime
     except (ImportError, OSError) as error:

@@ -1,4 +1,6 @@
-"""Which runtime a model's networks run on, by device and by what a weights file holds."""
+"""The choice of the runtime for a model's networks, by device and by the contents of a
+weights file.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,13 @@ INSTALL = (
 
 
 def open_model(path: str | Path | Described, device: str = "auto") -> Model:
-    """A model of any family from a weights file alone, on a device by name: auto, cpu or cuda.
+    """A model of any family from a weights file alone, on a device by name: auto, cpu
+    or cuda.
 
-    On a CPU it runs on ONNX Runtime, where the file holds graphs, else on torch. Raises EganError for a file
-    that is damaged, of an unknown version or family, or does not fit its own metadata, for a device that is not
-    there, and where torch is needed and not installed.
+    On a CPU it runs on ONNX Runtime, where the file holds graphs, else on torch. Raises
+    EganError for a file that is damaged, of an unknown version or family, or does not
+    fit its own metadata, for a device that is not there, and where torch is needed and
+    not installed.
     """
     found = path if isinstance(path, Described) else read_description(Path(path))
     name = device_name(device)
@@ -61,6 +65,6 @@ def is_installed(package: str) -> bool:
 
 
 def need_torch(what: str) -> None:
-    """Raises EganError, with what to install, where torch is not installed."""
+    """Raises EganError where torch is not installed, and tells how to install it."""
     if not is_installed("torch"):
         raise EganError(f"{what} needs torch, which is not installed", INSTALL)

@@ -1,5 +1,5 @@
-"""Large pictures in tiles, each with a border as wide as the networks see: tiles give
-what the whole would.
+"""Large pictures in tiles, each with a border as wide as the networks see. Tiles give
+the same picture as the whole.
 """
 
 from __future__ import annotations

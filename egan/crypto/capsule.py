@@ -1,14 +1,15 @@
-"""The capsule's bytes: what it holds, how it is sealed, and the code that brings it through.
+"""The capsule's bytes: what it holds, how it is sealed, and the code that brings it
+through.
 
-A capsule holds the boxes, small copies of the messages and of the cover, the note and the
-sender's signature. It is sealed by HPKE (RFC 9180, base mode) under a context of its own
-and authenticates itself: what comes out is what was sealed, whatever happened to the
-picture around it. It says nothing about that picture, and anyone who has the public key
-can make one, as with any sealed letter; who made it only a signature tells.
+A capsule holds the boxes, small copies of the messages and of the cover, the note and
+the sender's signature. It is sealed by HPKE (RFC 9180, base mode) under a context of
+its own and authenticates itself: what comes out is what was sealed, whatever happened
+to the picture around it. It says nothing about that picture, and anyone who has the
+public key can make one, as with any sealed letter; who made it only a signature tells.
 
-Sealed bytes fill a rung, a number of bytes that follows from the size of the picture, so
-their length tells nothing. A repeat-accumulate code (`egan.crypto.ldpc`) makes bits of
-them, which one interleaver spreads over the picture.
+Sealed bytes fill a rung, a number of bytes that follows from the size of the picture,
+so their length tells nothing. A repeat-accumulate code (`egan.crypto.ldpc`) makes bits
+of them, which one interleaver spreads over the picture.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ MOST_NOTE = 2**16
 # Flags: a signature follows; how the note is written, besides as it is.
 SIGNED, DEFLATED, LETTERED = 1, 2, 4
 SIGNATURE_BYTES = 64
-# Common pieces of words and sentences, the most common last, for short notes (RFC 1951).
+# Common pieces of words and sentences, the most common last, for short notes (RFC
+# 1951).
 WORDS = (
     b"https://www. .com @ 0123456789 Monday Tuesday Wednesday Thursday Friday Saturday "
     b"Sunday January February March April June July August September October November "
@@ -104,8 +106,10 @@ LETTERS = (
 
 @dataclass(frozen=True)
 class Content:
-    """What a capsule holds. size: width and height of the composite. messages: a miniature
-    for each box; cover: one of the whole composite, or nothing.
+    """The contents of a capsule.
+
+    size: width and height of the composite. messages: a miniature for each box. cover:
+    a miniature of the whole composite, or nothing.
     """
 
     size: tuple[int, int]
@@ -117,8 +121,8 @@ class Content:
 
 @dataclass(frozen=True)
 class Opened:
-    """A content that authenticates. hybrid: by which KEM it was sealed. corrected: wrong
-    bits of the sealed bytes' code word that the code mended.
+    """A content that authenticates. hybrid: by which KEM it was sealed. corrected:
+    wrong bits of the sealed bytes' code word that the code mended.
     """
 
     content: Content
@@ -238,7 +242,9 @@ def packed(content: Content, signing: Signing | None, receiver: PublicKey) -> by
 
 
 def statement(signed: bytes, receiver: bytes) -> bytes:
-    """What a sender signs: the content, with their own identity in it, for this receiver."""
+    """What a sender signs: the content, with their own identity in it, for this
+    receiver.
+    """
     return b"egan/2 signed capsule\0" + receiver + signed
 
 
@@ -357,8 +363,8 @@ def decoded(
     learn: Callable[[Ratios], Ratios],
     rounds: int = ROUNDS,
 ) -> tuple[bytes, int] | None:
-    """So many sealed bytes from the ratios (room,) of a picture's bits, and how many bits
-    of the code word were wrong; None where they cannot be read.
+    """So many sealed bytes from the ratios (room,) of a picture's bits, and how many
+    bits of the code word were wrong; None where they cannot be read.
 
     learn: takes posterior ratios (room,), and says the bits' ratios anew; asked between
     rounds of iterations.
@@ -383,7 +389,7 @@ def decoded(
 
 
 def opened(sealed: bytes, private: PrivateKey, corrected: int = 0) -> Opened | None:
-    """What sealed bytes hold; None where this key does not open them.
+    """The contents of sealed bytes; None where this key does not open them.
 
     Raises Refused for content that its receiver must not take.
     """

@@ -1,9 +1,11 @@
-"""A systematic repeat-accumulate code, and its soft decoder: bytes that come back although many bits are unsure.
+"""A systematic repeat-accumulate code, and its soft decoder: bytes that come back
+although many bits are unsure.
 
-Irregular repeat-accumulate codes (Jin, Khandekar, McEliece 2000): every information bit enters several checks, and
-parity bit j is the sum of parity bit j - 1 and of the information bits of check j. The graph is drawn from SHAKE-256, so
-it is the same with every version of every library. Decoding is sum-product (belief propagation) on log-likelihood ratios
-log P(bit = 0) / P(bit = 1).
+Irregular repeat-accumulate codes (Jin, Khandekar, McEliece 2000): every information bit
+enters several checks, and parity bit j is the sum of parity bit j - 1 and of the
+information bits of check j. The graph is drawn from SHAKE-256, so it is the same with
+every version of every library. Decoding is sum-product (belief propagation) on
+log-likelihood ratios log P(bit = 0) / P(bit = 1).
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ def shuffled(label: bytes, count: int) -> NDArray[np.int64]:
 class Code:
     """A code of `information` bits and `checks` parity bits.
 
-    edges: (E,) the information bit of each edge, in the order of the checks. starts: (checks,) where the edges of each
-    check begin.
+    edges: (E,) the information bit of each edge, in the order of the checks. starts:
+    (checks,) where the edges of each check begin.
     """
 
     information: int
@@ -48,7 +50,9 @@ class Code:
         return self.information + self.checks
 
     def encode(self, bits: Bits) -> Bits:
-        """The code word (length,) of information bits (information,), which it begins with."""
+        """The code word (length,) of information bits (information,), which it begins
+        with.
+        """
         sums = np.add.reduceat(bits[self.edges].astype(np.int64), self.starts)
         return np.concatenate((bits, (np.cumsum(sums) & 1).astype(np.uint8)))
 
@@ -59,7 +63,9 @@ class Code:
 
 @lru_cache(maxsize=8)
 def code(information: int, length: int) -> Code:
-    """The code of that many information bits and that length. Each check has an edge at least."""
+    """The code of that many information bits and that length. Each check has an edge at
+    least.
+    """
     checks = length - information
     degrees = np.resize(DEGREES, information)
     sockets = np.repeat(np.arange(information), degrees)
@@ -68,7 +74,8 @@ def code(information: int, length: int) -> Code:
     starts = np.arange(checks) * len(edges) // checks
     owner = np.repeat(np.arange(checks), np.diff(np.append(starts, len(edges))))
     for attempt in range(20):
-        # A bit that enters one check twice would not be seen by it: swap it into another check.
+        # A bit that enters one check twice would not be seen by it: swap it into
+        # another check.
         order = np.lexsort((edges, owner))
         twice = order[1:][(np.diff(edges[order]) == 0) & (np.diff(owner[order]) == 0)]
         if not len(twice):
@@ -80,12 +87,15 @@ def code(information: int, length: int) -> Code:
 
 
 class Decoder:
-    """Belief propagation for one code; messages are kept from one call of `run` to the next."""
+    """Belief propagation for one code; messages are kept from one call of `run` to the
+    next.
+    """
 
     def __init__(self, code: Code) -> None:
         self.code = code
         counts = np.diff(np.append(code.starts, len(code.edges)))
-        # Row c holds the c-th edge of each check; the last two rows hold the parity bits j - 1 and j.
+        # Row c holds the c-th edge of each check; the last two rows hold the parity
+        # bits j - 1 and j.
         rows = int(counts.max()) + 2
         column = np.repeat(np.arange(code.checks), counts)
         row = np.arange(len(code.edges)) - np.repeat(code.starts, counts)
@@ -93,7 +103,8 @@ class Decoder:
         self.messages = np.zeros((rows, code.checks), np.float32)
 
     def run(self, ratios: Ratios, iterations: int) -> tuple[Ratios, bool]:
-        """Posterior ratios (length,) after at most that many iterations, and whether they spell a code word.
+        """Posterior ratios (length,) after at most that many iterations, and whether
+        they spell a code word.
 
         ratios: (length,) of the channel.
         """

@@ -1,10 +1,10 @@
-"""Pictures in a few hundred bytes: AV1 still images without the container and headers that
-cost as much as the picture.
+"""Pictures in a few hundred bytes: AV1 still images without the container and headers
+that cost as much as the picture.
 
-A miniature is one byte, how many parts in 32 of its side were kept, and an AV1 frame (AV1
-bitstream specification, section 5). The container (AVIF) and the sequence header are written
-anew when it is read, from the size that the reader knows. At these sizes AV1 needs a quarter
-less than WebP for the same PSNR.
+A miniature is one byte, how many parts in 32 of its side were kept, and an AV1 frame
+(AV1 bitstream specification, section 5). The container (AVIF) and the sequence header
+are written anew when it is read, from the size that the reader knows. At these sizes
+AV1 needs a quarter less than WebP for the same PSNR.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ TOOLS = "011011010000000100001101000001101001"
 
 
 def fit(picture: Picture, budget: int) -> bytes | None:
-    """The miniature of uint8 (H, W, 3) nearest to it in at most `budget` bytes; None where
-    there is none so small.
+    """The miniature of uint8 (H, W, 3) nearest to it in at most `budget` bytes; None
+    where there is none so small.
     """
     chosen, score = 0, -1.0
     height, width = picture.shape[:2]
@@ -109,8 +109,8 @@ def stripped(picture: Image.Image, quality: int, speed: int, scale: int) -> byte
 def draw(data: bytes, width: int, height: int) -> Picture:
     """The picture, uint8 (height, width, 3), of a miniature that was made of that size.
 
-    Raises EganError for anything that `fit` does not write, before it is decoded where its
-    size is not the one that is expected.
+    Raises EganError for anything that `fit` does not write, before it is decoded where
+    its size is not the one that is expected.
     """
     damaged = EganError("a miniature is damaged")
     scale = data[0] & ~OWN_SEQUENCE if data else 0
@@ -188,7 +188,9 @@ def obu(kind: int, content: bytes) -> bytes:
 
 
 def box(kind: bytes, *parts: bytes, version: int | None = None) -> bytes:
-    """A box of the ISO base media file format; with a version, a full box without flags."""
+    """A box of the ISO base media file format; with a version, a full box without
+    flags.
+    """
     content = b"" if version is None else bytes([version, 0, 0, 0])
     content += b"".join(parts)
     return struct.pack(">I4s", 8 + len(content), kind) + content

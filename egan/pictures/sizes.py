@@ -17,7 +17,8 @@ def limit_hint() -> str:
     return f"the most is {MOST_PIXELS // 1_000_000} megapixels; make it smaller first"
 
 
-SMALLEST = 64  # pixels of a side
+# The smallest side of a picture, in pixels.
+SMALLEST = 64
 
 
 def fits(*sides: int) -> bool:

@@ -1,4 +1,4 @@
-"""What `egan train` is asked for, checked before torch, downloads and training.
+"""The request of `egan train`, checked before torch, downloads and training.
 
 A checkpoint keeps the request of its run, so a run goes on from the checkpoint alone.
 """

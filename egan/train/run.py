@@ -92,7 +92,7 @@ def command_to_go_on(plan: Plan, place: Place) -> str:
 
 
 def smaller(options: RunOptions) -> str:
-    """What to try where a batch does not fit into memory."""
+    """Advice for a batch that does not fit into memory."""
     less = f"--batch {options.batch // 2}" if options.batch > 1 else ""
     return f"try {less or '--set image_size=128'}; the last checkpoint is kept"
 

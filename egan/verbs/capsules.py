@@ -27,14 +27,16 @@ from egan.pictures.files import Picture
 from egan.pictures.metrics import psnr
 
 SMALLEST = 128
-# Bits of payload for each bit of information that the worst trial leaves: the code needs
-# the rest, a short one more of it. The limit, and what is lost by the root of the bits.
+# Bits of payload for each bit of information that the worst trial leaves: the code
+# needs the rest, a short one more of it. The limit, and what is lost by the root of the
+# bits.
 EFFICIENCY, SHORTNESS = 0.945, 3.6
-# What of the room for pictures a coarse cover takes beside messages, and where it is left
-# out, in bytes.
+# What of the room for pictures a coarse cover takes beside messages, and where it is
+# left out, in bytes.
 COVER_PART, LEAST_COVER, LEAST_ROOM = 22, 26, 200
 GREY = 128
-# Sizes that a picture may have had: multiples of 16, at most so many times larger or smaller.
+# Sizes that a picture may have had: multiples of 16, at most so many times larger or
+# smaller.
 SIZE_STEP, LARGEST_SEARCHED, MOST_SCALING = 16, 1024, 4
 # A quick look at a size tries these blurs and no other gain.
 QUICK_BLURS = (0.0, 0.6)
@@ -43,8 +45,8 @@ BORDER_TOLERANCE = 12
 
 
 class Robust(enum.Enum):
-    """What a capsule is to survive: resizing and strong JPEG too, or JPEG of quality 75 and
-    more alone, which leaves room for better pictures.
+    """What a capsule is to survive: resizing and strong JPEG too, or JPEG of quality 75
+    and more alone, which leaves room for better pictures.
     """
 
     ANY = "any"
@@ -64,7 +66,9 @@ class Robust(enum.Enum):
 
 @dataclass(frozen=True, eq=False)
 class Cargo:
-    """What a capsule is to carry, and to whom. composite: uint8 (H, W, 3) of its true size."""
+    """The load of a capsule and its receiver. composite: uint8 (H, W, 3) of its true
+    size.
+    """
 
     composite: Picture
     boxes: tuple[Box, ...]
@@ -142,7 +146,7 @@ Change = Callable[[Picture], Picture]
 
 
 def through_jpeg(picture: Picture, quality: int) -> Picture:
-    """What is left of uint8 (H, W, 3) after JPEG with halved chroma."""
+    """uint8 (H, W, 3) after JPEG with halved chroma."""
     out = io.BytesIO()
     Image.fromarray(picture).save(out, "JPEG", quality=quality, subsampling=2)
     return np.asarray(Image.open(out).convert("RGB"))
@@ -158,7 +162,7 @@ def through_messenger(picture: Picture) -> Picture:
 
 
 def trials(robust: Robust) -> tuple[Change, ...]:
-    """What a capsule has to survive before it is let go."""
+    """The channels that a capsule must survive before it is let go."""
     once = (lambda picture: through_jpeg(picture, 75),)
     if robust is Robust.JPEG:
         return once
@@ -175,9 +179,10 @@ def lay(
 ) -> tuple[NDArray[np.float32], Laid]:
     """A paint, float32 (H, W, 3), with a capsule on it, and what that holds.
 
-    rounded: brings a paint to whole levels. How much the picture carries is measured with
-    bits by chance; what is let go was decoded again after `trials`, and where that fails,
-    less is put in. Raises EganError for a picture that is too small or carries too little.
+    rounded: brings a paint to whole levels. How much the picture carries is measured
+    with bits by chance; what is let go was decoded again after `trials`, and where that
+    fails, less is put in. Raises EganError for a picture that is too small or carries
+    too little.
     """
     height, width = paint.shape[:2]
     if min(height, width) < SMALLEST:
@@ -231,7 +236,9 @@ def affordable(information: float, blocks: int) -> list[int]:
 
 
 def information(luma: NDArray[np.float64], bits: NDArray[np.uint8]) -> float:
-    """Bits of information that a picture of its original size has on the bits laid on it."""
+    """Bits of information that a picture of its original size has on the bits laid on
+    it.
+    """
     reading = modulation.find(luma)
     if reading is None:
         return 0.0
@@ -240,8 +247,8 @@ def information(luma: NDArray[np.float64], bits: NDArray[np.uint8]) -> float:
 
 
 def read_at(luma: NDArray[np.float64], sealed: bytes) -> bool:
-    """Whether exactly these sealed bytes are read from a picture of its original size, in
-    half of the work that a receiver does.
+    """Whether exactly these sealed bytes are read from a picture of its original size,
+    in half of the work that a receiver does.
     """
     reading = modulation.find(luma)
     if reading is None:
@@ -266,8 +273,8 @@ def cut(picture: Picture, box: Box) -> Picture:
 
 
 def filled(cargo: Cargo, length: int) -> capsule.Content | None:
-    """A content for so many sealed bytes, with pictures as good as there is room for; None
-    where not even the smallest fit.
+    """A content for so many sealed bytes, with pictures as good as there is room for;
+    None where not even the smallest fit.
     """
     composite, boxes = cargo.composite, cargo.boxes
     height, width = composite.shape[:2]
@@ -313,7 +320,8 @@ def emptied(composite: Picture, boxes: Sequence[Box]) -> Picture:
 
 
 def drawing(content: capsule.Content) -> Picture:
-    """The composite that a content draws, uint8 (H, W, 3): grey where there is no cover.
+    """The composite that a content draws, uint8 (H, W, 3): grey where there is no
+    cover.
 
     Raises EganError for miniatures that are damaged.
     """
@@ -342,11 +350,11 @@ def find(
     private: PrivateKey,
     own_size_only: bool = False,
 ) -> Found | None:
-    """The capsule in a picture that may have been re-encoded, resized or framed on its way,
-    uint8 (H, W, 3); None where no pilots are seen.
+    """The capsule in a picture that may have been re-encoded, resized or framed on its
+    way, uint8 (H, W, 3); None where no pilots are seen.
 
-    Raises Unreadable where there is a capsule that does not open, and Refused for content
-    that its receiver must not take.
+    Raises Unreadable where there is a capsule that does not open, and Refused for
+    content that its receiver must not take.
     """
     for size, reading in readings(picture, private.picture.shape[:2], own_size_only):
         blocks = modulation.block_count(size[1], size[0])
@@ -367,10 +375,11 @@ def find(
 def readings(
     picture: Picture, key_shape: tuple[int, ...], own_size_only: bool
 ) -> Iterator[tuple[tuple[int, int], modulation.Reading]]:
-    """The first size, width and height, at which a picture shows pilots, with its reading.
+    """The first size, width and height, at which a picture shows pilots, with its
+    reading.
 
-    Tried are its own, the key picture's, and others of its shape; then the same without a
-    plain border.
+    Tried are its own, the key picture's, and others of its shape; then the same without
+    a plain border.
     """
     for seen in (picture, without_border(picture)):
         if seen is None or min(seen.shape[:2]) < SMALLEST // MOST_SCALING:
@@ -406,7 +415,9 @@ def sizes_like(own: tuple[int, int], key: tuple[int, int]) -> list[tuple[int, in
 
 
 def without_border(picture: Picture) -> Picture | None:
-    """The picture without a frame in the colour of its corner; None where there is none."""
+    """The picture without a frame in the colour of its corner; None where there is
+    none.
+    """
     differs = np.abs(picture.astype(np.int16) - picture[0, 0]).max(2) > BORDER_TOLERANCE
     rows, columns = np.flatnonzero(differs.any(1)), np.flatnonzero(differs.any(0))
     if not len(rows):

@@ -26,7 +26,8 @@ from egan.verbs.capsules import Robust
 from egan.verbs.job import Job, Look
 from egan.verbs.weights import Weights
 
-STEP = 16  # pixels; the sides that networks take are multiples
+# In pixels. The sides of pictures that networks take are multiples of this.
+STEP = 16
 # RMSE of a whole picture on RGB in [0, 1]; a fair decode has 0.01 to 0.02.
 UNREADABLE = 0.1
 
@@ -42,8 +43,9 @@ def composite_job(
     """A composite with a fresh keystream seed, of any size from 64 pixels a side up.
 
     size: N, the longer side, or WxH, to be resized to. note: travels with it, exactly.
-    Where nothing was pasted, the whole picture is the message. Raises EganError for a size
-    that is too small, and where there is a note or a signature and no envelope for it.
+    Where nothing was pasted, the whole picture is the message. Raises EganError for a
+    size that is too small, and where there is a note or a signature and no envelope for
+    it.
     """
     if not weights.locked and (signing or note):
         raise EganError(
@@ -110,10 +112,11 @@ def encrypt(
 ) -> list[Picture]:
     """Disguises, uint8 (H, W, 3), of composites of one size, envelopes sealed.
 
-    receivers: their public keys; the disguise shows the first one's flower. signing: by whom
-    the letters are signed. flower: what the disguises are to look like instead. robust:
-    what they are to survive, by a capsule that each job then tells of. Raises EganError
-    where a disguise could not be read, or has no room for its letter or capsule.
+    receivers: their public keys; the disguise shows the first one's flower. signing: by
+    whom the letters are signed. flower: what the disguises are to look like instead.
+    robust: what they are to survive, by a capsule that each job then tells of. Raises
+    EganError where a disguise could not be read, or has no room for its letter or
+    capsule.
     """
     weights = weights_of(jobs)
     keys = keystreams(jobs)
@@ -200,11 +203,12 @@ def body_of(
 def look_of(
     weights: Weights, public: PublicKey, flower: files.Loaded | None, job: Job
 ) -> Picture:
-    """The key image, uint8 (H, W, 3), that a disguise of the job's size is painted from.
+    """The key image, uint8 (H, W, 3), that a disguise of the job's size is painted
+    from.
 
-    A key drawn at another size has maps of another scale, which leave fringes where they are
-    stretched. So its flower is painted at the key's own size, from a grey picture and a
-    keystream by chance, and that flower is drawn anew at the wanted size.
+    A key drawn at another size has maps of another scale, which leave fringes where
+    they are stretched. So its flower is painted at the key's own size, from a grey
+    picture and a keystream by chance, and that flower is drawn anew at the wanted size.
     """
     height, width = job.pixels.shape[:2]
     if flower is not None:
@@ -250,10 +254,11 @@ def warn_of_other_weights(
 
 
 def check_readable(jobs: Sequence[Job], decoded: Picture, key: str, hint: str) -> None:
-    """Raises EganError where pictures painted from a key image of other weights are lost.
+    """Raises EganError where pictures painted from a key image of other weights are
+    lost.
 
-    The meaning of a key image's levels is K's own. Painted by another meaning, a picture can
-    be so far beyond black and white that 8 bits cut the payload off.
+    The meaning of a key image's levels is K's own. Painted by another meaning, a
+    picture can be so far beyond black and white that 8 bits cut the payload off.
     """
     worst = max(
         rmse(job.pixels, picture) for job, picture in zip(jobs, decoded, strict=True)

@@ -1,4 +1,6 @@
-"""A picture on its way through a verb, and what a method without keys takes in place of a key."""
+"""A picture on its way through a verb, and the stand-in for a key in methods without
+keys.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,15 @@ RESIZED = "it was cropped or resized; ask for the original file"
 
 @dataclass
 class Job:
-    """One picture on its way: where it came from, its pixels, and what is needed to finish it.
+    """One picture on its way: where it came from, its pixels, and what is needed to
+    finish it.
 
-    pixels: uint8 (H, W, 3). size: width and height that are shown, where pixels were added
-    for the networks' sake, right and below. seed: of the keystream, 32 bytes; empty without
-    a lock. note: what travels exactly beside the picture. sender: who signed a letter. laid:
-    the capsule that was put into a disguise; found: the one that was read instead of it.
-    secret: the verifier's copy of a secret image. authentic: what is decoded is proven to
-    be as it was sealed for this key.
+    pixels: uint8 (H, W, 3). size: width and height that are shown, where pixels were
+    added for the networks' sake, right and below. seed: of the keystream, 32 bytes;
+    empty without a lock. note: what travels exactly beside the picture. sender: who
+    signed a letter. laid: the capsule that was put into a disguise; found: the one that
+    was read instead of it. secret: the verifier's copy of a secret image. authentic:
+    what is decoded is proven to be as it was sealed for this key.
     """
 
     source: str
@@ -56,7 +59,7 @@ class Job:
 
     @property
     def shown_size(self) -> tuple[int, int]:
-        """Width and height of what a person sees."""
+        """Width and height of the picture that a person sees."""
         return self.size or (self.pixels.shape[1], self.pixels.shape[0])
 
     def warn(self, text: str, urgent: bool = False) -> None:
@@ -65,9 +68,10 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What a method without keys gets in place of a key image: a picture, or None.
+    """The stand-in for a key image in a method without keys: a picture, or None.
 
-    image: uint8 (H, W, 3) of the domain of disguises (to encrypt) or of covers (to decrypt).
+    image: uint8 (H, W, 3) of the domain of disguises (to encrypt) or of covers (to
+    decrypt).
     """
 
     image: Picture | None
@@ -84,7 +88,8 @@ class Look:
 def fitting(loaded: files.Loaded, rule: str, hint: str) -> Picture:
     """The pixels of a picture, uint8 (H, W, 3).
 
-    Raises EganError, with the rule that is broken, where the networks do not take its size.
+    Raises EganError, with the rule that is broken, where the networks do not take its
+    size.
     """
     pixels = files.flatten(loaded)
     height, width = pixels.shape[:2]

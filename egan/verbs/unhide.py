@@ -32,8 +32,8 @@ def open_disguise(
 ) -> Job:
     """A disguise whose envelope opens with this key, with the seed and boxes from it.
 
-    named: the caller asked for these weights. damaged: go on, without a claim, where the
-    picture does not authenticate. senders: refuse what none of these keys signed.
+    named: the caller asked for these weights. damaged: go on, without a claim, where
+    the picture does not authenticate. senders: refuse what none of these keys signed.
     Raises EganError; also with `damaged` for a signature that is not for this receiver.
     """
     if CHUNK in loaded.text and header.claimed_kind(loaded.pixels) is None:
@@ -88,8 +88,8 @@ def open_capsule(
     """Whether a capsule opens where the envelope does not, for the reason `error`; then
     everything is taken from it.
 
-    Raises Refused for content that its receiver must not take, and says of a capsule that
-    cannot be read why.
+    Raises Refused for content that its receiver must not take, and says of a capsule
+    that cannot be read why.
     """
     whole = header.claimed_kind(job.pixels) is not None
     try:
@@ -121,8 +121,8 @@ def open_unlocked(
 ) -> Job:
     """A disguise for weights without a lock, which have no envelope to check.
 
-    Raises EganError for a picture that has an envelope: those weights would show something
-    that its sender never wrote.
+    Raises EganError for a picture that has an envelope: those weights would show
+    something that its sender never wrote.
     """
     if header.find(pixels, loaded.name) is not None:
         header.expect(pixels, header.Kind.DISGUISE, loaded.name)
@@ -140,7 +140,9 @@ def open_unlocked(
 def check_sender(
     name: str, sender: envelope.Sender | None, wanted: Sequence[PublicKey]
 ) -> None:
-    """Raises NotVerified where one of some senders is asked for and none of them signed."""
+    """Raises NotVerified where one of some senders is asked for and none of them
+    signed.
+    """
     found = sender.fingerprint if sender is not None else None
     if not wanted or found in {public.fingerprint for public in wanted}:
         return
@@ -156,7 +158,8 @@ def check_sender(
 
 
 def decrypt(jobs: Sequence[Job], private: PrivateKey | Look) -> list[Picture]:
-    """Recovered composites, uint8 (H, W, 3) in their true sizes, of disguises of one size.
+    """Recovered composites, uint8 (H, W, 3) in their true sizes, of disguises of one
+    size.
 
     Those of which a capsule was found are what that draws.
     """

@@ -1,4 +1,6 @@
-"""Weights files: found by name, described without their networks, and loaded once a picture is at hand."""
+"""Weights files: found by name, described without their networks, and loaded once a
+picture is at hand.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from egan.core.inference import KeyedModel
     from egan.core.model import Model
 
-SHIPPED = tuple(FAMILIES)  # what the package has weights of
+# Names of the weights in the package.
+SHIPPED = tuple(FAMILIES)
 
 
 class Weights:
@@ -47,7 +50,7 @@ class Weights:
 
     @property
     def note(self) -> Note | None:
-        """What whoever uses weights without a lock has to be told; None with a lock."""
+        """The warning about weights without a lock; None with a lock."""
         if isinstance(self.options, BaselineOptions):
             what = f"{self.options.TITLE} has no keys: anyone who has these weights can read the message"
         elif self.locked:
@@ -70,7 +73,9 @@ class Weights:
 
     @cached_property
     def networks(self) -> EncryptGAN:
-        """The networks of a method with keys in torch, whatever `model` runs on: with gradients."""
+        """The networks of a method with keys in torch, whatever `model` runs on: with
+        gradients.
+        """
         from egan.core.device import device_name
         from egan.core.encryptgan import EncryptGAN
 
@@ -121,7 +126,7 @@ def shipped_file(name: str) -> Path | None:
 
 
 def shipped_folders() -> tuple[Path, ...]:
-    """Where the package's own weights are: in the wheel, in a checkout."""
+    """The folders of the package's own weights: in the wheel, in a checkout."""
     here = Path(__file__).resolve().parent.parent
     return here / "weights", here.parent / "weights"
 

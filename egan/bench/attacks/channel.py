@@ -1,11 +1,11 @@
-"""Attack 9: what a channel that is not lossless leaves of the message for the holder of the
-right key.
+"""Attack 9: what a channel that is not lossless leaves of the message for the holder of
+the right key.
 
-The envelope is bound to every sample, so nothing of it opens behind such a channel. Without a
-capsule the figures are what the networks would show a receiver who had the keystream from
-elsewhere. With one (`egan encrypt --robust`) they are what `egan decrypt` writes, and the
-share of disguises that open, a note of 100 characters exact. This measures robustness:
-nothing is read that should not be.
+The envelope is bound to every sample, so nothing of it opens behind such a channel.
+Without a capsule the figures are what the networks would show a receiver who had the
+keystream from elsewhere. With one (`egan encrypt --robust`) they are what `egan
+decrypt` writes, and the share of disguises that open, a note of 100 characters exact.
+This measures robustness: nothing is read that should not be.
 """
 
 from __future__ import annotations
@@ -167,7 +167,9 @@ def ways() -> dict[str, Change]:
 
 
 def capsules_after(scene: Scene, robust: Robust) -> dict[str, Any]:
-    """By way: how many capsules of the scene's pairs open, and the PSNR of their messages."""
+    """By way: how many capsules of the scene's pairs open, and the PSNR of their
+    messages.
+    """
     model, random = scene.scheme.model, scene.random(15)
     private, public = make_pair(scene.exact[0], scene.public[0], model.key_network)
     found: dict[str, list[float]] = {name: [] for name in ways()}

@@ -396,8 +396,8 @@ def on_signatures(
 
 
 def on_capsules(people: People, random: Random) -> Iterator[tuple[str, bool]]:
-    """What can be done to sealed capsules that the sender signed, by kind, and whether a
-    receiver then takes one for the sender's.
+    """What can be done to sealed capsules that the sender signed, by kind, and whether
+    a receiver then takes one for the sender's.
     """
     (owner, public), (friend, friend_public) = people.owner, people.friend
     (sender, _), (thief, _) = people.sender, people.thief

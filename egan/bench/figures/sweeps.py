@@ -50,7 +50,9 @@ def noisy_keys(scene: Scene, sigma: float, source: bool) -> Pictures:
 
 
 def shown_key(scene: Scene, keys: Pictures, sigma: float, source: bool) -> Pictures:
-    """What a figure shows of the first key: a sketch, on which noise on the key is seen."""
+    """What a figure shows of the first key: a sketch, on which noise on the key is
+    seen.
+    """
     if source:
         return PrivateKey(keys[0]).sketch
     sketch = PrivateKey(scene.private[0]).sketch

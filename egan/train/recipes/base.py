@@ -65,7 +65,7 @@ class Method(abc.ABC):
         return {}
 
     def facts(self) -> Facts:
-        """What the options do not say and a resumed run must share, to be recorded."""
+        """Facts that the options do not hold and a resumed run must share."""
         return {}
 
     @abc.abstractmethod
