@@ -1,14 +1,16 @@
 """egan: hide pictures inside pictures of another kind (EncryptGAN, arXiv 1905.11582, with a phase lock).
 
-`from egan import EncryptGAN` gives the commands' verbs for notebooks: see `egan.api`. `import egan` alone is cheap; torch
-is imported with the first name that needs it.
+`from egan import EncryptGAN` gives the commands' verbs for notebooks: see `egan.api`. `import egan` alone is cheap;
+everything else is imported with the first name that needs it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from egan.api import Decrypted, EncryptGAN, Verified, save, save_keys, unlock
     from egan.errors import EganError
 

@@ -7,7 +7,10 @@ import gc
 import os
 import signal
 import sys
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # Until egan.terminal has something to say about it
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -17,6 +20,8 @@ RARELY = 200_000
 
 
 def main() -> NoReturn:
+    if sys.argv[1:] == ["--version"] and print_version():
+        sys.exit(0)
     from egan import terminal
 
     # Looking for garbage among what was imported takes a third of a short command's
@@ -31,13 +36,19 @@ def main() -> NoReturn:
     sys.exit(status)
 
 
-def command() -> None:
-    # Before anything that takes time to import
-    if sys.argv[1:] == ["--version"]:
-        from egan import __version__
+def print_version() -> bool:
+    """Before anything is imported. What goes wrong is for `egan.terminal` to say."""
+    from egan import __version__
 
+    try:
         print(f"egan {__version__}")
-        return
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        return False
+    return True
+
+
+def command() -> None:
     if not {"train", "bench", "calibrate"} & set(sys.argv[1:2]):
         # What the others compute with numpy is too little to wait for its threads.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -22,6 +22,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from egan.bench.processes import (
+    measure_processes,
+    measure_runtimes,
+    process_lines,
+)
 from egan.bench.training_speed import measure_training, training_line
 from egan.core.model import Model, Pictures
 from egan.core.resnet import ResNetGenerator
@@ -170,6 +175,8 @@ def measure_speed(model: TorchModel, side: int, repeats: int = 7) -> dict[str, A
         if device.type == "cuda"
         else "the whole process so far",
         "startup_seconds": measure_startup(),
+        "processes": measure_processes(),
+        "runtimes": measure_runtimes(),
         "training": measure_training(model, side),
     }
     return out
@@ -241,4 +248,5 @@ def speed_lines(speed: dict[str, Any]) -> list[str]:
             f"{n} {v}" for n, v in zip(speed["startup_seconds"], starts, strict=True)
         )
     )
+    lines += process_lines(speed["processes"], speed["runtimes"])
     return [*lines, training_line(speed["training"])]

@@ -44,7 +44,7 @@ class Command(TyperCommand):
                     f"see {ctx.command_path} --help",
                     2,
                 )
-            seen.add(parameter.name)
+            seen.add(str(parameter.name))
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

@@ -383,7 +383,13 @@ def test_speed_is_measured_beside_a_resnet(
     monkeypatch.setattr("egan.bench.training_speed.CYCLEGAN_WIDTH", 8)
     monkeypatch.setattr("egan.bench.training_speed.MATRIX", {"cpu": 64})
     monkeypatch.setattr("egan.bench.training_speed.BATCH", {"cpu": 2})
+    few = (("import torch", ["-c", "pass"], None), ("fails", ["-c", "1/0"], 0.5))
+    monkeypatch.setattr("egan.bench.processes.DAILY", few)
+    monkeypatch.setattr("egan.bench.processes.measure_runtimes.__defaults__", (2, 64))
     speed = measure_speed(model, SIZE, repeats=1)
+    assert speed["processes"]["fails"] is None
+    assert speed["processes"]["import torch"]["ratio"] == 1
+    assert speed["runtimes"]["batch_ratio"] > 1
     assert speed["resnet9"]["batch1_ratio"] == speed["resnet9"]["gmac_ratio"] == 1
     assert speed["encrypt"]["parameters"] == sum(
         p.numel() for p in model.F.parameters()
