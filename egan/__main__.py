@@ -37,13 +37,14 @@ def main() -> NoReturn:
 
 
 def print_version() -> bool:
-    """Before anything is imported. What goes wrong is for `egan.terminal` to say."""
+    """Before anything is imported. What goes wrong goes wrong once more, in words."""
     from egan import __version__
 
     try:
         print(f"egan {__version__}")
-        sys.stdout.flush()
-    except (OSError, ValueError, AttributeError):
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
         return False
     return True
 

@@ -138,7 +138,8 @@ def run(main: Callable[[], object]) -> int:
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding lacks is shown in codes.
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            with contextlib.suppress(OSError):
+                stream.reconfigure(errors="backslashreplace")
     try:
         main()
         if sys.stdout is not None:
