@@ -14,9 +14,7 @@ from egan.core.options import ModelOptions
 from egan.core.weights import Described, read_description
 from egan.errors import EganError
 
-INSTALL = (
-    "pip install 'egan[torch]', or in a checkout pip install '.[torch]', brings it"
-)
+INSTALL = "pip install '.[torch]' in the checkout of egan brings it"
 
 
 def open_model(path: str | Path | Described, device: str = "auto") -> Model:

@@ -344,7 +344,7 @@ def test_what_is_missing_is_named_with_its_cure(
     installed.remove("torch")
     with pytest.raises(EganError, match="hold no graphs, so they need torch") as error:
         open_model(bare, "cpu")
-    assert "pip install 'egan[torch]'" in error.value.hint
+    assert "pip install '.[torch]'" in error.value.hint
     with pytest.raises(EganError, match="device cuda needs torch"):
         open_model(weights, "cuda")
     with pytest.raises(EganError, match="egan train needs torch"):
