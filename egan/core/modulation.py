@@ -57,6 +57,8 @@ GAINS = np.concatenate(([1.0], np.arange(0.84, 1.165, 0.01)))
 # Standard deviations of the pilots' score; without a capsule the best of all trials
 # stays below 5.
 CERTAIN = 5.5
+# By so much a blur or gain has to do better than the picture as it is.
+PLAIN = 0.7
 
 
 @lru_cache(maxsize=1)
@@ -305,13 +307,18 @@ def find(
     step = steps()[pilots % COEFFICIENTS]
     known = np.array([pilot_shifts(rung, len(pilots)) for rung in range(RUNGS)])
     wanted = np.exp(-2j * np.pi * known).T * np.sqrt(2 / len(pilots))
-    best: tuple[float, int, Floats] = (0.0, 0, np.empty(0))
-    for plain in deblurred(luma, blurs):
+    best: tuple[float, float, int, Floats] = (-1.0, 0.0, 0, np.empty(0))
+    for trial, plain in enumerate(deblurred(luma, blurs)):
         found = coefficients(plain)
         phases = found.reshape(-1)[pilots] / step / gains[:, None]
         scores = (np.exp(2j * np.pi * phases) @ wanted).real
-        gain, rung = np.unravel_index(scores.argmax(), scores.shape)
-        if scores[gain, rung] > best[0]:
-            best = float(scores[gain, rung]), int(rung), found / gains[gain]
-    score, rung, found = best
+        merit = scores.copy()
+        if trial == 0:
+            # The first of the blurs and gains is the picture as it is.
+            merit[0] += PLAIN
+        gain, rung = np.unravel_index(merit.argmax(), merit.shape)
+        if merit[gain, rung] > best[0]:
+            score = float(scores[gain, rung])
+            best = float(merit[gain, rung]), score, int(rung), found / gains[gain]
+    _, score, rung, found = best
     return Reading(found, rung, score) if score >= CERTAIN else None

@@ -166,8 +166,7 @@ def trials(robust: Robust) -> tuple[Change, ...]:
     once = (lambda picture: through_jpeg(picture, 75),)
     if robust is Robust.JPEG:
         return once
-    # A little worse than the quality of 60 that is promised.
-    return (through_messenger, lambda picture: through_jpeg(picture, 58), *once)
+    return (through_messenger, lambda picture: through_jpeg(picture, 60), *once)
 
 
 def lay(
