@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,11 +67,14 @@ def name_unnamed(
     if not (force and os.path.lexists(path)):
         os.link(unnamed, path, src_dir_fd=descriptor, follow_symlinks=True)
         return
-    # Only a rename takes the place of another file.
-    with beside(path) as part:
-        part.unlink()
+    # Only a rename takes the place of another file. Its first name is one by chance,
+    # under which it is whole from the start.
+    part = path.with_name(f".egan-{secrets.token_hex(8)}.part")
+    try:
         os.link(unnamed, part, src_dir_fd=descriptor, follow_symlinks=True)
         os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def unnamed_file(folder: Path) -> int | None:
