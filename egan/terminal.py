@@ -10,6 +10,7 @@ strangers: nothing that a terminal would obey is printed.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import os
@@ -126,6 +127,29 @@ def progress(items: Iterable[T], total: int, words: str) -> Iterator[T]:
     )
 
 
+def parts(wanted: bool) -> Callable[[int, int], None] | None:
+    """What is told how many parts of a large picture are done, of how many: it draws a
+    bar where standard error is a terminal. None where nothing is wanted or drawn.
+    """
+    if not wanted or not shows_progress():
+        return None
+    from rich.progress import Progress
+
+    bar = Progress(console=console(), transient=True)
+    task = bar.add_task("parts of the picture")
+    # It hides the cursor, which is to come back whatever happens.
+    atexit.register(bar.stop)
+
+    def tell(done: int, total: int) -> None:
+        if total > 1 and done == 0:
+            bar.start()
+        bar.update(task, completed=done, total=total)
+        if done == total:
+            bar.stop()
+
+    return tell
+
+
 def run(main: Callable[[], object]) -> int:
     """Run a command to its exit status, turning exceptions into lines."""
     signals.listen()
@@ -177,7 +201,7 @@ def status_of(error: BaseException) -> int:
     if isinstance(error, ImportError):
         return report(
             EganError(
-                f"cannot load a library: {error}",
+                f"cannot load a library: {first_cause(error)}",
                 "install egan again, or give the process more memory",
             )
         )
@@ -188,6 +212,13 @@ def status_of(error: BaseException) -> int:
             EganError(f"cannot go on{where}: {(error.strerror or str(error)).lower()}")
         )
     raise error
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """What began it: libraries wrap it in pages of advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def drop_stdout() -> None:

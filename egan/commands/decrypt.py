@@ -178,7 +178,7 @@ def decrypt(
             write_note(jobs[0].note)
         if not writes:
             return []
-        recovered = unhide.decrypt(jobs, private)
+        recovered = unhide.decrypt(jobs, private, terminal.parts(found.alone))
         return [
             result
             for job, picture in zip(jobs, recovered, strict=True)

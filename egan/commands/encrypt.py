@@ -171,7 +171,9 @@ def encrypt(
         return job
 
     def work(jobs: Sequence[Job]) -> list[Result]:
-        disguises = hide.encrypt(jobs, receivers, signing, look, survives)
+        disguises = hide.encrypt(
+            jobs, receivers, signing, look, survives, terminal.parts(found.alone)
+        )
         for job in jobs if json else ():
             tell_json(job)
         return [

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from egan.core.model import Progress
 from egan.crypto import envelope, header
 from egan.crypto.envelope import Letter, Signing
 from egan.crypto.keys import PrivateKey, PublicKey
@@ -109,13 +110,14 @@ def encrypt(
     signing: Signing | None = None,
     flower: files.Loaded | None = None,
     robust: Robust | None = None,
+    progress: Progress | None = None,
 ) -> list[Picture]:
     """Disguises, uint8 (H, W, 3), of composites of one size, envelopes sealed.
 
     receivers: their public keys; the disguise shows the first one's flower. signing: by
     whom the letters are signed. flower: what the disguises are to look like instead.
-    robust: what they are to survive, by a capsule that each job then tells of. Raises
-    EganError where a disguise could not be read, or has no room for its letter or
+    robust: what they are to survive, by a capsule that each job then tells of. progress:
+    told of the parts of large pictures. Raises EganError where a disguise could not be read, or has no room for its letter or
     capsule.
     """
     weights = weights_of(jobs)
@@ -130,9 +132,9 @@ def encrypt(
     else:
         even = header.mask(jobs[0].pixels.shape, body_of(jobs, receivers, signing))
         if robust is None:
-            painted = weights.gan.encrypt(stacked(jobs), look, keys, even)
+            painted = weights.gan.encrypt(stacked(jobs), look, keys, even, progress)
         else:
-            paints = weights.gan.paint("F", stacked(jobs), look, keys)
+            paints = weights.gan.paint("F", stacked(jobs), look, keys, progress)
             for job, paint in zip(jobs, paints, strict=True):
                 paint[:] = with_capsule(job, paint, even, receivers, signing, robust)
             painted = weights.gan.levels("F", paints, even)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from egan.core.model import Progress
 from egan.crypto import envelope, header
 from egan.crypto.keys import PrivateKey, PublicKey, grouped
 from egan.crypto.signatures import NotVerified
@@ -157,18 +158,24 @@ def check_sender(
     )
 
 
-def decrypt(jobs: Sequence[Job], private: PrivateKey | Look) -> list[Picture]:
+def decrypt(
+    jobs: Sequence[Job],
+    private: PrivateKey | Look,
+    progress: Progress | None = None,
+) -> list[Picture]:
     """Recovered composites, uint8 (H, W, 3) in their true sizes, of disguises of one
     size.
 
-    Those of which a capsule was found are what that draws.
+    Those of which a capsule was found are what that draws. progress: told of the parts
+    of large pictures.
     """
     whole = [job for job in jobs if job.found is None]
     decoded: list[Picture] = []
     if whole:
         key = repeated(private.image, len(whole))
         model = weights_of(whole).model
-        decoded = list(model.decrypt(stacked(whole), key, keystreams(whole)))
+        streams = keystreams(whole)
+        decoded = list(model.decrypt(stacked(whole), key, streams, progress))
     pictures = iter(decoded)
     return [
         (next(pictures) if job.found is None else job.pixels)[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import pty
@@ -17,8 +18,10 @@ import numpy as np
 import pytest
 from conftest import PATIENCE, Run, Shell, pixels
 from PIL import Image
+from rich.console import Console
 from safetensors.torch import load_file
 
+from egan import terminal
 from egan.core.encryptgan import EncryptGAN
 from egan.core.load import load_model
 from egan.core.options import ModelOptions
@@ -417,3 +420,19 @@ def test_a_flower_in_place_of_the_public_keys(
     (plain,) = hide.encrypt([job], [public])
     assert (named >> 1 == drawn >> 1).all(), "the same but for the envelope"
     assert (named >> 1 != plain >> 1).any()
+
+
+def test_parts_are_drawn_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert terminal.parts(True) is None
+    drawn = io.StringIO()
+    monkeypatch.setattr(terminal, "shows_progress", lambda: True)
+    monkeypatch.setattr(
+        terminal, "console", lambda: Console(file=drawn, force_terminal=True)
+    )
+    assert terminal.parts(False) is None
+    for total, shows in ((1, False), (3, True)):
+        tell = terminal.parts(True)
+        assert tell is not None
+        for done in range(total + 1):
+            tell(done, total)
+        assert ("parts of the picture" in drawn.getvalue()) == shows
