@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from egan.core.encryptgan import EncryptGAN
+    from egan.core.encryptgan import EncryptGANNetworks
 
 PATIENCE = 600
 """Seconds after which a process counts as stuck. No test says how long anything takes."""
@@ -153,7 +153,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 def make_weights(path: Path, seed: int) -> Path:
     import torch
 
-    from egan.core.encryptgan import EncryptGAN
+    from egan.core.encryptgan import EncryptGANNetworks
     from egan.core.options import ModelOptions
     from egan.core.tensors import to_unit
     from egan.train.starting_codec import start_codec
@@ -162,7 +162,7 @@ def make_weights(path: Path, seed: int) -> Path:
     options = ModelOptions(
         image_size=64, key_width=4, width=8, encoder_blocks=1, decoder_blocks=1
     )
-    model = EncryptGAN(options)
+    model = EncryptGANNetworks(options)
     composites = to_unit(np.stack([smooth(64, 64, 100 + i) for i in range(16)]))
     start_codec(model.F, model.G, composites, amplitude=12.0)  # type: ignore[arg-type]
     start_codec(model.G, model.F, composites, amplitude=12.0)  # type: ignore[arg-type]
@@ -177,7 +177,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tiny_model(weights: Path) -> EncryptGAN:
+def tiny_model(weights: Path) -> EncryptGANNetworks:
     """The networks of those weights, in torch."""
     from egan.core.load import load_model
 

@@ -108,14 +108,14 @@ TOOLS: dict[str, Callable[[list[str], bytes], tuple[int, bytes]]] = {
 def paper(path: Path) -> None:
     import torch
 
-    from egan.core.encryptgan import EncryptGAN
+    from egan.core.encryptgan import EncryptGANNetworks
     from egan.core.options import ModelOptions
 
     torch.manual_seed(0)
     options = ModelOptions(
         family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1
     )
-    EncryptGAN(options).save(path, {})
+    EncryptGANNetworks(options).save(path, {})
 
 
 def baseline(family: str, **options: int) -> Callable[[Path], None]:

@@ -21,7 +21,7 @@ from egan.core.torch_model import TorchModel
 from egan.errors import EganError
 
 
-class EncryptGAN(TorchModel, KeyedModel):
+class EncryptGANNetworks(TorchModel, KeyedModel):
     """The model of one weights file. `F`: X to Y, `G`: Y to X, `K`: key images."""
 
     def __init__(self, options: ModelOptions) -> None:
@@ -29,7 +29,9 @@ class EncryptGAN(TorchModel, KeyedModel):
         self.K, self.F, self.G = make_networks(options)
 
     @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> EncryptGAN:
+    def load(
+        cls, path: str | Path, device: str | torch.device = "cpu"
+    ) -> EncryptGANNetworks:
         """`load_model` for what needs K and keys. Raises EganError for weights of a
         method without them, too.
         """

@@ -18,8 +18,8 @@ from egan.errors import EganError
 # Family to "module:Class". Names, because the networks of the compared methods live
 # above the core, and because a family's module is imported when it is asked for.
 FAMILIES = {
-    "egan": "egan.core.encryptgan:EncryptGAN",
-    "paper": "egan.core.encryptgan:EncryptGAN",
+    "egan": "egan.core.encryptgan:EncryptGANNetworks",
+    "paper": "egan.core.encryptgan:EncryptGANNetworks",
     "cyclegan": "egan.baselines.cyclegan:CycleGAN",
     "munit": "egan.baselines.munit:MUNIT",
     "drit": "egan.baselines.drit:DRIT",

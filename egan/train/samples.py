@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from egan.core.encryptgan import EncryptGAN
+from egan.core.encryptgan import EncryptGANNetworks
 from egan.core.tensors import to_bytes
 from egan.train.sampler import Sampler
 
@@ -18,7 +18,7 @@ ROWS = 4
 
 
 @torch.no_grad()
-def sample_sheet(model: EncryptGAN, sampler: Sampler) -> NDArray[np.uint8]:
+def sample_sheet(model: EncryptGANNetworks, sampler: Sampler) -> NDArray[np.uint8]:
     """Rows of composite, private key, public key, flower, disguise, decode, and decode
     with a wrong key: one uint8 picture (H, W, 3).
 

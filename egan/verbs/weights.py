@@ -14,7 +14,7 @@ from egan.core.weights import SUMS, read_description
 from egan.errors import EganError, Note
 
 if TYPE_CHECKING:
-    from egan.core.encryptgan import EncryptGAN
+    from egan.core.encryptgan import EncryptGANNetworks
     from egan.core.inference import KeyedModel
     from egan.core.model import Model
 
@@ -72,14 +72,14 @@ class Weights:
         return cast("KeyedModel", self.model)
 
     @cached_property
-    def networks(self) -> EncryptGAN:
+    def networks(self) -> EncryptGANNetworks:
         """The networks of a method with keys in torch, whatever `model` runs on: with
         gradients.
         """
         from egan.core.device import device_name
-        from egan.core.encryptgan import EncryptGAN
+        from egan.core.encryptgan import EncryptGANNetworks
 
-        return EncryptGAN.load(self.path, device_name(self.device))
+        return EncryptGANNetworks.load(self.path, device_name(self.device))
 
     @property
     def batch(self) -> int:

@@ -35,7 +35,7 @@ from egan.bench.attacks.verdict import (
 )
 from egan.bench.data import PictureSets, load_smoke
 from egan.bench.options import parse_budget
-from egan.core.encryptgan import EncryptGAN
+from egan.core.encryptgan import EncryptGANNetworks
 from egan.core.load import load_model
 from egan.core.options import ModelOptions
 from egan.errors import EganError
@@ -67,7 +67,7 @@ def sets() -> PictureSets:
 
 
 @pytest.fixture(scope="module")
-def model(weights: Path) -> EncryptGAN:
+def model(weights: Path) -> EncryptGANNetworks:
     return load_model(weights)
 
 
@@ -89,18 +89,18 @@ class Veil(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def paper() -> EncryptGAN:
+def paper() -> EncryptGANNetworks:
     torch.manual_seed(0)
     options = ModelOptions(
         family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1
     )
-    made = EncryptGAN(options)
+    made = EncryptGANNetworks(options)
     made.F, made.G = Veil(False), Veil(True)
     return made.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
-def verdicts(model: EncryptGAN, sets: PictureSets) -> dict[int, AttackVerdict]:
+def verdicts(model: EncryptGANNetworks, sets: PictureSets) -> dict[int, AttackVerdict]:
     return {v.number: v for v in run_attacks(model, sets, BUDGET, 0)}
 
 
@@ -160,7 +160,9 @@ def test_capsules_survive_what_the_payload_does_not(weights: Path) -> None:
     assert found["WebP 80"]["psnr"] is None
 
 
-def test_the_paper_s_scheme_is_broken(paper: EncryptGAN, sets: PictureSets) -> None:
+def test_the_paper_s_scheme_is_broken(
+    paper: EncryptGANNetworks, sets: PictureSets
+) -> None:
     """The key comes from the public cover, and a decoder learns F's inverse from public
     inputs.
     """
@@ -213,7 +215,7 @@ def test_an_attack_that_there_is_not(run: Run, weights: Path) -> None:
     )
 
 
-def test_too_few_pairs_and_unknown_budgets(model: EncryptGAN) -> None:
+def test_too_few_pairs_and_unknown_budgets(model: EncryptGANNetworks) -> None:
     with pytest.raises(EganError, match="too few"):
         run.run_attacks(model, load_smoke(64, 4, 0), BUDGET, 0)
     assert parse_budget("300steps") == (300, None) and parse_budget("1.5s") == (
@@ -227,7 +229,7 @@ def test_too_few_pairs_and_unknown_budgets(model: EncryptGAN) -> None:
 
 
 def test_a_budget_in_steps_gives_the_same_verdict_again(
-    model: EncryptGAN, sets: PictureSets
+    model: EncryptGANNetworks, sets: PictureSets
 ) -> None:
     first, second = (
         run_attacks(model, sets, Budget(steps=3, batch=b), 5, (6,))[0] for b in (12, 5)
@@ -236,7 +238,7 @@ def test_a_budget_in_steps_gives_the_same_verdict_again(
 
 
 def test_planted_schemes_leak_what_they_say(
-    model: EncryptGAN, sets: PictureSets
+    model: EncryptGANNetworks, sets: PictureSets
 ) -> None:
     scene = Scene.make(Scheme(model), sets, 0)
     assert scene.streams is not None and abs(scene.streams.mean() - 127.5) < 1
@@ -251,7 +253,7 @@ def test_planted_schemes_leak_what_they_say(
 
 
 def test_attackers_never_train_on_what_the_judge_shows(
-    model: EncryptGAN, sets: PictureSets
+    model: EncryptGANNetworks, sets: PictureSets
 ) -> None:
     scene = Scene.make(Scheme(model), sets, 0)
     mine, judge = (
@@ -274,7 +276,7 @@ def test_known_areas_and_differences() -> None:
 
 
 def test_one_picture_that_is_read_breaks_a_scheme(
-    model: EncryptGAN, sets: PictureSets
+    model: EncryptGANNetworks, sets: PictureSets
 ) -> None:
     scene = Scene.make(Scheme(model), sets, 0)
     floor = np.array(floors(scene))

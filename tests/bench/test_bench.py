@@ -30,7 +30,7 @@ from egan.bench.run import run_bench
 from egan.bench.speed import gmac, measure_gmac, measure_speed, passes, speed_lines
 from egan.bench.summary import FIGURES, cell, summarise
 from egan.bench.training_speed import typical_and_peak
-from egan.core.encryptgan import EncryptGAN
+from egan.core.encryptgan import EncryptGANNetworks
 from egan.core.networks import LockedGenerator
 from egan.core.options import ModelOptions
 from egan.core.tensors import to_unit
@@ -92,21 +92,25 @@ def pairs() -> HeldOutPairs:
 
 
 @pytest.fixture(scope="module")
-def model(pairs: HeldOutPairs) -> EncryptGAN:
+def model(pairs: HeldOutPairs) -> EncryptGANNetworks:
     torch.manual_seed(0)
-    made = EncryptGAN(ModelOptions.from_dict(SMALL)).eval().requires_grad_(False)
+    made = (
+        EncryptGANNetworks(ModelOptions.from_dict(SMALL)).eval().requires_grad_(False)
+    )
     assert isinstance(made.F, LockedGenerator) and isinstance(made.G, LockedGenerator)
     start_codec(made.F, made.G, to_unit(pairs.composites, torch.device("cpu")))
     return made
 
 
 @pytest.fixture(scope="module")
-def rows(model: EncryptGAN, pairs: HeldOutPairs) -> list[Row]:
+def rows(model: EncryptGANNetworks, pairs: HeldOutPairs) -> list[Row]:
     return measure(model, pairs, batch=2)[0]
 
 
 @pytest.fixture(scope="module")
-def weights(model: EncryptGAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights(
+    model: EncryptGANNetworks, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     model.save(path, {})
     return path
@@ -125,7 +129,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class Identity(EncryptGAN):
+class Identity(EncryptGANNetworks):
     """A channel that changes nothing, whatever the key."""
 
     # So its disguises get no header, which would change them.
@@ -194,7 +198,7 @@ def test_codec_with_right_and_wrong_keys(rows: list[Row]) -> None:
 
 
 def test_table_does_not_depend_on_the_batch_size(
-    model: EncryptGAN, pairs: HeldOutPairs, rows: list[Row]
+    model: EncryptGANNetworks, pairs: HeldOutPairs, rows: list[Row]
 ) -> None:
     again, _ = measure(model, pairs, batch=2)
     other, _ = measure(model, pairs, batch=5)
@@ -227,7 +231,7 @@ def test_paper_family_has_no_keystream(pairs: HeldOutPairs) -> None:
         {**SMALL, "family": "paper", "resnet_width": 4, "resnet_blocks": 1}
     )
     rows, _ = measure(
-        EncryptGAN(options).eval().requires_grad_(False), pairs, wrong_limit=1
+        EncryptGANNetworks(options).eval().requires_grad_(False), pairs, wrong_limit=1
     )
     assert all(row.wrong_keys == 1 for row in rows)
 
@@ -364,7 +368,7 @@ def test_interval_of_a_rate_says_how_little_no_hit_of_few_proves() -> None:
     assert rate_interval(10, 10)[0] == pytest.approx(1 - high)
 
 
-def test_gmac_of_a_convolution_and_of_the_model(model: EncryptGAN) -> None:
+def test_gmac_of_a_convolution_and_of_the_model(model: EncryptGANNetworks) -> None:
     layer, picture = torch.nn.Conv2d(3, 8, 3, padding=1), torch.zeros(1, 3, 100, 100)
     assert gmac(lambda: layer(picture)) == pytest.approx(3 * 8 * 9 * 100 * 100 / 1e9)
     assert measure_gmac(model, 128) == pytest.approx(
@@ -373,7 +377,7 @@ def test_gmac_of_a_convolution_and_of_the_model(model: EncryptGAN) -> None:
 
 
 def test_speed_is_measured_beside_a_resnet(
-    model: EncryptGAN, monkeypatch: pytest.MonkeyPatch
+    model: EncryptGANNetworks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("egan.bench.speed.BATCHES", {"cpu": (1, 2)})
     monkeypatch.setattr(

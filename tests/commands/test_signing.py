@@ -12,7 +12,7 @@ from PIL import Image
 
 from egan.bench import card
 from egan.bench import signing as calibrate
-from egan.core.encryptgan import EncryptGAN
+from egan.core.encryptgan import EncryptGANNetworks
 from egan.core.options import ModelOptions
 from egan.crypto import header, keys
 
@@ -100,7 +100,7 @@ def test_the_match_of_the_family_paper_is_measured_too(run: Run, here: Path) -> 
     options = ModelOptions(
         family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1
     )
-    EncryptGAN(options).save("paper.safetensors", {})
+    EncryptGANNetworks(options).save("paper.safetensors", {})
     for name, first in (("x", 50), ("y", 70)):
         Path(name).mkdir()
         for seed in range(8):

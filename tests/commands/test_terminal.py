@@ -22,7 +22,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from egan import terminal
-from egan.core.encryptgan import EncryptGAN
+from egan.core.encryptgan import EncryptGANNetworks
 from egan.core.load import load_model
 from egan.core.options import ModelOptions
 from egan.pictures import compose, files
@@ -311,7 +311,7 @@ def test_the_demo_of_the_family_paper_goes_to_its_end(run: Run, here: Path) -> N
     options = ModelOptions(
         family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=1
     )
-    EncryptGAN(options).save("paper.safetensors", {})
+    EncryptGANNetworks(options).save("paper.safetensors", {})
     assert run("demo", "-d", "trip", "--weights", "paper.safetensors").status == 0
     assert stat.S_IMODE(Path("trip/priv.png").stat().st_mode) == 0o600
 

@@ -11,7 +11,7 @@ from torch.nn import functional as nnf
 
 from egan.core import closed_form, phases
 from egan.core.closed_form import REACH, VERNIER, Carriers
-from egan.core.encryptgan import EncryptGAN
+from egan.core.encryptgan import EncryptGANNetworks
 from egan.core.inference import KeyedModel, fitted
 from egan.core.networks import HIDE
 from egan.core.resize import resized
@@ -80,7 +80,7 @@ def test_unit_phases_and_turning_back_undo_the_lock() -> None:
     assert np.allclose(closed_form.turned_back(locked, k), expected, atol=1e-6)
 
 
-def test_measuring_agrees_with_training(tiny_model: EncryptGAN) -> None:
+def test_measuring_agrees_with_training(tiny_model: EncryptGANNetworks) -> None:
     one = picture()
     measured = tiny_model.F.decoder.measure(to_unit(one[None]))
     ours = closed_form.directions(tiny_model.carriers("F").measure(one))
@@ -88,7 +88,7 @@ def test_measuring_agrees_with_training(tiny_model: EncryptGAN) -> None:
 
 
 def test_rounding_agrees_with_training_to_the_last_level(
-    tiny_model: EncryptGAN,
+    tiny_model: EncryptGANNetworks,
 ) -> None:
     values = RNG.uniform(-9, 264, (48, 500))
     weight = tiny_model.carriers("F").weight
@@ -104,7 +104,7 @@ def test_rounding_agrees_with_training_to_the_last_level(
 
 
 def test_what_carries_a_header_comes_out_even_and_costs_little(
-    tiny_model: EncryptGAN,
+    tiny_model: EncryptGANNetworks,
 ) -> None:
     painted = RNG.uniform(20, 235, (1, 64, 64, 3)).astype(np.float32)
     even = np.zeros((64, 64, 3), bool)
@@ -179,7 +179,7 @@ def both_ways(model: KeyedModel, height: int, width: int) -> list[np.ndarray]:
 
 
 def test_tiles_give_what_the_whole_would(
-    tiny_model: EncryptGAN, monkeypatch: pytest.MonkeyPatch
+    tiny_model: EncryptGANNetworks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = both_ways(tiny_model, 320, 288)
     seen: list[tuple[int, int]] = []
@@ -199,7 +199,9 @@ def test_tiles_give_what_the_whole_would(
         assert (part != one).mean() < 1e-3
 
 
-def test_progress_counts_the_tiles(tiny_model: EncryptGAN, small_tiles: None) -> None:
+def test_progress_counts_the_tiles(
+    tiny_model: EncryptGANNetworks, small_tiles: None
+) -> None:
     one = picture(320, 288)[None]
     k = np.zeros((1, *tiny_model.keystream_shape(320, 288)), np.uint8)
     told: list[tuple[int, int]] = []
@@ -217,7 +219,7 @@ def test_one_key_for_a_batch_is_each_picture_s() -> None:
     assert (one == fitted(shared.copy(), slice(0, 3), (64, 64), tile)).all()
 
 
-def test_carriers_come_from_the_stored_tensors(tiny_model: EncryptGAN) -> None:
+def test_carriers_come_from_the_stored_tensors(tiny_model: EncryptGANNetworks) -> None:
     direct = tiny_model.F.decoder.direct[HIDE]
     made = Carriers.stored(direct.weight.numpy(), direct.bias.numpy())
     z = unit_phases(torch.from_numpy(RNG.integers(0, 256, (1, 13, 2, 2), dtype="u1")))
@@ -227,7 +229,7 @@ def test_carriers_come_from_the_stored_tensors(tiny_model: EncryptGAN) -> None:
 
 
 def test_bands_are_rounded_as_the_whole_is(
-    tiny_model: EncryptGAN, monkeypatch: pytest.MonkeyPatch
+    tiny_model: EncryptGANNetworks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     painted = RNG.uniform(0, 255, (1, 96, 64, 3)).astype(np.float32)
     even = RNG.random((96, 64, 3)) < 0.05

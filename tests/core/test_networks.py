@@ -13,7 +13,7 @@ from conftest import psnr
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from egan.core.encryptgan import EncryptGAN
+from egan.core.encryptgan import EncryptGANNetworks
 from egan.core.load import load_model
 from egan.core.lock import lock
 from egan.core.networks import HIDE, REVEAL, Encoder, KeyNetwork
@@ -62,7 +62,7 @@ def test_patchgan_has_the_published_size() -> None:
 
 
 def test_paper_family_is_two_resnets_and_their_output_is_a_picture() -> None:
-    model = EncryptGAN(
+    model = EncryptGANNetworks(
         ModelOptions(
             family="paper", image_size=64, key_width=4, resnet_width=4, resnet_blocks=9
         )
@@ -77,7 +77,7 @@ def test_paper_family_is_two_resnets_and_their_output_is_a_picture() -> None:
 
 
 def test_default_family_keeps_its_budget() -> None:
-    model = EncryptGAN(ModelOptions())
+    model = EncryptGANNetworks(ModelOptions())
     picture = torch.zeros(1, 3, 256, 256)
     for generator, other in ((model.F, model.G), (model.G, model.F)):
         assert parameters(generator) <= 4_000_000
@@ -215,7 +215,7 @@ def test_quantised_phases_are_bytes_with_a_gradient() -> None:
 
 
 def test_disguise_is_a_function_of_locked_bytes_and_public_key_alone(
-    tiny_model: EncryptGAN,
+    tiny_model: EncryptGANNetworks,
 ) -> None:
     """Two messages, with keystreams that make their locked bytes equal, give one
     disguise, bit for bit.
@@ -235,7 +235,7 @@ def test_disguise_is_a_function_of_locked_bytes_and_public_key_alone(
     assert (tiny_model.encrypt(two, key, k1) != first).any()
 
 
-def test_no_gradient_goes_round_the_lock(tiny_model: EncryptGAN) -> None:
+def test_no_gradient_goes_round_the_lock(tiny_model: EncryptGANNetworks) -> None:
     """With the phases cut, nothing of the composite reaches the disguise."""
     composite = torch.rand(1, 3, 64, 64, requires_grad=True)
     key = torch.rand(1, 3, 64, 64)
@@ -245,7 +245,7 @@ def test_no_gradient_goes_round_the_lock(tiny_model: EncryptGAN) -> None:
 
 
 def test_encrypt_takes_any_multiple_of_16_and_refuses_the_rest(
-    tiny_model: EncryptGAN,
+    tiny_model: EncryptGANNetworks,
 ) -> None:
     key = np.zeros((1, 64, 64, 3), np.uint8)
     for height, width in ((64, 80), (96, 64)):
@@ -259,7 +259,7 @@ def test_encrypt_takes_any_multiple_of_16_and_refuses_the_rest(
 
 
 def test_the_backward_cycle_signs_and_its_keystream_matters(
-    tiny_model: EncryptGAN, here: Path
+    tiny_model: EncryptGANNetworks, here: Path
 ) -> None:
     secret = np.stack([np.array(Image.open(here / "composite.png").convert("RGB"))])
     key = np.zeros((1, 64, 64, 3), np.uint8)
@@ -272,7 +272,7 @@ def test_the_backward_cycle_signs_and_its_keystream_matters(
     assert psnr(tiny_model.unsign(signed, key, other), secret) < 12
 
 
-def test_a_batch_is_the_same_as_one_by_one(tiny_model: EncryptGAN) -> None:
+def test_a_batch_is_the_same_as_one_by_one(tiny_model: EncryptGANNetworks) -> None:
     rng = np.random.default_rng(5)
     pictures, keys = (
         rng.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8) for _ in range(2)
@@ -294,7 +294,7 @@ def test_to_bytes_rounds_and_clamps() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_agrees_with_the_cpu(tiny_model: EncryptGAN) -> None:
+def test_cuda_agrees_with_the_cpu(tiny_model: EncryptGANNetworks) -> None:
     rng = np.random.default_rng(7)
     picture, key = (
         rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8) for _ in range(2)
@@ -318,7 +318,7 @@ def test_painting_is_scaled_into_the_room_that_the_carriers_leave() -> None:
 
 
 def test_what_f_paints_fits_into_8_bits_and_stays_beside_the_carriers(
-    tiny_model: EncryptGAN,
+    tiny_model: EncryptGANNetworks,
 ) -> None:
     decoder = tiny_model.F.decoder
     with torch.no_grad():
@@ -346,7 +346,7 @@ def test_rounding_against_a_weight() -> None:
     ]
 
 
-def test_rounding_keeps_off_the_carriers(tiny_model: EncryptGAN) -> None:
+def test_rounding_keeps_off_the_carriers(tiny_model: EncryptGANNetworks) -> None:
     picture = (
         torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 1.8 - 0.9
     )
@@ -372,12 +372,14 @@ def test_rounding_keeps_off_the_carriers(tiny_model: EncryptGAN) -> None:
 
 
 def test_exact_measuring_finds_every_phase_whatever_is_painted(
-    tiny_model: EncryptGAN, tmp_path: Path
+    tiny_model: EncryptGANNetworks, tmp_path: Path
 ) -> None:
     """Carriers that moved, a painter gone wild: the inverse of the carriers reads them,
     and training sees that at once.
     """
-    model = EncryptGAN(dataclasses.replace(tiny_model.options, exact_measuring=True))
+    model = EncryptGANNetworks(
+        dataclasses.replace(tiny_model.options, exact_measuring=True)
+    )
     model.load_state_dict(tiny_model.state_dict())
     torch.manual_seed(3)
     for hider, revealer in ((model.F, model.G), (model.G, model.F)):

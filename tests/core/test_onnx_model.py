@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from egan.core import onnx_model, runtime
-from egan.core.encryptgan import EncryptGAN
+from egan.core.encryptgan import EncryptGANNetworks
 from egan.core.export import export_graphs
 from egan.core.graphs import (
     MOST_BYTES,
@@ -46,13 +46,13 @@ KINDS = {
 @pytest.fixture(scope="module")
 def pairs(
     tmp_path_factory: pytest.TempPathFactory, weights: Path
-) -> dict[str, tuple[EncryptGAN, OnnxModel]]:
+) -> dict[str, tuple[EncryptGANNetworks, OnnxModel]]:
     """Models of every kind, on torch and on ONNX Runtime."""
     made = {}
     start = load_model(weights).state_dict()
     for kind, options in KINDS.items():
         path = tmp_path_factory.mktemp("models") / "w.safetensors"
-        model = EncryptGAN(options)
+        model = EncryptGANNetworks(options)
         if model.locked:
             model.load_state_dict(start)
         model.save(path, {})
@@ -81,7 +81,7 @@ def far(one: np.ndarray, two: np.ndarray) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_runtimes_agree_to_one_level(
-    kind: str, pairs: dict[str, tuple[EncryptGAN, OnnxModel]]
+    kind: str, pairs: dict[str, tuple[EncryptGANNetworks, OnnxModel]]
 ) -> None:
     torch_model, onnx_model = pairs[kind]
     i = Inputs(torch_model)
@@ -114,7 +114,7 @@ def test_both_runtimes_agree_to_one_level(
 
 
 def test_what_one_runtime_hides_the_other_reveals(
-    pairs: dict[str, tuple[EncryptGAN, OnnxModel]],
+    pairs: dict[str, tuple[EncryptGANNetworks, OnnxModel]],
 ) -> None:
     for kind in ("measured by a network", "measured exactly"):
         for hider in pairs[kind]:
@@ -129,7 +129,7 @@ def test_what_one_runtime_hides_the_other_reveals(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_alone_and_in_a_batch_are_the_same_to_the_bit(
-    kind: str, pairs: dict[str, tuple[EncryptGAN, OnnxModel]]
+    kind: str, pairs: dict[str, tuple[EncryptGANNetworks, OnnxModel]]
 ) -> None:
     model = pairs[kind][1]
     i = Inputs(model, count=9)
@@ -149,7 +149,7 @@ def test_graphs_hold_no_weights_and_depend_on_options_alone() -> None:
         assert set(graphs) == set(stages_of(options))
         shapes = {
             name: tuple(tensor.shape)
-            for name, tensor in EncryptGAN(options).state_dict().items()
+            for name, tensor in EncryptGANNetworks(options).state_dict().items()
         } | {f"{side}.beside": (48, 48) for side in "FG"}
         for stage, graph in graphs.items():
             names = check_graph(graph, stage, shapes)
@@ -330,7 +330,7 @@ def encrypt(model: Any) -> np.ndarray:
 
 def test_weights_without_graphs_run_on_torch(weights: Path, tmp_path: Path) -> None:
     bare = open_model(with_graph(weights, tmp_path, "", None), "cpu")
-    assert isinstance(bare, EncryptGAN)
+    assert isinstance(bare, EncryptGANNetworks)
     assert far(encrypt(bare), encrypt(load_model(weights))) == 0
     assert isinstance(open_model(weights, "cpu"), OnnxModel)
 
@@ -353,7 +353,7 @@ def test_what_is_missing_is_named_with_its_cure(
     with pytest.raises(EganError, match="ONNX Runtime is not installed"):
         open_model(weights, "cpu")
     installed.add("torch")
-    assert isinstance(open_model(weights, "cpu"), EncryptGAN)
+    assert isinstance(open_model(weights, "cpu"), EncryptGANNetworks)
 
 
 def test_an_old_or_broken_onnx_runtime_is_named(

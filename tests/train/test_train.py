@@ -15,7 +15,7 @@ import torch
 from conftest import Run
 from safetensors.torch import load_file
 
-from egan.core.encryptgan import EncryptGAN
+from egan.core.encryptgan import EncryptGANNetworks
 from egan.core.export import export_graphs
 from egan.core.load import load_model
 from egan.core.options import ModelOptions
@@ -298,7 +298,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         EganError, match="cannot write /dev/full: no space left on device"
     ):
-        EncryptGAN(TINY).save("/dev/full", {})
+        EncryptGANNetworks(TINY).save("/dev/full", {})
 
 
 def test_more_and_augmented_discriminators_train_and_resume(tmp_path: Path) -> None:
@@ -449,7 +449,7 @@ def test_settings_of_keys_and_starts_that_do_not_go_together(
     words: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    EncryptGAN(TINY).save("w.safetensors", {})
+    EncryptGANNetworks(TINY).save("w.safetensors", {})
     sources = ["--x", "a", "--y", "b", "--messages", "c", "--out", "new.safetensors"]
     refused = run("train", *sources, *options)
     assert refused.status == 2
@@ -469,10 +469,10 @@ def test_settings_on_top_of_a_start_keep_its_architecture() -> None:
 def test_painters_teach_the_key_network_and_leave_the_carriers_alone() -> None:
     """With K and one painter, pictures are painted better from their key images with every step."""
 
-    def painted(steps: int) -> tuple[float, EncryptGAN]:
+    def painted(steps: int) -> tuple[float, EncryptGANNetworks]:
         torch.manual_seed(3)
         s = sampler()
-        model = EncryptGAN(TINY)
+        model = EncryptGANNetworks(TINY)
         start_codec(model.F, model.G, to_unit(smooth(6, 64, 9)))  # type: ignore[arg-type]
         paint, parameters = painting(model.F)  # type: ignore[arg-type]
         painter = Painter(s.disguises, (1, 2, 3), paint, parameters, 5.0)
@@ -506,7 +506,7 @@ def test_painters_teach_the_key_network_and_leave_the_carriers_alone() -> None:
 
 @pytest.mark.parametrize(("size", "seen"), [(64, 64), (0, 96), (128, 96)])
 def test_the_key_network_learns_from_small_pictures(size: int, seen: int) -> None:
-    model = EncryptGAN(TINY)
+    model = EncryptGANNetworks(TINY)
     big = Sampler(
         smooth(4, 96, 1),
         smooth(4, 96, 2),

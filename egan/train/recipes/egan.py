@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from egan.core.closed_form import CELL
-from egan.core.encryptgan import EncryptGAN
+from egan.core.encryptgan import EncryptGANNetworks
 from egan.core.networks import HIDE, REVEAL, LockedGenerator
 from egan.core.options import ModelOptions
 from egan.core.phases import quantise_phases, rotate_phases
@@ -69,7 +69,7 @@ class LockedCycle(nn.Module):
     DistributedDataParallel.
     """
 
-    def __init__(self, model: EncryptGAN) -> None:
+    def __init__(self, model: EncryptGANNetworks) -> None:
         super().__init__()
         assert isinstance(model.F, LockedGenerator)
         assert isinstance(model.G, LockedGenerator)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from egan.core.encryptgan import EncryptGAN
+from egan.core.encryptgan import EncryptGANNetworks
 from egan.core.options import ModelOptions
 from egan.core.torch_model import TorchModel
 from egan.errors import EganError
@@ -47,13 +47,13 @@ class KeyedMethod(Method):
     """A method whose model is an EncryptGAN, with both discriminators and their loss."""
 
     options: TrainOptions
-    model: EncryptGAN
+    model: EncryptGANNetworks
 
     def __init__(
         self, model_options: ModelOptions, options: TrainOptions, sampler: Sampler
     ) -> None:
         super().__init__(options, sampler)
-        self.model = EncryptGAN(model_options).to(self.device)
+        self.model = EncryptGANNetworks(model_options).to(self.device)
         width, scales = options.discriminator_width, options.critic_scales
         size = model_options.image_size
         side = min(size, options.crop or size, options.critic_crop or size)
@@ -130,5 +130,5 @@ class KeyedMethod(Method):
         return error.sum() / inside.sum().clamp_min(1)
 
     def sheet(self, model: TorchModel) -> NDArray[np.uint8]:
-        assert isinstance(model, EncryptGAN)
+        assert isinstance(model, EncryptGANNetworks)
         return sample_sheet(model, self.sampler)

@@ -13,7 +13,7 @@ import dataclasses
 import torch
 from torch import Tensor, nn
 
-from egan.core.encryptgan import EncryptGAN
+from egan.core.encryptgan import EncryptGANNetworks
 from egan.core.options import ModelOptions
 from egan.train import losses
 from egan.train.critics import noisy
@@ -49,7 +49,7 @@ class Cycles:
 class KeyedCycle(nn.Module):
     """F and G through both directions of the cycle, as one module."""
 
-    def __init__(self, model: EncryptGAN, noise: float) -> None:
+    def __init__(self, model: EncryptGANNetworks, noise: float) -> None:
         super().__init__()
         self.F, self.G, self.noise = model.F, model.G, noise
 
