@@ -282,6 +282,9 @@ def concentration(mean: Floats) -> Floats:
 
 def deblurred(luma: Floats, blurs: tuple[float, ...]) -> Iterator[Floats]:
     """The luma with each blur undone; edges mirrored, no frequency raised above 4."""
+    if not any(blurs):
+        yield luma
+        return
     height, width = luma.shape
     mirrored = np.concatenate((luma, luma[::-1]))
     spectrum = np.fft.rfft2(np.concatenate((mirrored, mirrored[:, ::-1]), 1))

@@ -37,9 +37,7 @@ COVER_PART, LEAST_COVER, LEAST_ROOM = 22, 26, 200
 GREY = 128
 # Sizes that a picture may have had: multiples of 16, at most so many times larger or
 # smaller.
-SIZE_STEP, LARGEST_SEARCHED, MOST_SCALING = 16, 1024, 4
-# A quick look at a size tries these blurs and no other gain.
-QUICK_BLURS = (0.0, 0.6)
+SIZE_STEP, LARGEST_SEARCHED, MOST_SCALING = 16, 1024, 3
 # Levels by which a plain border may vary.
 BORDER_TOLERANCE = 12
 
@@ -392,7 +390,8 @@ def readings(
             return
         for size in sizes_like(own, (key_shape[1], key_shape[0])):
             luma = luma_of(seen, size)
-            quick = modulation.find(luma, QUICK_BLURS, np.ones(1))
+            # A quick look, without undoing blurs and gains.
+            quick = modulation.find(luma, (0.0,), np.ones(1))
             if quick is not None:
                 yield size, modulation.find(luma) or quick
                 return
