@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +22,8 @@ EXAMPLES = (
     "egan demo",
     "egan demo --cover me.jpg --flower rose.jpg --message note.png -d mine",
 )
+# Takes a name, pixels and PNG text, and returns the picture as a command would read it.
+Keep = Callable[..., "Loaded"]
 SHEET = "contact-sheet"
 SIZE = 256
 # Digests of the files that a demo wrote, by which the next one knows them.
@@ -183,8 +186,6 @@ def walk(
     Returns pixels and PNG text of every picture but the keys, by name.
     """
     from egan.pictures import compose, files
-    from egan.pictures.boxes import boxes_text, noted_boxes
-    from egan.verbs import hide, sign, unhide
 
     made: dict[str, tuple[Picture, dict[str, str]]] = {
         name: (files.flatten(loaded), {}) for name, loaded in sources.items()
@@ -203,6 +204,25 @@ def walk(
     if weights.note is not None:
         terminal.tell([weights.note])
 
+    send(sources, weights, keep, (private, public), other)
+    sign_and_verify(sources["flower"], weights, keep, (private, public))
+    keep(SHEET, contact_sheet(made, private, public))
+    return made
+
+
+def send(
+    sources: dict[str, Loaded],
+    weights: WeightsFile,
+    keep: Keep,
+    pair: tuple[PrivateKey, PublicKey],
+    other: PrivateKey,
+) -> None:
+    """Compose, encrypt, and decrypt with the right key and with another one."""
+    from egan.pictures import compose
+    from egan.pictures.boxes import boxes_text, noted_boxes
+    from egan.verbs import hide, unhide
+
+    private, public = pair
     terminal.note("egan compose cover.png message.png --at 144,-8 -o composite.png")
     recipe = compose.Recipe(compose.parse_place("144,-8"), "96")
     pixels, text, _ = recipe.apply(sources["cover"], sources["message"])
@@ -227,8 +247,19 @@ def walk(
     terminal.tell(job.notes)
     keep("wrong", unhide.decrypt([job], other)[0])
 
+
+def sign_and_verify(
+    secret: Loaded,
+    weights: WeightsFile,
+    keep: Keep,
+    pair: tuple[PrivateKey, PublicKey],
+) -> None:
+    """Sign the flower, and decode it from the signed picture."""
+    from egan.verbs import sign
+
+    private, public = pair
     terminal.note("egan sign flower.png --priv priv.png --size 256 -o signed.png")
-    secret = sources["flower"]
+    square = (SIZE, SIZE)
     (pixels,) = sign.sign(
         [sign.secret_job(secret, "flower.png", weights, square)], private
     )
@@ -238,8 +269,6 @@ def walk(
     copy = None if weights.locked else secret
     opened = sign.open_signed(signed, "signed.png", public, weights, copy)
     keep("verified", sign.verify([opened], public)[0].picture)
-    keep(SHEET, contact_sheet(made, private, public))
-    return made
 
 
 def contact_sheet(
