@@ -296,6 +296,13 @@ def deblurred(luma: Floats, blurs: tuple[float, ...]) -> Iterator[Floats]:
         yield sharp[:height, :width] if blur else luma
 
 
+def quick_look(luma: Floats) -> Reading | None:
+    """`find` without undoing blurs and gains: for a picture as it was laid, and to try
+    many sizes.
+    """
+    return find(luma, (0.0,), np.ones(1))
+
+
 def find(
     luma: Floats, blurs: tuple[float, ...] = BLURS, gains: Floats = GAINS
 ) -> Reading | None:

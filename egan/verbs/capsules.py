@@ -382,7 +382,9 @@ def readings(
         if seen is None or min(seen.shape[:2]) < SMALLEST // MOST_SCALING:
             continue
         own = (seen.shape[1], seen.shape[0])
-        reading = modulation.find(luma_of(seen, own))
+        # A picture whose header is whole was not re-encoded.
+        look = modulation.quick_look if own_size_only else modulation.find
+        reading = look(luma_of(seen, own))
         if reading is not None:
             yield own, reading
             return
@@ -390,8 +392,7 @@ def readings(
             return
         for size in sizes_like(own, (key_shape[1], key_shape[0])):
             luma = luma_of(seen, size)
-            # A quick look, without undoing blurs and gains.
-            quick = modulation.find(luma, (0.0,), np.ones(1))
+            quick = modulation.quick_look(luma)
             if quick is not None:
                 yield size, modulation.find(luma) or quick
                 return

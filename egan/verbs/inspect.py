@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -114,7 +115,7 @@ def picture_facts(loaded: files.Loaded) -> Facts:
     if found is None:
         if boxes:
             facts |= {"kind": "composite", "messages": [list(box) for box in boxes]}
-        return facts | capsule_facts(loaded)
+        return facts | capsule_facts(loaded, modulation.find)
     kind, _ = found
     facts["kind"] = kind.words.removeprefix("a ")
     if kind is Kind.PUBLIC_KEY:
@@ -146,14 +147,19 @@ def picture_facts(loaded: files.Loaded) -> Facts:
             **weights_named(parts.weights),
             "receivers at most": len(parts.each_slot()),
             "whole": True,
-            **capsule_facts(loaded),
+            **capsule_facts(loaded, modulation.quick_look),
         }
     return facts
 
 
-def capsule_facts(loaded: files.Loaded) -> Facts:
-    """Bytes and KEM of a capsule that the picture shows at its own size, if any."""
-    reading = modulation.find(loaded.pixels @ modulation.LUMA)
+def capsule_facts(
+    loaded: files.Loaded, look: Callable[..., modulation.Reading | None]
+) -> Facts:
+    """Bytes and KEM of a capsule that the picture shows at its own size, if any.
+
+    look: how closely to look for one.
+    """
+    reading = look(loaded.pixels @ modulation.LUMA)
     if reading is None:
         return {}
     height, width = loaded.pixels.shape[:2]
