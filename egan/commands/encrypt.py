@@ -134,7 +134,6 @@ def encrypt(
     from egan.commands import inputs as finding
     from egan.pictures import files
     from egan.verbs import hide
-    from egan.verbs.capsules import Robust
     from egan.verbs.job import Look
 
     if comment is not None and sign is None:
@@ -154,6 +153,8 @@ def encrypt(
     receivers, look = receivers_of(weights_file, pub, expect or (), flower)
     survives = None
     if robust:
+        from egan.verbs.capsules import Robust
+
         survives = Robust.JPEG if jpeg_only else Robust.ANY
         if not weights_file.locked:
             raise EganError("--robust needs weights with a lock", "leave it out", 2)

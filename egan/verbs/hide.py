@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,13 @@ from egan.pictures.boxes import Box, noted_boxes
 from egan.pictures.files import Picture
 from egan.pictures.metrics import rmse
 from egan.pictures.sizes import SMALLEST, Size, parse_size
-from egan.verbs import capsules
 from egan.verbs.batching import keystreams, neutral, repeated, stacked
-from egan.verbs.capsules import Robust
 from egan.verbs.job import Job, Look
 from egan.verbs.weights import Weights
+
+if TYPE_CHECKING:
+    from egan.verbs.capsules import Robust
+
 
 # In pixels. The sides of pictures that networks take are multiples of this.
 STEP = 16
@@ -171,6 +174,8 @@ def with_capsule(
         )
     gan = weights_of([job]).gan
     width, height = job.shown_size
+    from egan.verbs import capsules
+
     carried = capsules.Cargo(
         job.pixels[:height, :width], job.boxes, job.note, receivers[0], signing
     )

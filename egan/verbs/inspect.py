@@ -18,12 +18,11 @@ from egan.core.weights import (
     read_header,
     weights_id,
 )
-from egan.crypto import capsule, envelope, header, keys, passphrase, signatures
+from egan.crypto import envelope, header, keys, passphrase, signatures
 from egan.crypto.header import Kind
 from egan.errors import EganError
 from egan.pictures import files
 from egan.pictures.boxes import noted_boxes
-from egan.verbs import capsules
 from egan.verbs.weights import shipped_as
 
 Facts = dict[str, Any]
@@ -162,6 +161,9 @@ def capsule_facts(
     reading = look(loaded.pixels @ modulation.LUMA)
     if reading is None:
         return {}
+    from egan.crypto import capsule
+    from egan.verbs import capsules
+
     height, width = loaded.pixels.shape[:2]
     blocks = modulation.block_count(height, width)
     length = capsule.sealed_bytes(reading.rung, blocks)

@@ -12,7 +12,6 @@ from egan.errors import EganError, Note
 from egan.pictures import files
 from egan.pictures.boxes import CHUNK
 from egan.pictures.files import Picture
-from egan.verbs import capsules
 from egan.verbs.batching import keystreams, repeated, stacked
 from egan.verbs.hide import weights_of
 from egan.verbs.job import RESIZED, Job, Look, fitting
@@ -92,7 +91,13 @@ def open_capsule(
     Raises Refused for content that its receiver must not take, and says of a capsule
     that cannot be read why.
     """
+    from egan.core import modulation
+
     whole = header.claimed_kind(job.pixels) is not None
+    if whole and modulation.quick_look(job.pixels @ modulation.LUMA) is None:
+        return False
+    from egan.verbs import capsules
+
     try:
         found = capsules.find(job.pixels, private, own_size_only=whole)
     except capsules.Unreadable as unreadable:
