@@ -4,6 +4,7 @@ a CPU or CUDA device.
 
 from __future__ import annotations
 
+import abc
 import io
 import json
 from pathlib import Path
@@ -27,9 +28,9 @@ class TorchModel(nn.Module, Model):
         self.options = options
         self.training_summary = {}
 
+    @abc.abstractmethod
     def parts(self) -> dict[str, list[nn.Module]]:
         """The networks that "encrypt" and "decrypt" run, to be counted."""
-        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:
