@@ -196,7 +196,7 @@ def too_long(shape: Sequence[int], receivers: int, words: int, need: int) -> Ega
         fits = f"{free} bytes fit"
     else:
         most = (header.capacity(shape) - Plan(0, words).body) // SLOT_BYTES
-        fits = f"{max(0, most)} receivers fit"
+        fits = "1 receiver fits" if most == 1 else f"{max(0, most)} receivers fit"
     return EganError(
         f"a picture of {width}x{height} pixels is too small for {what}",
         f"{fits}; a picture of {larger[0]}x{larger[1]} pixels would do",

@@ -43,9 +43,16 @@ def parse_size(text: str, what: str) -> Size:
 
     Raises EganError with status 2.
     """
-    size = parse_pair(
-        f"{text}x{text}" if re.fullmatch(r"\s*\d{1,6}\s*", text) else text, what
-    )
+    try:
+        size = parse_pair(
+            f"{text}x{text}" if re.fullmatch(r"\s*\d{1,6}\s*", text) else text, what
+        )
+    except EganError as error:
+        raise EganError(
+            f"{what} {text!r} is no size in pixels",
+            f"write {what} 96 or {what} 128x96, width before height",
+            2,
+        ) from error
     if min(size) < 1:
         raise EganError(f"{what} {text!r} is not positive", status=2)
     if size[0] * size[1] > MOST_PIXELS:
