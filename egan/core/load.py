@@ -36,6 +36,7 @@ def load_model(
     does not fit its own metadata.
     """
     found = path if isinstance(path, Described) else read_description(Path(path))
+    found.check()
     try:
         with safe_open(str(found.path), "pt") as file:
             tensors = {

@@ -27,6 +27,7 @@ def open_model(path: str | Path | Described, device: str = "auto") -> Model:
     not installed.
     """
     found = path if isinstance(path, Described) else read_description(Path(path))
+    found.check()
     name = device_name(device)
     if name == "cpu" and has_graphs(found) and is_installed("onnxruntime"):
         if not found.graphs_fit:

@@ -47,6 +47,19 @@ def weights_id(path: Path) -> bytes:
     return digest.digest()[:ID_BYTES]
 
 
+def listed_id(path: Path) -> bytes | None:
+    """The id of a weights file by SHA256SUMS in its folder, without reading the file;
+    None where it is not listed. `weights_id` tells whether it is true.
+    """
+    sums = path.parent / SUMS
+    try:
+        lines = sums.read_text().splitlines() if sums.is_file() else []
+        listed = {line[66:]: line[:64] for line in lines}
+        return bytes.fromhex(listed[path.name])[:ID_BYTES]
+    except (KeyError, ValueError, OSError):
+        return None
+
+
 def key_network_id(
     file: BinaryIO, header: dict[str, Any], options: ModelOptions | BaselineOptions
 ) -> bytes:
@@ -186,6 +199,14 @@ class Described:
     key_network: bytes
     tensors: dict[str, dict[str, Any]]
     graphs_fit: bool
+    checked: bool
+
+    def check(self) -> None:
+        """Raises EganError where the file is not the one that SHA256SUMS lists. It is
+        read for that when its numbers are needed, and not before.
+        """
+        if not self.checked:
+            weights_id(self.path)
 
     def graph_names(self) -> set[str]:
         """The stages of which the file holds a graph."""
@@ -193,13 +214,14 @@ class Described:
 
 
 def read_description(path: Path) -> Described:
-    """Everything about a weights file but its numbers, after checking it against
-    SHA256SUMS.
+    """Everything about a weights file but its numbers.
 
+    A file that SHA256SUMS lists has the id that stands there, until `check` reads it.
     Raises EganError for a file of which anything but the numbers themselves is not as
     it should be.
     """
-    identity = weights_id(path)
+    listed = listed_id(path)
+    identity = listed or weights_id(path)
     try:
         with path.open("rb") as file:
             header = read_header(file, path.stat().st_size, f"the weights file {path}")
@@ -209,7 +231,9 @@ def read_description(path: Path) -> Described:
             key_network = key_network_id(file, header, options)
     except OSError as error:
         raise EganError(f"cannot read weights {path}: {error}") from error
-    return Described(path, options, training, identity, key_network, header, graphs_fit)
+    return Described(
+        path, options, training, identity, key_network, header, graphs_fit, not listed
+    )
 
 
 def mark_of(options: str) -> str:
