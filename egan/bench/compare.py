@@ -32,6 +32,7 @@ from egan.bench.protocol import Row, make_pairs, measure
 from egan.bench.summary import tables_csv
 from egan.core.torch_model import TorchModel
 from egan.errors import EganError
+from egan.pictures import atomic
 from egan.pictures.output import write_output
 from egan.train.perceptual import lpips_network
 from egan.train.presets import parse_options
@@ -237,6 +238,7 @@ class Watch:
             wrong = [r.security_psnr_mean or 0.0 for r in rows]
             row["wrong_psnr"] = float(np.mean(wrong))
         self.file.parent.mkdir(parents=True, exist_ok=True)
+        atomic.refuse_protected(self.file)
         with self.file.open("a") as file:
             file.write(json.dumps(row) + "\n")
         terminal.note(

@@ -178,10 +178,6 @@ class BenchOptions:
         )
 
     @property
-    def smoke(self) -> bool:
-        return self.x is None
-
-    @property
     def wants_lpips(self) -> bool:
         return not {"lpips", "encryption", "security"}.isdisjoint(self.metrics)
 

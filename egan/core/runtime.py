@@ -27,13 +27,13 @@ def open_model(path: str | Path | Described, device: str = "auto") -> Model:
     not installed.
     """
     found = path if isinstance(path, Described) else read_description(Path(path))
-    found.check()
     name = device_name(device)
     if name == "cpu" and has_graphs(found) and is_installed("onnxruntime"):
         if not found.graphs_fit:
             raise EganError(f"weights {found.path} do not fit their own description")
         from egan.core.onnx_model import OnnxModel
 
+        found.check()
         return OnnxModel(found)
     if not is_installed("torch"):
         if name != "cpu":

@@ -23,6 +23,18 @@ SUMS = "SHA256SUMS"
 ID_BYTES = 16
 
 
+def listed(folder: Path) -> list[tuple[str, str]]:
+    """Names and digests, 64 hexadecimal digits, in the SHA256SUMS of a folder, if any.
+
+    sha256sum puts a space or, for binary mode, a star before the name. Raises OSError
+    and UnicodeDecodeError.
+    """
+    sums = folder / SUMS
+    lines = sums.read_text().splitlines() if sums.is_file() else []
+    parts = (line.partition(" ") for line in lines)
+    return [(name[1:], digest) for digest, _, name in parts]
+
+
 def weights_id(path: Path) -> bytes:
     """The first 16 bytes of the file's SHA-256, after checking it against SHA256SUMS in
     its folder, if listed there.
@@ -32,14 +44,11 @@ def weights_id(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
-        sums = path.parent / SUMS
-        lines = sums.read_text().splitlines() if sums.is_file() else []
+        sums = listed(path.parent)
     except (OSError, UnicodeDecodeError) as error:
         raise EganError(f"cannot read weights {path}: {error}") from error
-    for line in lines:
-        expected, _, name = line.partition(" ")
-        # sha256sum puts a space or, for binary mode, a star before the name
-        if name[1:] == path.name and expected != digest.hexdigest():
+    for name, expected in sums:
+        if name == path.name and expected != digest.hexdigest():
             raise EganError(
                 f"weights {path} do not have the digest in {SUMS}",
                 "the file is damaged or was replaced; install egan again",
@@ -51,13 +60,13 @@ def listed_id(path: Path) -> bytes | None:
     """The id of a weights file by SHA256SUMS in its folder, without reading the file;
     None where it is not listed. `weights_id` tells whether it is true.
     """
-    sums = path.parent / SUMS
     try:
-        lines = sums.read_text().splitlines() if sums.is_file() else []
-        listed = {line[66:]: line[:64] for line in lines}
-        return bytes.fromhex(listed[path.name])[:ID_BYTES]
-    except (KeyError, ValueError, OSError):
+        found = [
+            bytes.fromhex(text) for n, text in listed(path.parent) if n == path.name
+        ]
+    except (OSError, ValueError):
         return None
+    return found[0][:ID_BYTES] if found and len(found[0]) == 32 else None
 
 
 def key_network_id(
@@ -220,8 +229,8 @@ def read_description(path: Path) -> Described:
     Raises EganError for a file of which anything but the numbers themselves is not as
     it should be.
     """
-    listed = listed_id(path)
-    identity = listed or weights_id(path)
+    promised = listed_id(path)
+    identity = promised or weights_id(path)
     try:
         with path.open("rb") as file:
             header = read_header(file, path.stat().st_size, f"the weights file {path}")
@@ -232,7 +241,7 @@ def read_description(path: Path) -> Described:
     except OSError as error:
         raise EganError(f"cannot read weights {path}: {error}") from error
     return Described(
-        path, options, training, identity, key_network, header, graphs_fit, not listed
+        path, options, training, identity, key_network, header, graphs_fit, not promised
     )
 
 

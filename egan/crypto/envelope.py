@@ -190,7 +190,7 @@ def too_long(shape: Sequence[int], receivers: int, words: int, need: int) -> Ega
     what = "this letter"
     if receivers > 1:
         what += f" to {receivers} receivers"
-    free = header.capacity(shape) - Plan(receivers, 0).body
+    free = room_for_words(shape, receivers)
     if words and free >= 0:
         what = f"a note and comment of {words} bytes"
         fits = f"{free} bytes fit"
@@ -204,8 +204,10 @@ def too_long(shape: Sequence[int], receivers: int, words: int, need: int) -> Ega
 
 
 def room_for_words(shape: Sequence[int], receivers: int = 1) -> int:
-    """Bytes that comment and note together may have in a picture (H, W, 3)."""
-    return max(0, header.capacity(shape) - Plan(receivers, 0).body)
+    """Bytes that comment and note together may have in a picture (H, W, 3); below 0:
+    there is no room for a letter at all.
+    """
+    return header.capacity(shape) - Plan(receivers, 0).body
 
 
 def binding(disguise: Picture, weights: bytes, body: int) -> bytes:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.optim.swa_utils import PARAM_LIST as ParamList
 from torch.optim.swa_utils import AveragedModel
@@ -24,6 +23,8 @@ from torch.optim.swa_utils import AveragedModel
 from egan import signals
 from egan.core.torch_model import TorchModel
 from egan.errors import EganError
+from egan.pictures import atomic
+from egan.pictures.output import png_bytes, write_output
 from egan.train.checkpoint import (
     Counters,
     RunState,
@@ -304,7 +305,8 @@ class Trainer:
 
     def write_sheet(self, name: str) -> None:
         if self.place.writes:
-            Image.fromarray(self.method.sheet(self.average)).save(self.out / name)
+            sheet = png_bytes(self.method.sheet(self.average))
+            write_output(sheet, str(self.out / name), force=True)
 
     def save(self) -> None:
         """Checkpoint and weights, each written whole or not at all, and only in a good
@@ -340,6 +342,8 @@ class Journal:
     """
 
     def __init__(self, out: Path, writes: bool, goes_on: bool) -> None:
+        if writes:
+            atomic.refuse_protected(out / LOG)
         self.file = (out / LOG).open("a" if goes_on else "w") if writes else None
         self.board: Any = None
         if writes:

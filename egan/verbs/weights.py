@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from egan.core.options import FAMILIES, BaselineOptions, ModelOptions
-from egan.core.weights import SUMS, read_description
+from egan.core.weights import listed, read_description
 from egan.errors import EganError, Note
 
 if TYPE_CHECKING:
@@ -134,11 +134,9 @@ def shipped_folders() -> tuple[Path, ...]:
 def shipped_as(identity: bytes) -> Path | None:
     """The file of the weights with this id among those that ship, by SHA256SUMS."""
     for folder in shipped_folders():
-        sums = folder / SUMS
-        for line in sums.read_text().splitlines() if sums.is_file() else ():
-            path = folder / line[66:]
-            if line.startswith(identity.hex()) and path.is_file():
-                return path
+        for name, digest in listed(folder):
+            if digest.startswith(identity.hex()) and (folder / name).is_file():
+                return folder / name
     return None
 
 

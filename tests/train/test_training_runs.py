@@ -12,7 +12,10 @@ import pytest
 from conftest import Run, call, smooth
 from PIL import Image
 
+from egan.errors import EganError
 from egan.train.recipes.egan import EganMethod
+from egan.train.run_folder import LOG
+from egan.train.trainer import Journal
 
 Train = Callable[..., tuple[int, str]]
 SMALL = {"key_steps": 2, "width": 8, "key_width": 4, "discriminator_width": 4}
@@ -308,3 +311,13 @@ def test_decoded_pictures_are_for_their_owner_alone(train: Train, begun: tuple) 
     assert Path("cache").stat().st_mode & 0o777 == 0o700
     kept = [path.stat().st_mode & 0o777 for path in Path("cache").iterdir()]
     assert kept and set(kept) == {0o600}
+
+
+def test_a_log_takes_the_place_of_no_private_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / LOG).write_bytes(b"a key")
+    monkeypatch.setattr("egan.pictures.atomic.protected", lambda _path: True)
+    with pytest.raises(EganError, match="a private key is never overwritten"):
+        Journal(tmp_path, writes=True, goes_on=False)
+    assert (tmp_path / LOG).read_bytes() == b"a key"

@@ -110,10 +110,6 @@ def through_pipeline(scene: Scene, plain: bool) -> Score:
     )
 
 
-# Name, key images (N, S, S, 3), keystreams.
-Trial = tuple[str, Pictures, Pictures | None]
-
-
 def trivial_keys(scene: Scene, budget: Budget) -> AttackVerdict:
     """Zeros, noise, the public key, the mean key, the nearest other key, and
     `budget.keys` wrong keys; the best counts.
