@@ -4,7 +4,7 @@ about work that goes on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # Words of torch, ONNX Runtime and the system for a lack of memory.
 NO_MEMORY = (
@@ -30,8 +30,7 @@ class EganError(Exception):
         self.status = status
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     """Something to tell the user about work that goes on.
 
     A warning is printed as such. An urgent note is about secrecy or authenticity, so

@@ -122,8 +122,8 @@ def baseline(family: str, **options: int) -> Callable[[Path], None]:
     def save(path: Path) -> None:
         import torch
 
+        from egan.core.baseline_options import BASELINE_OPTIONS
         from egan.core.load import model_class
-        from egan.core.options import BASELINE_OPTIONS
 
         torch.manual_seed(0)
         chosen = BASELINE_OPTIONS[family](image_size=64, width=6, **options)

@@ -293,7 +293,7 @@ class SessionItem(pytest.Function):
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
         if isinstance(excinfo.value, Differs):
             return "\n".join(excinfo.value.__notes__) + f"\n{excinfo.value}"
-        return super().repr_failure(excinfo, style)
+        return super().repr_failure(excinfo)
 
 
 class SessionFile(pytest.Module):

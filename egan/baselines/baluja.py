@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from egan.baselines.base import Baseline
-from egan.core.options import BalujaOptions
+from egan.core.baseline_options import BalujaOptions
 
 KERNELS = (3, 4, 5)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from egan.baselines.base import (
     Baseline,
 )
-from egan.core.options import CycleGANOptions
+from egan.core.baseline_options import CycleGANOptions
 from egan.core.resnet import ResNetGenerator
 
 

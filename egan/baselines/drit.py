@@ -17,7 +17,7 @@ from egan.baselines.base import (
     Baseline,
 )
 from egan.baselines.layers import attach, layer_norm
-from egan.core.options import DRITOptions
+from egan.core.baseline_options import DRITOptions
 from egan.core.resnet import ResidualBlock, conv, init_normal
 
 # Slope of the leaky rectifiers in the content encoder and in the discriminators.

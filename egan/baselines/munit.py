@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from egan.baselines.base import Baseline
 from egan.baselines.layers import init_kaiming, layer_norm
-from egan.core.options import MUNITOptions
+from egan.core.baseline_options import MUNITOptions
 from egan.core.resnet import ResidualBlock, conv
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from egan import terminal
-from egan.core.options import BASELINE_OPTIONS, FAMILIES
+from egan.core.baseline_options import BASELINE_OPTIONS
+from egan.core.options import FAMILIES
 from egan.core.weights import parse_metadata
 from egan.errors import EganError
 from egan.verbs.weights import SHIPPED, find_weights

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from egan.core.options import CycleGANOptions, ModelOptions
+from egan.core.baseline_options import CycleGANOptions
+from egan.core.options import ModelOptions
 from egan.train.options import CycleGANTraining
 from egan.train.presets import parse_options
 from egan.train.recipes import make_method

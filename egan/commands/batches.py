@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from egan import terminal
 from egan.commands.inputs import Inputs
@@ -31,8 +32,7 @@ from egan.verbs.batching import batches, no_memory, processes
 from egan.verbs.job import Job
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """One picture to be written: its job, the suffix of its name, pixels and PNG text."""
 
     job: Job

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 
 from egan.core.options import ModelOptions
 
-# Graphs are stored as tensors of bytes whose names begin so.
-PREFIX = "graphs."
 MOST_BYTES = 256 * 1024
 MOST_NODES = 1000
 NEWEST_OPSET = 23

@@ -10,9 +10,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from egan.core.graphs import PREFIX
 from egan.core.torch_model import TorchModel
-from egan.core.weights import Described, read_description
+from egan.core.weights import PREFIX, Described, read_description
 from egan.errors import EganError
 
 # Family to "module:Class". Names, because the networks of the compared methods live

@@ -15,9 +15,10 @@ of a coefficient's step.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,7 @@ THREE_BITS = 5.0
 ROUNDS = 3
 # One position in so many is a pilot.
 PILOT_EVERY = 24
+PILOTS = b"egan/2 pilots of rung "
 RUNGS = 32
 # Coefficients of a class, whose reliability is estimated as one.
 CLASS = 9
@@ -106,8 +108,7 @@ def block_count(height: int, width: int) -> int:
     return (height // BLOCK) * (width // BLOCK)
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """Which positions are pilots, and which hold symbols of three bits and of two."""
 
     pilots: Places
@@ -134,9 +135,11 @@ def layout(blocks: int) -> Layout:
 
 
 def pilot_shifts(rung: int, count: int) -> Floats:
-    """The shifts of a rung's pilots, from raw generator output, which never changes."""
-    raw = np.random.PCG64(20_000 + rung).random_raw(count)
-    return (raw >> np.uint64(62)).astype(np.float64) / 4
+    """The shifts of a rung's pilots, quarters of a step: the upper two bits of a byte of
+    SHAKE-256 each.
+    """
+    stream = hashlib.shake_256(PILOTS + bytes([rung])).digest(count)
+    return (np.frombuffer(stream, np.uint8) >> 6) / 4
 
 
 def gray_shifts(bits: Bits) -> Floats:

@@ -17,7 +17,6 @@ from safetensors import SafetensorError, safe_open
 from egan.core.closed_form import CELL
 from egan.core.graphs import (
     KEY_LAYERS,
-    PREFIX,
     Unfit,
     check_graph,
     inputs_of,
@@ -26,7 +25,7 @@ from egan.core.graphs import (
 from egan.core.inference import KeyedModel
 from egan.core.model import Floats, Side
 from egan.core.options import ModelOptions
-from egan.core.weights import Described
+from egan.core.weights import PREFIX, Described
 from egan.errors import NO_MEMORY, EganError
 
 SIDES: tuple[Side, ...] = ("F", "G")

@@ -4,15 +4,14 @@ the same picture as the whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 # The most parts that a side is cut into
 MOST = 64
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A part of a side, in pixels: its own from start to stop, with the border from low
     to high.
     """

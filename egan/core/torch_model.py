@@ -14,9 +14,8 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from egan.core.graphs import PREFIX
 from egan.core.model import BATCH, Model
-from egan.core.weights import WEIGHTS_VERSION, mark_of, read_header, with_header
+from egan.core.weights import PREFIX, WEIGHTS_VERSION, mark_of, read_header, with_header
 from egan.pictures.output import write_output
 
 

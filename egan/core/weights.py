@@ -8,16 +8,16 @@ import hashlib
 import json
 import math
 import struct
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
-from egan.core.graphs import PREFIX
-from egan.core.options import BASELINE_OPTIONS, BaselineOptions, ModelOptions
+from egan.core.options import FAMILIES, BaselineOptions, ModelOptions
 from egan.errors import EganError
 
 WEIGHTS_VERSION = "weights/2"
+# Graphs are stored as tensors of bytes whose names begin so.
+PREFIX = "graphs."
 SUMS = "SHA256SUMS"
 # Weights, and the K in them, are named by this many bytes of a SHA-256.
 ID_BYTES = 16
@@ -192,8 +192,7 @@ def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-@dataclass(frozen=True)
-class Described:
+class Described(NamedTuple):
     """What a weights file says of itself: options and training summary, ids of the file
     and of its K, tensors.
 
@@ -274,12 +273,17 @@ def parse_metadata(
         training = json.loads(metadata.get("training", "{}"))
         if not isinstance(options, dict) or not isinstance(training, dict):
             raise TypeError("not an object")
-        family = options.get("family")
-        kind = (
-            BASELINE_OPTIONS.get(family, ModelOptions)
-            if isinstance(family, str)
-            else ModelOptions
-        )
-        return kind.from_dict(options), training
+        return options_class(options.get("family")).from_dict(options), training
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise EganError(f"the description in {name} is damaged") from error
+
+
+def options_class(family: object) -> type[ModelOptions | BaselineOptions]:
+    """The class of a family's options; ModelOptions, which refuses it, for an unknown
+    one.
+    """
+    if family in FAMILIES or not isinstance(family, str):
+        return ModelOptions
+    from egan.core.baseline_options import BASELINE_OPTIONS
+
+    return BASELINE_OPTIONS.get(family, ModelOptions)

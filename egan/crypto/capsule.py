@@ -18,8 +18,8 @@ import heapq
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -104,8 +104,7 @@ LETTERS = (
 )
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(NamedTuple):
     """The contents of a capsule.
 
     size: width and height of the composite. messages: a miniature for each box. cover:
@@ -119,8 +118,7 @@ class Content:
     note: bytes = b""
 
 
-@dataclass(frozen=True)
-class Opened:
+class Opened(NamedTuple):
     """A content that authenticates. hybrid: by which KEM it was sealed. corrected:
     wrong bits of the sealed bytes' code word that the code mended.
     """

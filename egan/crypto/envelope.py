@@ -24,6 +24,7 @@ import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -86,8 +87,7 @@ class Refused(EganError):
     """
 
 
-@dataclass(frozen=True)
-class Letter:
+class Letter(NamedTuple):
     """What travels sealed. Boxes lie inside of the true size, in pixels.
 
     size: width and height of the composite, of which the disguise is the whole or,
@@ -101,8 +101,7 @@ class Letter:
     note: bytes = b""
 
 
-@dataclass(frozen=True)
-class Sender:
+class Sender(NamedTuple):
     """Who signed a letter, when, and with what comment; the signature was checked."""
 
     fingerprint: str
@@ -111,8 +110,7 @@ class Sender:
     comment: str = ""
 
 
-@dataclass(frozen=True)
-class Opened:
+class Opened(NamedTuple):
     """A letter that authenticates; `sender` is None where nobody signed it."""
 
     letter: Letter
@@ -147,8 +145,7 @@ class Signing:
             )
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """How long the parts of an envelope are, in a picture of one shape."""
 
     slots: int
@@ -328,8 +325,7 @@ def with_signature(plain: bytes, signature: bytes) -> bytes:
     return plain[:at] + signature + plain[LETTER.size :]
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """The body of a disguise's header, taken apart."""
 
     weights: bytes

@@ -11,8 +11,8 @@ log-likelihood ratios log P(bit = 0) / P(bit = 1).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,7 @@ def shuffled(label: bytes, count: int) -> NDArray[np.int64]:
     return np.argsort(np.frombuffer(stream, ">u8"), kind="stable")
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """A code of `information` bits and `checks` parity bits.
 
     edges: (E,) the information bit of each edge, in the order of the checks. starts:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 import struct
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -44,8 +44,7 @@ class WrongPassphrase(EganError):
     """A passphrase that does not open a private key."""
 
 
-@dataclass(frozen=True)
-class Locked:
+class Locked(NamedTuple):
     """The header of a private key with a passphrase, not authenticated."""
 
     log_n: int

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -41,8 +41,7 @@ class NotVerified(EganError):
     """
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """The header of a signed picture, after its signature was found valid for the
     signer that it names.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,7 @@ from egan.pictures.files import Loaded, flatten
 from egan.pictures.sizes import SMALLEST, Size, fits, parse_pair, parse_size
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a message goes.
 
     x, y: margins in pixels, from the left and top, or from the right and bottom.
@@ -178,8 +177,7 @@ def paste(
     return np.asarray(canvas.convert("RGB")), (x, y, w, h)
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(NamedTuple):
     """How `egan compose` pastes: the options of the command line.
 
     place: the middle where there is none. size: of the message, as `fit_message` takes

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from egan.errors import EganError, Note, reason_of
-from egan.pictures import colour, netpbm, streams, tiff
+from egan.pictures import colour, streams, tiff
 from egan.pictures.sizes import MOST_PIXELS, limit_hint
 from egan.pictures.streams import FORMATS, Stream
 
@@ -156,6 +156,12 @@ def keeps_nothing(name: str, lossy: str) -> EganError:
     )
 
 
+def take_netpbm(data: bytes) -> Stream:
+    from egan.pictures import netpbm
+
+    return netpbm.take_netpbm(data)
+
+
 TAKERS: dict[str, Callable[[bytes], Stream]] = {
     "PNG": streams.take_png,
     "JPEG": streams.take_jpeg,
@@ -163,7 +169,7 @@ TAKERS: dict[str, Callable[[bytes], Stream]] = {
     "TIFF": tiff.take_tiff,
     "BMP": streams.take_bmp,
     "GIF": streams.take_gif,
-    "PPM": netpbm.take_netpbm,
+    "PPM": take_netpbm,
     "AVIF": streams.take_avif,
 }
 
@@ -248,6 +254,8 @@ def decode_stream(stream: Stream, name: str, exact: bool) -> Loaded:
     """The picture of a file that was taken apart."""
     with decoding(name, stream.format):
         if stream.format == "PPM":
+            from egan.pictures import netpbm
+
             head = netpbm.head_of(stream.data)
             check_size(head.width, head.height, name)
             floats = functools.partial(colour.float_levels, name=name)

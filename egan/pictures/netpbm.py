@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,7 @@ COMMENT = re.compile(rb"#[^\r\n]*")
 ANOTHER = re.compile(rb"P[1-7fF]\s")
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(NamedTuple):
     """What a header says.
 
     begin: the place of the samples. largest: the value of white.

@@ -6,13 +6,13 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from egan.errors import EganError, reason_of
 from egan.pictures.streams import ENDINGS
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """One input, and the name of its output without `.png`.
 
     The name is a file's own, or for a folder the path below it.

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from safetensors import SafetensorError, safe_open
 
-from egan.core.options import BASELINE_OPTIONS, BaselineOptions, ModelOptions
+from egan.core.baseline_options import BASELINE_OPTIONS
+from egan.core.options import BaselineOptions, ModelOptions
 from egan.errors import EganError, out_of_memory, reason_of
 from egan.train.run_folder import CHECKPOINT
 

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from egan.core.options import BASELINE_OPTIONS, BaselineOptions, ModelOptions
+from egan.core.baseline_options import BASELINE_OPTIONS
+from egan.core.options import BaselineOptions, ModelOptions
 from egan.errors import EganError
 from egan.train.options import BASELINE_TRAINING, RunOptions, TrainOptions
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -299,7 +298,7 @@ def filled(cargo: Cargo, length: int) -> capsule.Content | None:
     if left < 0 or not (boxes or cover):
         return None
     messages = tuple(made[i] for i in range(len(boxes)))
-    return dataclasses.replace(bare, messages=messages, cover=cover)
+    return bare._replace(messages=messages, cover=cover)
 
 
 def weight(box: Box) -> float:

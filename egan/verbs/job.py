@@ -5,10 +5,10 @@ keys.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from egan.errors import EganError, Note
-from egan.pictures import compose, files
+from egan.pictures import files
 from egan.pictures.boxes import Box
 from egan.pictures.files import Picture
 from egan.pictures.sizes import fits
@@ -66,8 +66,7 @@ class Job:
         self.notes.append(Note(text, warning=True, urgent=urgent))
 
 
-@dataclass(frozen=True, eq=False)
-class Look:
+class Look(NamedTuple):
     """The stand-in for a key image in a method without keys: a picture, or None.
 
     image: uint8 (H, W, 3) of the domain of disguises (to encrypt) or of covers (to
@@ -81,6 +80,8 @@ class Look:
     def of(cls, loaded: files.Loaded | None, options: BaselineOptions) -> Look:
         if loaded is None:
             return cls(None, options)
+        from egan.pictures import compose
+
         side = options.image_size
         return cls(compose.fit_cover(loaded, (side, side)), options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from egan.crypto import header, signatures
 from egan.crypto.keys import PrivateKey, PublicKey
@@ -23,8 +23,7 @@ from egan.verbs.weights import Weights, made_by
 FALLBACK_THRESHOLD = 0.1
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What `verify` found out of a picture whose signature is valid.
 
     signer: fingerprint, or that of the key it was checked with where the family has no

@@ -6,7 +6,7 @@ from torch import nn
 
 from egan.baselines import baluja, cyclegan, drit, munit
 from egan.baselines.layers import MultiScaleCritic
-from egan.core.options import (
+from egan.core.baseline_options import (
     BASELINE_OPTIONS,
     BalujaOptions,
     CycleGANOptions,

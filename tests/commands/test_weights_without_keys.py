@@ -13,8 +13,8 @@ from conftest import PATIENCE, Run, pixels, psnr, smooth
 from PIL import Image
 from safetensors.torch import load_file
 
+from egan.core.baseline_options import BASELINE_OPTIONS
 from egan.core.load import load_model, model_class
-from egan.core.options import BASELINE_OPTIONS
 from egan.core.tensors import to_unit
 from egan.errors import EganError
 from egan.train.options import BASELINE_TRAINING

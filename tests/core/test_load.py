@@ -1,7 +1,7 @@
 """The table of families."""
 
+from egan.core.baseline_options import BASELINE_OPTIONS
 from egan.core.load import FAMILIES, model_class
-from egan.core.options import BASELINE_OPTIONS
 from egan.core.options import FAMILIES as OUR_FAMILIES
 from egan.core.torch_model import TorchModel
 

@@ -11,7 +11,8 @@ from egan.core.closed_form import cells_of
 from egan.core.modulation import LUMA, find, lay, layout
 
 BLOCKS_128 = 16
-PILOTS = [0.5, 0.75, 0.0, 0.5, 0.5, 0.0, 0.0, 0.0]
+# Of SHAKE-256 of b"egan/2 pilots of rung \0"
+PILOTS = [0.25, 0.75, 0.75, 0.0, 0.75, 0.75, 0.0, 0.75]
 
 
 def some_bits(blocks: int, seed: int = 1) -> np.ndarray:

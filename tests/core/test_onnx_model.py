@@ -20,7 +20,6 @@ from egan.core.export import export_graphs
 from egan.core.graphs import (
     MOST_BYTES,
     MOST_NODES,
-    PREFIX,
     Unfit,
     check_graph,
     stages_of,
@@ -30,7 +29,7 @@ from egan.core.load import load_model
 from egan.core.onnx_model import OnnxModel, threads
 from egan.core.options import ModelOptions
 from egan.core.runtime import open_model
-from egan.core.weights import read_header, with_header
+from egan.core.weights import PREFIX, read_header, with_header
 from egan.errors import EganError
 
 TINY = ModelOptions(

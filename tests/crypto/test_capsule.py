@@ -41,7 +41,7 @@ def sealed(content: Content, pair: Pair, length: int = 512, sign: Pair | None = 
 
 @pytest.mark.parametrize("length", [400, 512, 2000])
 def test_what_is_sealed_comes_out_and_fills_its_length(length: int, pair) -> None:
-    content = Content(*vars(CONTENT).values())
+    content = Content(*CONTENT)
     data = sealed(content, pair, length)
     assert len(data) == length
     found = capsule.opened(data, pair[0])
@@ -109,7 +109,7 @@ def test_signed_content_that_was_changed_is_refused(pair, other) -> None:
 
 
 def packed(pair: Pair, **changes: object) -> bytes:
-    return capsule.packed(Content(**(vars(CONTENT) | changes)), None, pair[1])
+    return capsule.packed(CONTENT._replace(**changes), None, pair[1])
 
 
 def test_what_packed_never_writes_is_refused(pair) -> None:

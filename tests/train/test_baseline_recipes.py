@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from egan.core.options import (
+from egan.core.baseline_options import (
     BalujaOptions,
-    BaselineOptions,
     CycleGANOptions,
     DRITOptions,
     MUNITOptions,
 )
+from egan.core.options import BaselineOptions
 from egan.train.options import BASELINE_TRAINING
 from egan.train.recipes import baluja, cyclegan, drit, munit, recipe
 from egan.train.recipes.unkeyed import UnkeyedMethod

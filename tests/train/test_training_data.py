@@ -13,7 +13,7 @@ import torch
 from conftest import Run, smooth
 from PIL import Image
 
-from egan.core.options import BASELINE_OPTIONS
+from egan.core.baseline_options import BASELINE_OPTIONS
 from egan.core.tensors import to_bytes
 from egan.errors import EganError
 from egan.pictures import datasets as named

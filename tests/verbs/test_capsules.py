@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -201,9 +200,9 @@ def test_hostile_content_of_an_authentic_capsule_is_refused(pair) -> None:
     length = capsule.sealed_bytes(12, 25)
     box = (0, 0, 64, 64)
     hostile = {
-        "no picture": replace(BARE, boxes=(box,), messages=(b"\x20" + b"\xff" * 30,)),
-        "too large": replace(BARE, size=(60000, 60000), cover=b"\x20abc"),
-        "cover of another size": replace(BARE, cover=HUGE),
+        "no picture": BARE._replace(boxes=(box,), messages=(b"\x20" + b"\xff" * 30,)),
+        "too large": BARE._replace(size=(60000, 60000), cover=b"\x20abc"),
+        "cover of another size": BARE._replace(cover=HUGE),
     }
     for name, content in hostile.items():
         plain = capsule.packed(content, None, pair[1])

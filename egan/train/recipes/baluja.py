@@ -7,7 +7,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from egan.baselines.baluja import Baluja
-from egan.core.options import BalujaOptions
+from egan.core.baseline_options import BalujaOptions
 from egan.train.options import BalujaTraining
 from egan.train.recipes.unkeyed import UnkeyedMethod
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from egan.baselines.cyclegan import CycleGAN
-from egan.core.options import CycleGANOptions
+from egan.core.baseline_options import CycleGANOptions
 from egan.core.resnet import PatchGAN
 from egan.train.losses import cycle_loss, lsgan_discriminator_loss, lsgan_generator_loss
 from egan.train.options import CycleGANTraining

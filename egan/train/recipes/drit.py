@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from egan.baselines.drit import DRIT, SLOPE, ContentCritic
 from egan.baselines.layers import MultiScaleCritic
-from egan.core.options import DRITOptions
+from egan.core.baseline_options import DRITOptions
 from egan.train.options import DRITTraining
 from egan.train.recipes.unkeyed import UnkeyedMethod, constant_then_linear, l1
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from egan.baselines.layers import MultiScaleCritic
 from egan.baselines.munit import MUNIT
-from egan.core.options import MUNITOptions
+from egan.core.baseline_options import MUNITOptions
 from egan.train.options import MUNITTraining
 from egan.train.recipes.unkeyed import UnkeyedMethod, l1
 
