@@ -28,6 +28,8 @@ LEAST_BITS = 0.1
 OWN_SEQUENCE = 0x80
 # Of the encoder, 0 to 10: for what is kept, and to find the scale.
 SPEED, HASTY = 3, 8
+# Of 0 to 100: the quality that is tried first.
+FIRST = 40
 # Bytes that headers of their own cost the frames that are made in haste.
 UNEQUAL = 16
 # How many times larger a frame is for one step of quality, as a logarithm.
@@ -48,35 +50,39 @@ def fit(picture: Picture, budget: int) -> bytes | None:
     """The miniature of uint8 (H, W, 3) nearest to it in at most `budget` bytes; None
     where there is none so small.
     """
-    chosen, score = 0, -1.0
+    chosen, score, start, quality = 0, -1.0, FIRST, FIRST
     height, width = picture.shape[:2]
     for scale in SCALES:
         pixels = scaled(width, scale) * scaled(height, scale)
         if pixels > 8 * budget / LEAST_BITS:
             continue
-        found = encoded(picture, scale, budget + UNEQUAL, HASTY)
+        found, start = encoded(picture, scale, budget + UNEQUAL, HASTY, start)
         if found is None:
             continue
         near = psnr(draw(found, width, height), picture)
         if near <= score:
             break
-        chosen, score = scale, near
+        chosen, score, quality = scale, near, start
     for scale in SCALES[SCALES.index(chosen) :] if chosen else ():
-        found = encoded(picture, scale, budget, SPEED)
+        found, quality = encoded(picture, scale, budget, SPEED, quality)
         if found is not None:
             return found
     return None
 
 
-def encoded(picture: Picture, scale: int, budget: int, speed: int) -> bytes | None:
-    """The best miniature of that scale in at most `budget` bytes."""
+def encoded(
+    picture: Picture, scale: int, budget: int, speed: int, quality: int
+) -> tuple[bytes | None, int]:
+    """The best miniature of that scale in at most `budget` bytes, if any, and its
+    quality; the search begins with `quality`.
+    """
     height, width = picture.shape[:2]
     small = Image.fromarray(picture)
     size = scaled(width, scale), scaled(height, scale)
     if size != small.size:
         small = small.resize(size, Image.Resampling.LANCZOS)
     best: bytes | None = None
-    low, high, quality = -1, 101, 40
+    low, high = -1, 101
     for _ in range(TRIES):
         made = stripped(small, quality, speed, scale)
         if len(made) <= budget:
@@ -87,7 +93,7 @@ def encoded(picture: Picture, scale: int, budget: int, speed: int) -> bytes | No
             break
         step = math.floor(math.log(budget / len(made)) / SLOPE)
         quality = min(max(quality + step, low + 1), high - 1)
-    return best
+    return best, max(low, 0)
 
 
 def scaled(side: int, scale: int) -> int:
