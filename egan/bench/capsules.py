@@ -49,7 +49,8 @@ def composite(cover: Loaded, message: Loaded, side: int, size: int, at: Box) -> 
     """A cover of `side` pixels with the message, `size` pixels, in a box."""
     pixels = compose.fit_cover(cover, (side, side)).copy()
     image = Image.fromarray(files.flatten(message))
-    cut(pixels, at)[:] = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+    fitted = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+    cut(pixels, at)[:] = np.asarray(fitted)
     return Loaded(pixels, None, "a composite", boxes_text((at,), pixels))
 
 
