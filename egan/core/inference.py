@@ -38,7 +38,7 @@ from egan.core.tiles import Tile, tiles
 ALIGN = 16
 # The pixels of the largest tile with its border: more take more memory, fewer see more
 # borders.
-LARGEST_TILE = 2_600_000
+LARGEST_TILE = 2_300_000
 # Cells that are rounded together
 CELLS = 65_536
 # K halves a picture six times, and looks half a cell of the last map beyond its edge.
