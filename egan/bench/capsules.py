@@ -7,15 +7,20 @@ Run: python -m egan.bench.capsules --x FACES --y FLOWERS --messages PETS --limit
 from __future__ import annotations
 
 import argparse
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from egan.bench.attacks.channel import NOTE, ways
 from egan.bench.intervals import mean_interval
+from egan.core import modulation
+from egan.core.inference import KeyedModel
+from egan.core.model import Model, Pictures, Progress
 from egan.errors import EganError
 from egan.pictures import compose, files
 from egan.pictures.boxes import Box, boxes_text
@@ -26,6 +31,45 @@ from egan.verbs import capsules, hide, keygen, unhide
 from egan.verbs.capsules import Robust, cut
 from egan.verbs.job import Job
 from egan.verbs.weights import Weights, find_weights
+
+
+def lay_capsules(model: Model) -> None:
+    """From now on the model's disguises carry a capsule of random bits, drawn from the
+    composite and the keystream, which stand for sealed bytes.
+
+    Raises EganError for a model without a lock, and later for pictures that are too
+    small.
+    """
+    if not isinstance(model, KeyedModel) or not model.locked:
+        raise EganError("--robust needs weights with a lock", status=2)
+
+    def encrypt(
+        pictures: Pictures,
+        keys: Pictures,
+        keystreams: Pictures | None,
+        even: NDArray[np.bool_] | None = None,
+        progress: Progress | None = None,
+    ) -> Pictures:
+        height, width = pictures.shape[1:3]
+        if min(height, width) < capsules.SMALLEST:
+            raise EganError(
+                f"pictures of {width}x{height} pixels are too small for --robust",
+                f"--size {capsules.SMALLEST} or more",
+                2,
+            )
+        room = modulation.layout(modulation.block_count(height, width)).room
+        paints = model.paint("F", pictures, keys, keystreams, progress)
+        carriers = model.carriers("F").matrix
+        for i, paint in enumerate(paints):
+            words = [pictures[i], *([] if keystreams is None else [keystreams[i]])]
+            seed = [zlib.crc32(part.tobytes()) for part in words]
+            random = np.random.default_rng(seed)
+            bits = random.integers(0, 2, room, np.uint8)
+            rung = int(random.integers(modulation.RUNGS))
+            paint[:] = modulation.lay(paint, carriers, bits, rung)
+        return model.levels("F", paints, even)
+
+    vars(model)["encrypt"] = encrypt
 
 
 @dataclass

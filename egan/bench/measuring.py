@@ -16,6 +16,7 @@ from egan import terminal
 from egan.bench.ablation import run_ablation
 from egan.bench.attacks.run import check_controls
 from egan.bench.attacks.verdict import AttackVerdict
+from egan.bench.capsules import lay_capsules
 from egan.bench.compare import (
     train_all,
     training_figures,
@@ -64,6 +65,9 @@ def run(options: BenchOptions, paths: Mapping[str, Path]) -> dict[str, Any]:
         sets = load_sets(options, options.size or COMPARE_SIDE)
         paths, held_out = train_all(options, sets, options.compare, device)
     models = {name: load_model(path, device) for name, path in paths.items()}
+    if options.robust:
+        for model in models.values():
+            lay_capsules(model)
     methods, tables, verdicts, drawn = bench_models(models, options, device, held_out)
     if held_out is not None and options.compare is not None:
         for name, model in models.items():

@@ -83,6 +83,8 @@ class BenchOptions:
     budget: str | None = None
     # Wrong keys that attack 2 tries on each disguise.
     keys: int = 1000
+    # Disguises carry a capsule.
+    robust: bool = False
     payloads: bool = False
     # Folder for the figures of the paper.
     figures: Path | None = None

@@ -177,6 +177,14 @@ def bench(
             help="Wrong keys that are tried on each disguise.",
         ),
     ] = 1000,
+    robust: Annotated[
+        bool,
+        typer.Option(
+            "--robust",
+            rich_help_panel="Pictures and weights",
+            help="Disguises carry a capsule, as from `egan encrypt --robust`.",
+        ),
+    ] = False,
     payloads: Annotated[
         bool,
         typer.Option(
@@ -269,6 +277,7 @@ def bench(
             attacks=numbers,
             budget=budget,
             keys=keys,
+            robust=robust,
             payloads=payloads,
             figures=figures,
             report=report,
