@@ -28,6 +28,8 @@ LEAST_BITS = 0.1
 OWN_SEQUENCE = 0x80
 # Of the encoder, 0 to 10: for what is kept, and to find the scale.
 SPEED, HASTY = 3, 8
+# Larger budgets, in bytes, are worth a slower search.
+LARGE, SLOW = 450, 1
 # Of 0 to 100: the quality that is tried first.
 FIRST = 40
 # Bytes that headers of their own cost the frames that are made in haste.
@@ -64,7 +66,8 @@ def fit(picture: Picture, budget: int) -> bytes | None:
             break
         chosen, score, quality = scale, near, start
     for scale in SCALES[SCALES.index(chosen) :] if chosen else ():
-        found, quality = encoded(picture, scale, budget, SPEED, quality)
+        speed = SLOW if budget > LARGE else SPEED
+        found, quality = encoded(picture, scale, budget, speed, quality)
         if found is not None:
             return found
     return None

@@ -29,7 +29,7 @@ SMALLEST = 128
 # Bits of payload for each bit of information that the worst trial leaves: the code
 # needs the rest, a short one more of it. The limit, and what is lost by the root of the
 # bits.
-EFFICIENCY, SHORTNESS = 0.945, 3.6
+EFFICIENCY, SHORTNESS = 0.97, 5.2
 # What of the room for pictures a coarse cover takes beside messages, and where it is
 # left out, in bytes.
 COVER_PART, LEAST_COVER, LEAST_ROOM = 22, 26, 200
