@@ -60,6 +60,7 @@ PRESETS: dict[str, tuple[Values, Values]] = {
             "key_size": 0,
             "adversarial": 1.0,
             "adversarial_x": 1.0,
+            "disguise": 0.0,
             "perceptual": 0.0,
             "perceptual_x": 0.0,
             "wrong_key": 0.5,

@@ -553,6 +553,21 @@ def test_wrong_keys_get_the_adversarial_loss_alone(tmp_path: Path) -> None:
     assert terms["adversarial_x"] > 0
 
 
+def test_the_paper_family_can_be_drawn_to_the_flower_of_the_key(tmp_path: Path) -> None:
+    found = {}
+    for weight in (1.0, 3.0):
+        method = PaperMethod(
+            dataclasses.replace(TINY, family="paper", resnet_width=4, resnet_blocks=1),
+            dataclasses.replace(FAST, disguise=weight),
+            sampler(),
+        )
+        paper = Trainer(method, tmp_path, log=lambda _: None)
+        paper.prepare()
+        found[weight] = losses_of_a_step(paper)["disguise"]
+    assert 0 < found[1.0] < 2, "the L1 distance of two pictures in [-1, 1]"
+    assert found[3.0] == pytest.approx(3 * found[1.0], rel=1e-5)
+
+
 def test_signed_pictures_are_verified_with_keys_of_other_flowers_too(
     tmp_path: Path,
 ) -> None:
@@ -619,7 +634,13 @@ def test_published_training_runs(tmp_path: Path) -> None:
             public_layers=(3, 5, 6),
         ),
         dataclasses.replace(
-            FAST, clip=0.0, average=0.0, wrong_key=0.5, steps=2, backward_every=2
+            FAST,
+            clip=0.0,
+            average=0.0,
+            wrong_key=0.5,
+            steps=2,
+            backward_every=2,
+            disguise=0.0,
         ),
         sampler(),
     )
@@ -643,7 +664,9 @@ def test_published_training_runs(tmp_path: Path) -> None:
         "adversarial_x",
         "critics",
     }
-    assert names <= set(losses_of_a_step(paper))
+    terms = set(losses_of_a_step(paper))
+    assert names <= terms
+    assert "disguise" not in terms, "no loss of the paper's"
     assert "back_cycle" not in losses_of_a_step(paper), "every second step only"
 
 

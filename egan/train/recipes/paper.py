@@ -73,6 +73,10 @@ class PaperMethod(KeyedMethod):
         self, model_options: ModelOptions, options: TrainOptions, sampler: Sampler
     ) -> None:
         super().__init__(model_options, options, sampler)
+        if self.device.type == "cpu":
+            # Instance norm is slow in any other order, and these networks are full of it.
+            for module in (self.model, self.critics):
+                module.to(memory_format=torch.contiguous_format)
         self.generators = KeyedCycle(self.model, options.noise)
         self.forward_pass = self.generators
         self.share_out()
@@ -144,6 +148,9 @@ class PaperMethod(KeyedMethod):
                 "key_matching": o.key_matching
                 * self.key_matching((c.disguise, c.recovered), (b.y, b.x)),
             }
+            if o.disguise:
+                painted = losses.cycle_loss(c.disguise, b.y)
+                terms["disguise"] = o.disguise * painted
             if c.signed is not None and c.verified is not None:
                 back = losses.cycle_loss(c.verified, b.y, b.right_y)
                 terms["back_cycle"] = o.cycle * back
