@@ -17,6 +17,8 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # Objects made before Python looks for garbage among them
 RARELY = 200_000
+# Address space of a process, in bytes, below which no library loads.
+LEAST_MEMORY = 176 << 20
 
 
 def main() -> NoReturn:
@@ -49,7 +51,22 @@ def print_version() -> bool:
     return True
 
 
+def check_memory() -> None:
+    """Raises EganError where OpenBLAS would end the process with words of its own."""
+    import resource
+
+    from egan.errors import EganError
+
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most != resource.RLIM_INFINITY and most < LEAST_MEMORY:
+        raise EganError(
+            f"not enough memory: this process may address {most >> 20} MiB",
+            f"`ulimit -v {2 * LEAST_MEMORY >> 10}` or more is enough for small pictures",
+        )
+
+
 def command() -> None:
+    check_memory()
     if not {"train", "bench", "calibrate"} & set(sys.argv[1:2]):
         # What the others compute with numpy is too little to wait for its threads.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

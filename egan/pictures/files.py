@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ from egan.pictures.sizes import MOST_PIXELS, limit_hint
 from egan.pictures.streams import FORMATS, Stream
 
 MOST_BYTES = 512 * 1024 * 1024
+# Of a file that is read at once, in bytes.
+PART = 1 << 20
 # Processor time that one picture may take; a photograph of 50 megapixels takes 2.
 MOST_SECONDS = 20.0
 STDIN = "-"
@@ -90,10 +93,10 @@ def read_bytes(source: str) -> bytes:
                     "name a file, or pipe a picture in",
                     2,
                 )
-            data = sys.stdin.buffer.read(MOST_BYTES + 1)
+            data = read_some(sys.stdin.buffer)
         else:
             with open(source, "rb") as file:
-                data = file.read(MOST_BYTES + 1)
+                data = read_some(file)
     except OSError as error:
         raise EganError(f"cannot read {shown(source)}: {reason_of(error)}") from error
     if len(data) > MOST_BYTES:
@@ -104,6 +107,18 @@ def read_bytes(source: str) -> bytes:
             "did the command before the pipe fail?" if source == STDIN else "",
         )
     return data
+
+
+def read_some(file: BinaryIO) -> bytes:
+    """All of a stream, or the first MOST_BYTES + 1.
+
+    Part by part: to ask for so many bytes at once takes their memory at once.
+    """
+    parts, left = [], MOST_BYTES + 1
+    while left and (part := file.read(min(left, PART))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 @contextlib.contextmanager

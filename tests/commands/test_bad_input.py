@@ -499,3 +499,18 @@ def mapped(pid: int) -> str:
 
 
 # Usage
+
+
+@pytest.mark.parametrize("limit", [60_000, 100_000, 150_000])
+def test_too_little_memory_is_one_line(shell: Shell, here: Path, limit: int) -> None:
+    done = shell(f"ulimit -v {limit}; egan inspect face.png")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("egan: error: not enough memory: this process may")
+    assert lines[1].startswith("egan: hint: `ulimit -v ") and len(lines) == 2
+
+
+def test_a_small_picture_needs_little_memory(shell: Shell, here: Path) -> None:
+    # A picture of 512 MiB may be read, but is not allowed for before it comes.
+    done = shell("ulimit -v 400000; egan compose face.png message.png -o out.png")
+    assert done.returncode == 0, done.stderr
