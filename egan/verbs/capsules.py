@@ -29,9 +29,9 @@ SMALLEST = 128
 # Bits of payload for each bit of information that the worst trial leaves: the code
 # needs the rest, a short one more of it. The limit, and what is lost by the root of the
 # bits.
-EFFICIENCY, SHORTNESS = 0.97, 5.2
-# What of the room for pictures a coarse cover takes beside messages, and where it is
-# left out, in bytes.
+EFFICIENCY, SHORTNESS = 1.0, 5.2
+# What of the room for pictures a coarse cover takes beside messages, from which bytes on
+# it is more than a sketch, and where it is left out, in bytes.
 COVER_PART, LEAST_COVER, LEAST_ROOM = 22, 26, 200
 GREY = 128
 # What the sender undoes of the blurs that a receiver does: enough for its own trials.
@@ -283,8 +283,12 @@ def filled(cargo: Cargo, length: int) -> capsule.Content | None:
     left -= 1 + len(boxes)
     cover = b""
     if left > LEAST_ROOM and boxes != ((0, 0, width, height),):
-        budget = max(LEAST_COVER, left // COVER_PART) if boxes else left
-        cover = miniature.fit(emptied(composite, boxes), budget) or b""
+        budget = left // COVER_PART if boxes else left
+        bare_cover = emptied(composite, boxes)
+        large = budget >= LEAST_COVER
+        cover = (miniature.fit(bare_cover, budget) if large else None) or (
+            miniature.sketch(bare_cover)
+        )
     left -= len(cover)
     # What a small message leaves is for the larger ones.
     order = sorted(range(len(boxes)), key=lambda i: weight(boxes[i]))

@@ -48,6 +48,22 @@ def test_a_small_frame_needs_no_header_of_its_own() -> None:
     assert made[0] < miniature.OWN_SEQUENCE
 
 
+def test_a_sketch_has_the_light_of_sixteen_patches_and_one_colour() -> None:
+    patches = np.repeat(np.repeat(np.arange(16).reshape(4, 4) % 8, 8, 0), 8, 1)
+    grey = np.repeat((patches * 255 / 7).round().astype(np.uint8)[:, :, None], 3, 2)
+    made = miniature.sketch(grey)
+    # 0 to 7 in three bits each, twice, and a middle between two steps of colour.
+    levels = int.from_bytes(made[1:], "big") >> 8
+    assert levels == int("".join(f"{i % 8:03b}" for i in range(16)), 2)
+    assert len(made) == miniature.SKETCH_BYTES
+    drawn = miniature.draw(made, 32, 32).astype(int)
+    centres = slice(4, None, 8)
+    assert np.abs(drawn[centres, centres] - grey[centres, centres]).max() < 24
+    orange = np.full((60, 90, 3), (230, 140, 60), np.uint8)
+    near = miniature.draw(miniature.sketch(orange), 90, 60)
+    assert near.shape == orange.shape and psnr(near, orange) > 25
+
+
 def test_sequence_headers_are_read_as_they_are_written() -> None:
     for size in ((1, 1), (64, 64), (300, 7), (512, 288)):
         assert miniature.size_of(miniature.sequence_header(*size)) == size
@@ -59,6 +75,8 @@ def test_sequence_headers_are_read_as_they_are_written() -> None:
         b"",
         b"\x20",
         b"\x07abc",
+        b"\0abc",
+        bytes(9),
         b"\xa0" + bytes(100),
         b"\xa0\x0a\x7f",
         bytes([0xA0, 10, 3, 0, 0, 0, 0x32, 1, 0]),
