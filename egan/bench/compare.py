@@ -51,8 +51,8 @@ CURVE = "curve.jsonl"
 # Columns of a log that are no losses.
 AXES = ("step", "pairs", "minutes", "psnr", "gradient")
 
-# Published rates are for days on a GPU. Short runs chose higher ones, but for DRIT and
-# deep steganography (weights/README.md); all run in bfloat16.
+# Published rates are for days on a GPU, and short runs chose higher ones. DRIT and deep
+# steganography keep theirs (weights/README.md). All run in bfloat16.
 FAST = ("learning_rate=4e-4", "bf16=true")
 HALF = ("width=32", "discriminator_width=32", "bf16=true")
 # With the losses of the paper alone, at its weights of 10, the face stays in the

@@ -37,7 +37,7 @@ LUMA = np.array([0.299, 0.587, 0.114])
 COEFFICIENTS = 72
 # The step of a coefficient is REACH / radius: higher frequencies move less, which looks
 # better for the same payload. Below the radius FLATTEST steps grow no more.
-REACH = 146.0
+REACH = 143.0
 FLATTEST = 3.0
 # How far a coefficient moves to its lattice point (distortion compensation).
 COMPENSATION = 0.9
