@@ -140,12 +140,12 @@ class TrainOptions(RunOptions):
     critic_scales: int = 1
     # Random changes of the input of discriminators.
     critic_augment: tuple[str, ...] = ()
-    key_steps: int = 800
+    key_steps: int = 400
     # Weight of painting beside cross-entropy while K learns. 0: as published.
     key_painting: float = 5.0
     # K learns from pictures that are reduced to this size. 0: from pictures as they
     # are.
-    key_size: int = 128
+    key_size: int = 64
     # Size of the payload at the start, in 8-bit levels a carrier.
     amplitude: float = 4.0
 

@@ -58,6 +58,7 @@ PRESETS: dict[str, tuple[Values, Values]] = {
             "key_matching": 1.0,
             "key_painting": 0.0,
             "key_size": 0,
+            "key_steps": 800,
             "adversarial": 1.0,
             "adversarial_x": 1.0,
             "disguise": 0.0,
