@@ -219,8 +219,10 @@ PLUGINS |= {"BMP": "Bmp", "GIF": "Gif", "PPM": "Ppm", "AVIF": "Avif"}
 def readable(kind: str) -> bool:
     """Whether the Pillow that is installed here reads a format. AVIF came with 11.3."""
     with contextlib.suppress(ImportError):
-        importlib.import_module(f"PIL.{PLUGINS[kind]}ImagePlugin")
-    return kind in Image.OPEN
+        plugin = importlib.import_module(f"PIL.{PLUGINS[kind]}ImagePlugin")
+        # WebP and AVIF have plugins that may lack their library.
+        return kind in Image.OPEN and getattr(plugin, "SUPPORTED", True)
+    return False
 
 
 class Timed(io.BytesIO):

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from egan.errors import EganError
-from egan.pictures.files import Picture
+from egan.pictures.files import Picture, readable
 from egan.pictures.metrics import psnr
 
 # Of a side, in parts of 32: what is tried, largest first.
@@ -52,6 +52,15 @@ TEMPORAL_DELIMITER, SEQUENCE, FRAME = b"\x12\x00", 0x0A, 0x32
 START = "0011100000"
 # What libaom's encoder allows in frames at SPEED, and full-range BT.601 colour.
 TOOLS = "011001010000000100001101000001101001"
+
+
+def need_av1() -> None:
+    """Raises EganError where Pillow came without its AVIF library."""
+    if not readable("AVIF"):
+        raise EganError(
+            "capsules hold AV1 pictures, which the Pillow installed here cannot handle",
+            "install Pillow 11.3 or newer from PyPI, which brings libavif",
+        )
 
 
 def fit(picture: Picture, budget: int) -> bytes | None:
@@ -178,6 +187,7 @@ def draw(data: bytes, width: int, height: int) -> Picture:
         raise damaged
     size = scaled(width, scale), scaled(height, scale)
     sequence, frame = sequence_header(*size), data[1:]
+    need_av1()
     try:
         if data[0] & OWN_SEQUENCE:
             sequence, frame = units(data[1:])

@@ -182,6 +182,7 @@ def lay(
     fails, less is put in. Raises EganError for a picture that is too small or carries
     too little.
     """
+    miniature.need_av1()
     height, width = paint.shape[:2]
     if min(height, width) < SMALLEST:
         raise EganError(

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from conftest import smooth
-from PIL import EpsImagePlugin, Image, ImageCms
+from PIL import AvifImagePlugin, EpsImagePlugin, Image, ImageCms
 
 from egan.errors import EganError
 from egan.pictures import files, netpbm, streams
@@ -166,6 +166,18 @@ def test_one_list_serves_reading_and_finding() -> None:
     assert {".png", ".jpeg", ".avif", ".mpo"} < streams.ENDINGS
     assert not {".eps", ".wmf", ".h5", ".ico"} & streams.ENDINGS
     assert all(files.readable(kind) for kind in streams.FORMATS)
+
+
+def test_a_format_that_this_pillow_lacks_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = saved(RGB, "AVIF")
+    monkeypatch.setattr(AvifImagePlugin, "SUPPORTED", False)
+    files.readable.cache_clear()
+    try:
+        refused(data, "AVIF, which the Pillow installed here cannot read")
+    finally:
+        files.readable.cache_clear()
 
 
 def test_reading_ends_after_a_time_that_a_person_would_wait(

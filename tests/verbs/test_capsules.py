@@ -7,12 +7,13 @@ import io
 import numpy as np
 import pytest
 from conftest import psnr, smooth
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from egan.core import modulation
 from egan.crypto import capsule, keys
 from egan.crypto.envelope import Refused, Signing
 from egan.errors import EganError
+from egan.pictures.files import readable
 from egan.verbs import capsules
 from egan.verbs.capsules import Cargo, Robust, Unreadable
 
@@ -229,6 +230,19 @@ def test_pictures_that_are_too_small_and_notes_that_are_too_long(pair) -> None:
     full = Cargo(smooth(160, 160, 1), (BOX,), bytes(range(256)), pair[1])
     with pytest.raises(EganError, match="no room"):
         laid(full, 160, 160)
+
+
+def test_a_pillow_without_av1_is_told_of_on_both_sides(sent, pair, monkeypatch) -> None:
+    monkeypatch.setattr(AvifImagePlugin, "SUPPORTED", False)
+    readable.cache_clear()
+    try:
+        cargo = Cargo(smooth(160, 160, 1), (BOX,), b"", pair[1])
+        with pytest.raises(EganError, match="Pillow installed here cannot"):
+            laid(cargo, 160, 160)
+        with pytest.raises(EganError, match="Pillow installed here cannot"):
+            capsules.find(sent[0], pair[0])
+    finally:
+        readable.cache_clear()
 
 
 def test_sizes_that_a_picture_may_have_had_begin_with_the_key_s() -> None:
