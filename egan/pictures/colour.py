@@ -34,13 +34,22 @@ def to_srgb(im: Image.Image, profile: bytes) -> Image.Image:
 
 @functools.lru_cache(maxsize=8)
 def conversion(profile: bytes, mode: str) -> Any:
-    """The transform from a profile and mode to sRGB; None where nothing is to do."""
+    """The transform from a profile and mode to sRGB; None where nothing is to do.
+
+    Raises EganError where Pillow came without LittleCMS.
+    """
     if not profile and mode != "LAB":
         return None
     try:
         from PIL import ImageCms
-    except ImportError:
-        return None
+
+        # Pillow tells of a library that it lacks when that is used.
+        _ = ImageCms.core.littlecms_version
+    except ImportError as error:
+        raise EganError(
+            "a picture has a colour profile, which the Pillow installed here cannot apply",
+            "install Pillow from PyPI, or save the picture without a profile, in sRGB",
+        ) from error
     if mode == "LAB":
         source = ImageCms.createProfile("LAB")
     else:

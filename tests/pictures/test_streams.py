@@ -19,7 +19,7 @@ from conftest import smooth
 from PIL import AvifImagePlugin, EpsImagePlugin, Image, ImageCms
 
 from egan.errors import EganError
-from egan.pictures import files, netpbm, streams
+from egan.pictures import colour, files, netpbm, streams
 from egan.verbs.inspect import describe_picture
 
 GREY = np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8)
@@ -651,3 +651,19 @@ def test_lossy_formats_carry_no_bits(kind: str, options: dict, words: str) -> No
         exact(data)
     assert exact(data, lossy=True).lossy
     assert read(data).pixels.shape == RGB.shape
+
+
+def test_a_profile_that_this_pillow_cannot_apply_is_no_silent_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Missing:
+        def __getattr__(self, name: str) -> None:
+            raise ImportError("no LittleCMS")
+
+    data = saved(RGB, "PNG", icc_profile=SRGB)
+    monkeypatch.setattr(ImageCms, "core", Missing())
+    colour.conversion.cache_clear()
+    try:
+        refused(data, "colour profile, which the Pillow installed here cannot apply")
+    finally:
+        colour.conversion.cache_clear()
