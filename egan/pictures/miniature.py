@@ -66,9 +66,12 @@ def need_av1() -> None:
 def fit(picture: Picture, budget: int) -> bytes | None:
     """The miniature of uint8 (H, W, 3) nearest to it in at most `budget` bytes; None
     where there is none so small.
+
+    Hasty frames tell which scales are the best two; of those, careful ones are made.
     """
-    chosen, score, start, quality = 0, -1.0, FIRST, FIRST
     height, width = picture.shape[:2]
+    start = FIRST
+    hasty: list[tuple[float, int, int]] = []
     for scale in SCALES:
         pixels = scaled(width, scale) * scaled(height, scale)
         if pixels > 8 * budget / LEAST_BITS:
@@ -77,12 +80,21 @@ def fit(picture: Picture, budget: int) -> bytes | None:
         if found is None:
             continue
         near = psnr(draw(found, width, height), picture)
-        if near <= score:
+        hasty.append((near, scale, start))
+        if near < max(hasty)[0]:
             break
-        chosen, score, quality = scale, near, start
-    for scale in SCALES[SCALES.index(chosen) :] if chosen else ():
-        speed = SLOW if budget > LARGE else SPEED
-        found, quality = encoded(picture, scale, budget, speed, quality)
+    speed = SLOW if budget > LARGE else SPEED
+    best: tuple[float, bytes] | None = None
+    for _, scale, quality in sorted(hasty, reverse=True)[:2]:
+        found, _ = encoded(picture, scale, budget, speed, quality)
+        if found is not None:
+            near = psnr(draw(found, width, height), picture)
+            best = max(best or (near, found), (near, found))
+    if best is not None:
+        return best[1]
+    # Hasty frames may be shorter than careful ones: then a smaller one fits.
+    for scale in SCALES[SCALES.index(hasty[-1][1]) :] if hasty else ():
+        found, _ = encoded(picture, scale, budget, speed, FIRST)
         if found is not None:
             return found
     return None
@@ -135,7 +147,7 @@ def encoded(
             best, low = made, quality
         else:
             high = quality
-        if high - low <= 1 or 0.97 * budget <= len(made) <= budget:
+        if high - low <= 1 or 0.98 * budget <= len(made) <= budget:
             break
         step = math.floor(math.log(budget / len(made)) / SLOPE)
         quality = min(max(quality + step, low + 1), high - 1)
