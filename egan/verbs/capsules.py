@@ -35,7 +35,7 @@ EFFICIENCY, SHORTNESS = 1.0, 5.2
 COVER_PART, LEAST_COVER, LEAST_ROOM = 22, 26, 200
 GREY = 128
 # By so much JPEG qualities in the sender's own trials are lower than what is promised.
-MARGIN = 2
+MARGIN = 1
 # What the sender undoes of the blurs that a receiver does: enough for its own trials.
 FEW_BLURS = (0.0, 0.4, 0.8)
 # Sizes that a picture may have had: multiples of 16, at most so many times larger or
