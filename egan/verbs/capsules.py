@@ -29,13 +29,11 @@ SMALLEST = 128
 # Bits of payload for each bit of information that the worst trial leaves: the code
 # needs the rest, a short one more of it. The limit, and what is lost by the root of the
 # bits.
-EFFICIENCY, SHORTNESS = 1.0, 5.2
+EFFICIENCY, SHORTNESS = 0.985, 5.2
 # What of the room for pictures a coarse cover takes beside messages, from which bytes on
 # it is more than a sketch, and where it is left out, in bytes.
 COVER_PART, LEAST_COVER, LEAST_ROOM = 22, 26, 200
 GREY = 128
-# By so much JPEG qualities in the sender's own trials are lower than what is promised.
-MARGIN = 1
 # What the sender undoes of the blurs that a receiver does: enough for its own trials.
 FEW_BLURS = (0.0, 0.4, 0.8)
 # Sizes that a picture may have had: multiples of 16, at most so many times larger or
@@ -153,40 +151,34 @@ def through_jpeg(picture: Picture, quality: int) -> Picture:
     return np.asarray(Image.open(out).convert("RGB"))
 
 
-def through_messenger(picture: Picture, quality: int) -> Picture:
-    """Three quarters of the size, then JPEG."""
+def through_messenger(picture: Picture) -> Picture:
+    """Three quarters of the size, then JPEG of quality 75."""
     height, width = picture.shape[:2]
     small = Image.fromarray(picture).resize(
         (round(width * 0.75), round(height * 0.75)), Image.Resampling.BICUBIC
     )
-    return through_jpeg(np.asarray(small), quality)
+    return through_jpeg(np.asarray(small), 75)
 
 
 def trials(robust: Robust) -> tuple[Change, ...]:
-    """The channels that a capsule must survive before it is let go: those of its profile,
-    a little worse, since the header is still to be written and moves some samples.
-    """
-    usual, strong = 75 - MARGIN, 60 - MARGIN
-    once = (lambda picture: through_jpeg(picture, usual),)
+    """The channels that a capsule must survive before it is let go."""
+    once = (lambda picture: through_jpeg(picture, 75),)
     if robust is Robust.JPEG:
         return once
-    return (
-        lambda picture: through_messenger(picture, usual),
-        lambda picture: through_jpeg(picture, strong),
-        *once,
-    )
+    return (through_messenger, lambda picture: through_jpeg(picture, 60), *once)
 
 
 def lay(
     paint: NDArray[np.float32],
     carriers: NDArray[np.floating],
-    rounded: Callable[[NDArray[np.float32]], Picture],
+    finished: Callable[[NDArray[np.float32]], Picture],
     cargo: Cargo,
     robust: Robust = Robust.ANY,
-) -> tuple[NDArray[np.float32], Laid]:
-    """A paint, float32 (H, W, 3), with a capsule on it, and what that holds.
+) -> tuple[Picture, Laid]:
+    """The disguise of a paint, float32 (H, W, 3), with a capsule on it, and what that
+    holds.
 
-    rounded: brings a paint to whole levels. How much the picture carries is measured
+    finished: makes a disguise of a paint, as it is sent. How much the picture carries is measured
     with bits by chance; what is let go was decoded again after `trials`, and where that
     fails, less is put in. Raises EganError for a picture that is too small or carries
     too little.
@@ -202,7 +194,7 @@ def lay(
     room = modulation.layout(blocks).room
     changes = trials(robust)
     chance = np.random.default_rng(blocks).integers(0, 2, room, np.uint8)
-    tried = rounded(modulation.lay(paint, carriers, chance, 0))
+    tried = finished(modulation.lay(paint, carriers, chance, 0))
     through = min(
         information(luma_of(change(tried), (width, height)), chance)
         for change in changes
@@ -215,7 +207,7 @@ def lay(
         plain = capsule.packed(content, cargo.signing, cargo.receiver)
         sealed = capsule.seal(plain, cargo.receiver, length)
         laid = modulation.lay(paint, carriers, capsule.coded(sealed, room), rung)
-        disguise = rounded(laid)
+        disguise = finished(laid)
         if all(
             read_at(luma_of(change(disguise), (width, height)), sealed)
             for change in changes
@@ -226,7 +218,7 @@ def lay(
             )
             whole = psnr(drawn, cargo.composite)
             hybrid = capsule.is_hybrid(length)
-            return laid, Laid(robust, rung, length, hybrid, messages, whole)
+            return disguise, Laid(robust, rung, length, hybrid, messages, whole)
     raise EganError(
         "this picture has no room for what --robust is to carry",
         "use a larger picture, a shorter note, fewer messages, or --jpeg-only",

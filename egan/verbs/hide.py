@@ -138,9 +138,12 @@ def encrypt(
             painted = weights.gan.encrypt(stacked(jobs), look, keys, even, progress)
         else:
             paints = weights.gan.paint("F", stacked(jobs), look, keys, progress)
-            for job, paint in zip(jobs, paints, strict=True):
-                paint[:] = with_capsule(job, paint, even, receivers, signing, robust)
-            painted = weights.gan.levels("F", paints, even)
+            painted = np.stack(
+                [
+                    with_capsule(job, paint, even, receivers, signing, robust)
+                    for job, paint in zip(jobs, paints, strict=True)
+                ]
+            )
     if flower is None and first.network != weights.key_network:
         if weights.locked:
             check_readable(
@@ -150,12 +153,11 @@ def encrypt(
                 "name a picture to paint with --flower, or those weights with --weights",
             )
         warn_of_other_weights(jobs, first, "the disguise")
-    disguises = list(painted)
-    if not weights.locked:
-        return disguises
+    if not weights.locked or robust is not None:
+        return list(painted)
     return [
         envelope.seal(disguise, receivers, letter_of(job), weights.id, signing)
-        for disguise, job in zip(disguises, jobs, strict=True)
+        for disguise, job in zip(painted, jobs, strict=True)
     ]
 
 
@@ -166,13 +168,15 @@ def with_capsule(
     receivers: Sequence[PublicKey],
     signing: Signing | None,
     robust: Robust,
-) -> NDArray[np.float32]:
-    """A paint (H, W, 3) with a capsule, and what that holds noted in the job."""
+) -> Picture:
+    """The sealed disguise of a paint (H, W, 3), with a capsule, and what that holds noted
+    in the job.
+    """
     if len(receivers) > 1:
         raise EganError(
             "a capsule is for one receiver", "leave out --robust, or name one --pub", 2
         )
-    gan = weights_of([job]).gan
+    weights = weights_of([job])
     width, height = job.shown_size
     from egan.verbs import capsules
 
@@ -180,17 +184,15 @@ def with_capsule(
         job.pixels[:height, :width], job.boxes, job.note, receivers[0], signing
     )
 
-    # Stands for the header, which is written last.
-    header_bits = np.random.default_rng(0).integers(0, 2, paint.shape, np.uint8) & even
+    def finished(laid: NDArray[np.float32]) -> Picture:
+        disguise = weights.gan.levels("F", laid[None], even)[0]
+        return envelope.seal(disguise, receivers, letter_of(job), weights.id, signing)
 
-    def rounded(laid: NDArray[np.float32]) -> Picture:
-        return gan.levels("F", laid[None], even)[0] | header_bits
-
-    laid, job.laid = capsules.lay(
-        paint, gan.carriers("F").matrix, rounded, carried, robust
+    disguise, job.laid = capsules.lay(
+        paint, weights.gan.carriers("F").matrix, finished, carried, robust
     )
     job.notes.append(Note(job.laid.words))
-    return laid
+    return disguise
 
 
 def letter_of(job: Job) -> Letter:

@@ -52,8 +52,7 @@ def laid(
     cargo: Cargo, height: int, width: int, robust: Robust = Robust.ANY
 ) -> tuple[np.ndarray, capsules.Laid]:
     under = paint(height, width)
-    found, told = capsules.lay(under, carriers(), rounded, cargo, robust)
-    return rounded(found), told
+    return capsules.lay(under, carriers(), rounded, cargo, robust)
 
 
 @pytest.fixture(scope="module")

@@ -190,10 +190,10 @@ def capsules_after(scene: Scene, robust: Robust) -> dict[str, Any]:
 
         cargo = Cargo(composite, (place,), NOTE, public)
         try:
-            laid, _ = lay(paint, model.carriers("F").matrix, rounded, cargo, robust)
+            matrix = model.carriers("F").matrix
+            disguise, _ = lay(paint, matrix, rounded, cargo, robust)
         except EganError:
             continue
-        disguise = rounded(laid)
         for name, change in ways().items():
             try:
                 opened = find_capsule(change(disguise, random), private)
