@@ -84,14 +84,12 @@ def fit(picture: Picture, budget: int) -> bytes | None:
         if near < max(hasty)[0]:
             break
     speed = SLOW if budget > LARGE else SPEED
-    best: tuple[float, bytes] | None = None
-    for _, scale, quality in sorted(hasty, reverse=True)[:2]:
-        found, _ = encoded(picture, scale, budget, speed, quality)
-        if found is not None:
-            near = psnr(draw(found, width, height), picture)
-            best = max(best or (near, found), (near, found))
-    if best is not None:
-        return best[1]
+    careful = [
+        encoded(picture, scale, budget, speed, quality)[0]
+        for _, scale, quality in sorted(hasty, reverse=True)[:2]
+    ]
+    if fitting := [made for made in careful if made is not None]:
+        return max(fitting, key=lambda made: psnr(draw(made, width, height), picture))
     # Hasty frames may be shorter than careful ones: then a smaller one fits.
     for scale in SCALES[SCALES.index(hasty[-1][1]) :] if hasty else ():
         found, _ = encoded(picture, scale, budget, speed, FIRST)
@@ -186,16 +184,16 @@ def tuning() -> dict[str, Any]:
 def draw(data: bytes, width: int, height: int) -> Picture:
     """The picture, uint8 (height, width, 3), of a miniature that was made of that size.
 
-    Raises EganError for anything that `fit` and `sketch` do not write, before it is decoded where
-    its size is not the one that is expected.
+    Raises EganError for anything that `fit` and `sketch` do not write, before it is
+    decoded where its size is not the one that is expected.
     """
     damaged = EganError("a miniature is damaged")
-    if data[:1] == bytes([SKETCH]) and len(data) == SKETCH_BYTES:
-        if max(width, height) > LARGEST_SIDE:
-            raise damaged
+    if not data or max(width, height) > LARGEST_SIDE:
+        raise damaged
+    if data[0] == SKETCH and len(data) == SKETCH_BYTES:
         return drawn_sketch(data, width, height)
-    scale = data[0] & ~OWN_SEQUENCE if data else 0
-    if scale not in SCALES or max(width, height) > LARGEST_SIDE:
+    scale = data[0] & ~OWN_SEQUENCE
+    if scale not in SCALES:
         raise damaged
     size = scaled(width, scale), scaled(height, scale)
     sequence, frame = sequence_header(*size), data[1:]

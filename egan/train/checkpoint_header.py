@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from safetensors import SafetensorError, safe_open
 
-from egan.core.baseline_options import BASELINE_OPTIONS
 from egan.core.options import BaselineOptions, ModelOptions
+from egan.core.weights import options_class
 from egan.errors import EganError, out_of_memory, reason_of
 from egan.train.run_folder import CHECKPOINT
 
@@ -62,7 +62,7 @@ def model_options(text: str) -> ModelOptions | BaselineOptions:
     default.
     """
     data = json.loads(text)
-    return BASELINE_OPTIONS.get(data["family"], ModelOptions).from_dict(data)
+    return options_class(data["family"]).from_dict(data)
 
 
 @contextlib.contextmanager

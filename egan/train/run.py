@@ -72,9 +72,7 @@ def begin(trainer: Trainer, plan: Plan) -> None:
         trainer.resume(plan.resume)
         return
     start = load_model(plan.start) if plan.start else None
-    with enough_memory(
-        "K's training", "try --set key_size=64, or --set key_painting=0"
-    ):
+    with enough_memory("K's training", "try --set key_painting=0"):
         if start:
             trainer.start_from(start, plan.request.new_keys)
         else:
